@@ -1,0 +1,213 @@
+//! Refresh tokens: JWTs with an HMAC, opaque to clients.
+
+use std::fmt;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, Header, Validation};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    clock::Timestamp, entropy::Entropy, error::RefreshTokenError, ring::KeyRing, verifier::Verifier,
+};
+
+/// What tells one refresh token of a generation from another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Nonce([u8; 16]);
+
+impl Nonce {
+    /// The nonce of these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// A nonce that nobody can derive, for a client that names no attempt.
+    #[must_use]
+    pub fn random(entropy: &dyn Entropy) -> Self {
+        Self(entropy.array())
+    }
+
+    /// Its bytes, for storage.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The first half of an HMAC-SHA256 tag (RFC 2104 section 5 allows truncation to half).
+    pub(crate) fn from_tag(tag: &[u8]) -> Self {
+        let mut nonce = [0; 16];
+        nonce.copy_from_slice(&tag[..16]);
+        Self(nonce)
+    }
+}
+
+impl fmt::Debug for Nonce {
+    /// A nonce is half of a token's secret, so it is not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nonce([redacted])")
+    }
+}
+
+/// What a refresh token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshClaims {
+    /// The session it keeps alive.
+    pub session: Uuid,
+    /// Whose session it is.
+    pub user: Uuid,
+    /// How many rotations came before it.
+    pub generation: u64,
+    /// Tells it from others of its generation.
+    pub nonce: Nonce,
+    /// When its holder last proved a password; to the second.
+    pub auth_time: Timestamp,
+    /// When it was minted; to the second.
+    pub issued_at: Timestamp,
+    /// The absolute end of the session, the same in every generation; to the second.
+    pub expires_at: Timestamp,
+}
+
+/// The claims as they stand in the JWT.
+#[derive(Serialize, Deserialize)]
+struct Encoded {
+    sid: Uuid,
+    sub: Uuid,
+    r#gen: u64,
+    non: String,
+    auth_time: i64,
+    iat: i64,
+    exp: i64,
+}
+
+impl KeyRing {
+    /// A refresh token with these claims. The same claims under the same ring give the same token.
+    #[must_use]
+    pub fn sign_refresh_token(&self, claims: &RefreshClaims) -> String {
+        let mut header = Header::new(Algorithm::HS256);
+        header.typ = Some(REFRESH_TYPE.to_owned());
+        header.kid = Some(self.signing().kid().to_owned());
+        let encoded = Encoded {
+            sid: claims.session,
+            sub: claims.user,
+            r#gen: claims.generation,
+            non: BASE64_URL_SAFE_NO_PAD.encode(claims.nonce.0),
+            auth_time: claims.auth_time.unix_seconds(),
+            iat: claims.issued_at.unix_seconds(),
+            exp: claims.expires_at.unix_seconds(),
+        };
+        jsonwebtoken::encode(&header, &encoded, &self.signing().mac_encoding)
+            .expect("an HMAC key signs any claims that are plain strings and numbers")
+    }
+
+    /// What a genuine refresh token says, whether or not it has run out: that is for the caller to
+    /// judge, since a run-out token may still log out.
+    ///
+    /// # Errors
+    ///
+    /// [`RefreshTokenError::UnknownKey`] if it names a master key that this ring lacks;
+    /// [`RefreshTokenError::Invalid`] if it is anything but a refresh token of this ring.
+    pub fn verify_refresh_token(&self, token: &str) -> Result<RefreshClaims, RefreshTokenError> {
+        let invalid = |_| RefreshTokenError::Invalid;
+        if token.len() > Verifier::MAX_TOKEN_BYTES {
+            return Err(RefreshTokenError::Invalid);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
+        if header.typ.as_deref() != Some(REFRESH_TYPE)
+            || header.alg != Algorithm::HS256
+            || header.crit.is_some()
+        {
+            return Err(RefreshTokenError::Invalid);
+        }
+        let kid = header.kid.as_deref().ok_or(RefreshTokenError::Invalid)?;
+        let key = self.find(kid).ok_or(RefreshTokenError::UnknownKey)?;
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        let encoded = jsonwebtoken::decode::<Encoded>(token, &key.mac_decoding, &validation)
+            .map_err(invalid)?
+            .claims;
+        let nonce = BASE64_URL_SAFE_NO_PAD
+            .decode(&encoded.non)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or(RefreshTokenError::Invalid)?;
+        Ok(RefreshClaims {
+            session: encoded.sid,
+            user: encoded.sub,
+            generation: encoded.r#gen,
+            nonce: Nonce(nonce),
+            auth_time: Timestamp::from_unix_seconds(encoded.auth_time),
+            issued_at: Timestamp::from_unix_seconds(encoded.iat),
+            expires_at: Timestamp::from_unix_seconds(encoded.exp),
+        })
+    }
+}
+
+/// The `typ` of a refresh token, so that neither kind can pass for the other (RFC 8725 section
+/// 3.11).
+const REFRESH_TYPE: &str = "rt+jwt";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{entropy::SeededEntropy, ring::MasterKey};
+
+    fn ring(seed: u64) -> KeyRing {
+        KeyRing::new(MasterKey::generate(&SeededEntropy::new(seed)))
+    }
+
+    fn claims() -> RefreshClaims {
+        RefreshClaims {
+            session: Uuid::from_u128(1),
+            user: Uuid::from_u128(2),
+            generation: 3,
+            nonce: Nonce([4; 16]),
+            auth_time: Timestamp::from_unix_seconds(5),
+            issued_at: Timestamp::from_unix_seconds(6),
+            expires_at: Timestamp::from_unix_seconds(7),
+        }
+    }
+
+    #[test]
+    fn a_token_reads_back_what_was_signed_even_after_its_end() {
+        let token = ring(1).sign_refresh_token(&claims());
+        assert_eq!(ring(1).verify_refresh_token(&token), Ok(claims()));
+    }
+
+    #[test]
+    fn the_same_claims_give_the_same_token() {
+        let again = ring(1).sign_refresh_token(&claims());
+        assert_eq!(ring(1).sign_refresh_token(&claims()), again);
+    }
+
+    #[test]
+    fn another_ring_does_not_know_the_key() {
+        let token = ring(1).sign_refresh_token(&claims());
+        assert_eq!(ring(2).verify_refresh_token(&token), Err(RefreshTokenError::UnknownKey));
+    }
+
+    #[test]
+    fn an_altered_claim_is_refused() {
+        let token = ring(1).sign_refresh_token(&claims());
+        let [header, payload, tag]: [&str; 3] =
+            token.split('.').collect::<Vec<_>>().try_into().unwrap();
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap();
+        let altered = String::from_utf8(payload).unwrap().replace(r#""gen":3"#, r#""gen":4"#);
+        let forged = format!("{header}.{}.{tag}", BASE64_URL_SAFE_NO_PAD.encode(altered));
+        assert_eq!(ring(1).verify_refresh_token(&forged), Err(RefreshTokenError::Invalid));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_and_no_cut_of_a_token_is_accepted(text in "\\PC{0,200}", cut in 0_usize..400) {
+            prop_assert!(ring(1).verify_refresh_token(&text).is_err());
+            let token = ring(1).sign_refresh_token(&claims());
+            if cut < token.len() {
+                prop_assert!(ring(1).verify_refresh_token(&token[..cut]).is_err());
+            }
+        }
+    }
+}
