@@ -36,3 +36,5 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("ever
 
 /// The `ErrorInfo.domain` of every error that Evergreen's services answer.
 pub const ERROR_DOMAIN: &str = "evergreen";
+
+pub mod reason;

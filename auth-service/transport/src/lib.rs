@@ -1,0 +1,9 @@
+//! What the transport layers of Evergreen's servers share: error statuses with reasons, request
+//! deadlines, one observation per RPC, and the server with health and reflection.
+
+#![warn(missing_docs)]
+
+pub mod deadline;
+pub mod observe;
+pub mod serve;
+pub mod status;

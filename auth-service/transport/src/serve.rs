@@ -1,0 +1,135 @@
+//! A gRPC server with health and reflection, from bound port to drained shutdown.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use token::clock::Clock;
+use tokio::net::TcpListener;
+use tonic::{
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+
+use crate::{
+    deadline::DeadlineLayer,
+    observe::{ObserveLayer, Observer},
+};
+
+/// Why a server could not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The port is taken, the address is not this machine's, or it may not be used.
+    #[error("{setting}: cannot listen on {address}: {source}; {mend}")]
+    Bind {
+        /// The setting that named the address.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What to do about it.
+        mend: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Plaintext would leave the machine.
+    #[error(
+        "{setting}: {address} is reachable from other machines, and tokens would travel there \
+         unencrypted; listen on 127.0.0.1, or allow it with --insecure"
+    )]
+    Insecure {
+        /// The setting that named the address.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The descriptors for reflection cannot be read.
+    #[error("the reflection service could not be built")]
+    Reflection(#[source] tonic_reflection::server::Error),
+    /// The transport failed.
+    #[error("the server stopped")]
+    Transport(#[source] tonic::transport::Error),
+}
+
+/// A listener on `address`; port 0 picks a free one.
+///
+/// # Errors
+///
+/// [`ServeError::Bind`], [`ServeError::Insecure`].
+pub async fn bind(
+    setting: &'static str,
+    address: SocketAddr,
+    insecure: bool,
+) -> Result<TcpListener, ServeError> {
+    if !insecure && !address.ip().is_loopback() {
+        return Err(ServeError::Insecure { setting, address });
+    }
+    TcpListener::bind(address).await.map_err(|source| {
+        let mend = match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                "stop the process that holds the port, or choose another one (0 picks a free one)"
+            }
+            io::ErrorKind::AddrNotAvailable => "choose an address of this machine",
+            io::ErrorKind::PermissionDenied => "choose a port above 1023",
+            _ => "choose another address",
+        };
+        ServeError::Bind { setting, address, mend, source }
+    })
+}
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// The clock of request deadlines.
+    pub clock: Arc<dyn Clock>,
+    /// Hears of every RPC.
+    pub observer: Arc<dyn Observer>,
+    /// No request lives longer.
+    pub request_life: Duration,
+}
+
+impl Serving {
+    /// Serves `routes` on `listener`, with reflection (v1 and v1alpha) and `grpc.health.v1` beside
+    /// them, until `shutdown` resolves; then says NOT_SERVING, refuses new connections, and ends
+    /// when the calls under way have ended.
+    ///
+    /// `services` are the full names whose health is reported.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::Reflection`], [`ServeError::Transport`].
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        routes: Routes,
+        services: &[&str],
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        for service in services {
+            health.set_service_status(*service, tonic_health::ServingStatus::Serving).await;
+        }
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(evergreen_proto::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let routes = routes
+            .add_service(health_service)
+            .add_service(reflection().build_v1().map_err(ServeError::Reflection)?)
+            .add_service(reflection().build_v1alpha().map_err(ServeError::Reflection)?);
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let drained = async {
+            shutdown.await;
+            // The empty name is the server as a whole.
+            for service in services.iter().copied().chain([""]) {
+                health.set_service_status(service, tonic_health::ServingStatus::NotServing).await;
+            }
+        };
+        Server::builder()
+            .layer(ObserveLayer::new(self.observer))
+            .layer(DeadlineLayer::new(self.clock, self.request_life))
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, drained)
+            .await
+            .map_err(ServeError::Transport)
+    }
+}
