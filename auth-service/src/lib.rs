@@ -1,1 +1,22 @@
-//! Placeholder.
+//! Evergreen's AuthService: registers and logs in users, mints short-lived access tokens and
+//! rotates refresh tokens so that nobody honest is ever logged out and every stolen token is caught.
+//!
+//! Arrows run one way: `rpc` (transport) → `app` (use cases) → `storage` → [`domain`] (pure types
+//! and rules). [`Server`] alone sees everything.
+
+#![warn(missing_docs)]
+
+mod app;
+mod config;
+pub mod domain;
+mod rpc;
+mod server;
+mod storage;
+pub mod telemetry;
+
+pub use self::{
+    app::{HashParams, KeysError},
+    config::{Config, ConfigError},
+    server::{CreateUserError, Server, StartError, UserKind},
+    storage::error::OpenError,
+};

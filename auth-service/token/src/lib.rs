@@ -6,6 +6,7 @@
 
 #![warn(missing_docs)]
 
+pub mod bearer;
 pub mod clock;
 pub mod entropy;
 
@@ -26,7 +27,7 @@ mod verifier;
 pub use self::{
     claims::{AccessClaims, Kind},
     error::{KeyError, RefreshTokenError, VerifyError},
-    refresh::{Nonce, RefreshClaims},
+    refresh::{Nonce, RefreshClaims, names_itself_refresh_token},
     ring::{KeyRing, MasterKey},
     signer::{PublicKey, SigningKey},
     verifier::{KeySet, Verifier},

@@ -144,6 +144,15 @@ impl KeyRing {
     }
 }
 
+/// Whether a token says of itself that it is a refresh token. Nothing is verified: it only tells
+/// which check, and which error, is the fitting one.
+#[must_use]
+pub fn names_itself_refresh_token(token: &str) -> bool {
+    token.len() <= Verifier::MAX_TOKEN_BYTES
+        && jsonwebtoken::decode_header(token)
+            .is_ok_and(|header| header.typ.as_deref() == Some(REFRESH_TYPE))
+}
+
 /// The `typ` of a refresh token, so that neither kind can pass for the other (RFC 8725 section
 /// 3.11).
 const REFRESH_TYPE: &str = "rt+jwt";

@@ -1,0 +1,67 @@
+//! The caller's own account.
+
+use token::clock::Timestamp;
+
+use crate::{
+    app::{
+        context::{App, Authenticated},
+        error::AppError,
+        passwords::Proof,
+    },
+    domain::{
+        id::{SessionId, UserId},
+        secret::PlainPassword,
+        user::Role,
+    },
+};
+
+/// Who the caller is.
+#[derive(Debug)]
+pub(crate) struct CurrentUser {
+    pub(crate) user: UserId,
+    pub(crate) username: String,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) create_time: Timestamp,
+    pub(crate) session: SessionId,
+}
+
+impl App {
+    pub(crate) async fn current_user(
+        &self,
+        caller: &Authenticated,
+    ) -> Result<CurrentUser, AppError> {
+        // A session outlives its user only if the user was removed by hand.
+        let user = self.store.user(caller.user_id()).await?.ok_or(AppError::SessionRevoked)?;
+        Ok(CurrentUser {
+            user: user.id,
+            username: user.username,
+            roles: user.roles,
+            create_time: user.create_time,
+            session: caller.session_id(),
+        })
+    }
+
+    /// Revokes all the caller's sessions but the one that asks.
+    pub(crate) async fn change_password(
+        &self,
+        caller: &Authenticated,
+        old: String,
+        new: String,
+    ) -> Result<(), AppError> {
+        let old = PlainPassword::presented(old)
+            .map_err(|mend| AppError::FieldInvalid { field: "old_password", mend: mend.into() })?;
+        let user = self.store.user(caller.user_id()).await?.ok_or(AppError::SessionRevoked)?;
+        let new = PlainPassword::chosen(new, &user.username)
+            .map_err(|mend| AppError::FieldInvalid { field: "new_password", mend })?;
+        if self.passwords.check(old, Some(user.password)).await? == Proof::Wrong {
+            return Err(AppError::InvalidCredentials);
+        }
+        let hash = self.passwords.hash(new).await?;
+        let kept = caller.session_id();
+        if self.store.change_password(user.id, user.password_version, &hash, kept).await? {
+            Ok(())
+        } else {
+            Err(AppError::PasswordChanged)
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What every use case works with.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+use token::{
+    AccessClaims, Kind, Nonce, RefreshClaims, Verifier, VerifyError,
+    clock::{Clock, Timestamp},
+    entropy::Entropy,
+};
+
+use crate::{
+    app::{
+        error::AppError,
+        keys::{Keys, MasterKeys},
+        passwords::Passwords,
+    },
+    domain::{
+        id::{SessionId, UserId, new_v7},
+        policy::Policy,
+        session::{NewSession, Session},
+        user::Role,
+    },
+    storage::store::Store,
+};
+
+/// The service without its transport.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) master: MasterKeys,
+    pub(crate) keys: Keys,
+    pub(crate) verifier: Verifier,
+    pub(crate) passwords: Passwords,
+    pub(crate) policy: Policy,
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+}
+
+/// Who sent a request: the holder of a good access token of a live session.
+#[derive(Debug)]
+pub(crate) struct Authenticated {
+    pub(crate) session: Session,
+}
+
+impl Authenticated {
+    pub(crate) fn session_id(&self) -> SessionId {
+        self.session.id
+    }
+
+    pub(crate) fn user_id(&self) -> UserId {
+        self.session.user
+    }
+}
+
+/// A pair of tokens as it leaves the service.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub(crate) session: SessionId,
+    pub(crate) access_token: SecretString,
+    pub(crate) refresh_token: SecretString,
+    pub(crate) access_expires_in: Duration,
+    pub(crate) refresh_expires_in: Duration,
+    pub(crate) refresh_after: Duration,
+}
+
+/// The newest token of a session, from which a pair is issued.
+#[derive(Clone, Debug)]
+pub(super) struct Tip<'a> {
+    pub(super) session: SessionId,
+    pub(super) user: UserId,
+    pub(super) roles: &'a [Role],
+    pub(super) generation: u64,
+    pub(super) nonce: Nonce,
+    pub(super) auth_time: Timestamp,
+    pub(super) rotated_at: Timestamp,
+    pub(super) idle_until: Timestamp,
+    pub(super) absolute_until: Timestamp,
+}
+
+impl App {
+    /// Who holds this access token, judged by the session's row as it is now.
+    ///
+    /// A session without a row counts as run out, not as ended: a restored database has forgotten
+    /// it, and the refresh that this answer causes brings it back.
+    pub(crate) async fn authenticate(&self, token: &str) -> Result<Authenticated, AppError> {
+        let claims = self.verify_access_token(token)?;
+        let id = claims.sid.parse().map(SessionId).map_err(|_| AppError::AccessTokenInvalid)?;
+        let (session, _) = self.store.session(id).await?;
+        let session = session.ok_or(AppError::AccessTokenExpired)?;
+        if session.is_live() {
+            Ok(Authenticated { session })
+        } else {
+            Err(AppError::SessionRevoked)
+        }
+    }
+
+    /// What a good access token says, whatever has become of its session.
+    pub(super) fn verify_access_token(&self, token: &str) -> Result<AccessClaims, AppError> {
+        self.verifier.verify(token, self.keys.trusted(), self.clock.now()).map_err(|error| {
+            match error {
+                VerifyError::Expired => AppError::AccessTokenExpired,
+                _ => AppError::AccessTokenInvalid,
+            }
+        })
+    }
+
+    /// A session that is about to begin.
+    pub(super) fn new_session(&self, user: UserId, device_name: String) -> NewSession {
+        let now = self.clock.now();
+        let lifetimes = &self.policy.lifetimes;
+        NewSession {
+            id: SessionId::generate(now, &*self.entropy),
+            user,
+            device_name,
+            auth_time: now.floor_to_second(),
+            nonce: Nonce::random(&*self.entropy),
+            idle_until: now + lifetimes.idle,
+            // To the second, since that is what the token's `exp` can say.
+            absolute_until: (now + lifetimes.absolute).floor_to_second(),
+        }
+    }
+
+    /// The first pair of a new session.
+    pub(super) fn issue_first(&self, session: &NewSession, roles: &[Role]) -> Issued {
+        self.issue(
+            &Tip {
+                session: session.id,
+                user: session.user,
+                roles,
+                generation: 0,
+                nonce: session.nonce,
+                auth_time: session.auth_time,
+                rotated_at: session.auth_time,
+                idle_until: session.idle_until,
+                absolute_until: session.absolute_until,
+            },
+            session.auth_time,
+        )
+    }
+
+    /// The pair of a session's newest token. The refresh token depends on the tip alone, so asking
+    /// again gives the same one; the access token is fresh.
+    pub(super) fn issue(&self, tip: &Tip<'_>, now: Timestamp) -> Issued {
+        let ends = tip.idle_until.min(tip.absolute_until);
+        // An access token does not outlive its session, or a session's end would mean nothing to
+        // those who verify alone.
+        let access_expires_in = self.policy.lifetimes.access.min(ends.saturating_since(now));
+        let claims = AccessClaims {
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            sub: tip.user.to_string(),
+            client_id: CLIENT_ID.to_owned(),
+            sid: tip.session.to_string(),
+            jti: new_v7(now, &*self.entropy).to_string(),
+            iat: now.unix_seconds(),
+            exp: (now + access_expires_in).unix_seconds(),
+            roles: tip.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            kind: Kind::User,
+        };
+        let refresh_token = self.master.ring().sign_refresh_token(&RefreshClaims {
+            session: tip.session.0,
+            user: tip.user.0,
+            generation: tip.generation,
+            nonce: tip.nonce,
+            auth_time: tip.auth_time,
+            issued_at: tip.rotated_at,
+            expires_at: tip.absolute_until,
+        });
+        Issued {
+            session: tip.session,
+            access_token: self.keys.active().sign(&claims).into(),
+            refresh_token: refresh_token.into(),
+            access_expires_in,
+            refresh_expires_in: ends.saturating_since(now),
+            refresh_after: self
+                .policy
+                .lifetimes
+                .refresh_after(self.entropy.unit())
+                .min(access_expires_in),
+        }
+    }
+}
+
+/// Users' sessions belong to the one first-party client (RFC 9068 requires the claim).
+const CLIENT_ID: &str = "evergreen";

@@ -1,0 +1,109 @@
+//! What can go wrong in a use case.
+
+use std::{io, time::Duration};
+
+use thiserror::Error;
+use token::KeyError;
+
+use crate::{domain::id::SessionId, storage::error::StoreError};
+
+/// Why a use case did not do what was asked. No variant holds a secret.
+#[derive(Debug, Error)]
+pub(crate) enum AppError {
+    #[error("the access token has expired")]
+    AccessTokenExpired,
+    #[error("the access token is not valid here")]
+    AccessTokenInvalid,
+    #[error("the account is disabled; ask an administrator")]
+    AccountDisabled,
+    #[error("the request's deadline passed before its turn came; nothing has changed")]
+    DeadlineExceeded,
+    #[error("{field}: {mend}")]
+    FieldInvalid { field: &'static str, mend: String },
+    #[error("idempotency-key: must be 16 to 64 visible ASCII characters from a random source")]
+    IdempotencyKeyInvalid,
+    #[error("the user name or the password is wrong")]
+    InvalidCredentials,
+    #[error("the master keys cannot be read at the moment")]
+    KeysUnavailable,
+    #[error("too many passwords are being checked at the moment")]
+    Overloaded { retry_after: Duration },
+    #[error("page_token: must be the next_page_token of an earlier page")]
+    PageTokenInvalid,
+    #[error("the password was changed by another request; log in again")]
+    PasswordChanged,
+    #[error("another attempt has spent this refresh token; read your store again")]
+    RefreshSuperseded,
+    #[error("the session has reached its end; log in again")]
+    RefreshTokenExpired,
+    #[error("the refresh token is not valid here")]
+    RefreshTokenInvalid,
+    #[error("a spent refresh token came back, so the session has been revoked; log in again")]
+    RefreshTokenReused,
+    #[error("registration is closed here; ask an administrator for an account")]
+    RegistrationClosed,
+    #[error("session {0} is not one of yours")]
+    SessionNotFound(SessionId),
+    #[error("the session was revoked; log in again")]
+    SessionRevoked,
+    #[error(transparent)]
+    Store(StoreError),
+    #[error("the user name is taken; choose another one")]
+    UsernameTaken,
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::TooLate => Self::DeadlineExceeded,
+            StoreError::UsernameTaken => Self::UsernameTaken,
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// Why the keys could not be made ready.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// The file holds no usable ring.
+    #[error("--master-keys: {path}: {source}")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// The database's signing keys were sealed by another ring.
+    #[error(
+        "--master-keys: {path} is not the ring that sealed the signing keys of this database; \
+         bring back the file that belongs to it (nothing has been changed)"
+    )]
+    Mismatch {
+        /// The file.
+        path: String,
+    },
+    /// There is no file, and the database already depends on one.
+    #[error(
+        "--master-keys: {path} is missing, and this database was made with it; bring it back \
+         (a new one would end every session and unseal no key)"
+    )]
+    Missing {
+        /// The file.
+        path: String,
+    },
+    /// The database could not be asked.
+    #[error("the signing keys could not be read: {detail}")]
+    Storage {
+        /// What it said.
+        detail: String,
+    },
+    /// The file cannot be read or made.
+    #[error("--master-keys: {path}: {source}; check that this user may read it")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,62 @@
+//! Proving a password and starting a session.
+
+use crate::{
+    app::{
+        context::{App, Issued},
+        error::AppError,
+        passwords::Proof,
+    },
+    domain::{
+        secret::{PlainPassword, Username},
+        user::Status,
+    },
+};
+
+impl App {
+    /// A wrong password and an unknown user are one answer, after the same work.
+    pub(crate) async fn login(
+        &self,
+        username: &str,
+        password: String,
+        device_name: String,
+    ) -> Result<Issued, AppError> {
+        let password = PlainPassword::presented(password)
+            .map_err(|mend| AppError::FieldInvalid { field: "password", mend: mend.into() })?;
+        check_device_name(&device_name)?;
+        // No user has the empty name, so a name that cannot be is looked up all the same.
+        let key = Username::parse(username).map(|name| name.key()).unwrap_or_default();
+        let user = self.store.user_by_name(&key).await?;
+        let stored = user.as_ref().map(|user| user.password.clone());
+        let proof = self.passwords.check(password.clone(), stored).await?;
+        let (Proof::Proven { outdated }, Some(user)) = (proof, user) else {
+            return Err(AppError::InvalidCredentials);
+        };
+        if user.status == Status::Disabled {
+            return Err(AppError::AccountDisabled);
+        }
+        if outdated {
+            let hash = self.passwords.hash(password).await?;
+            self.store.rehash_password(user.id, user.password_version, &hash).await?;
+        }
+        let session = self.new_session(user.id, device_name);
+        if !self.store.insert_session(&session, user.password_version).await? {
+            // The password was changed, or the user disabled, since it was proven.
+            return Err(AppError::InvalidCredentials);
+        }
+        Ok(self.issue_first(&session, &user.roles))
+    }
+}
+
+/// It is shown in lists and logs, so it must not be able to disturb them.
+fn check_device_name(name: &str) -> Result<(), AppError> {
+    let mend = if name.chars().count() > MAX_DEVICE_NAME_CHARS {
+        "must be at most 128 characters long"
+    } else if name.chars().any(char::is_control) {
+        "must not hold control characters"
+    } else {
+        return Ok(());
+    };
+    Err(AppError::FieldInvalid { field: "device_name", mend: mend.into() })
+}
+
+const MAX_DEVICE_NAME_CHARS: usize = 128;

@@ -1,0 +1,238 @@
+//! Hashing of passwords: argon2id, bounded in memory and in queue, away from the async threads.
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc},
+};
+use token::entropy::Entropy;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    app::error::AppError,
+    domain::secret::{PasswordHash, PlainPassword},
+};
+
+/// What one hash costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HashParams {
+    /// In KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+impl HashParams {
+    /// These parameters.
+    ///
+    /// # Errors
+    ///
+    /// How to mend them.
+    pub fn new(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<Self, String> {
+        Params::new(memory_kib, iterations, parallelism, None)
+            .map_err(|error| format!("argon2 does not take these parameters: {error}"))?;
+        Ok(Self { memory_kib, iterations, parallelism })
+    }
+
+    fn argon2(self) -> Argon2<'static> {
+        let params = Params::new(self.memory_kib, self.iterations, self.parallelism, None)
+            .expect("the parameters were checked when they were made");
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+    }
+}
+
+/// How much hashing there may be at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HashLimits {
+    /// Hashes under way: each takes the memory of its parameters.
+    pub(crate) concurrent: NonZeroUsize,
+    /// Hashes that wait for their turn.
+    pub(crate) queued: usize,
+}
+
+/// Hashes and checks passwords.
+#[derive(Debug)]
+pub(crate) struct Passwords {
+    params: HashParams,
+    running: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
+    /// Stands in for the hash of a user who does not exist, so that the answer takes as long.
+    dummy: PasswordHash,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// What came of checking a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// It is the one.
+    Proven {
+        /// Whether its hash was made with other parameters than those in force.
+        outdated: bool,
+    },
+    /// It is not.
+    Wrong,
+}
+
+impl Passwords {
+    pub(crate) fn new(params: HashParams, limits: HashLimits, entropy: Arc<dyn Entropy>) -> Self {
+        let unguessable: [u8; 32] = entropy.array();
+        let dummy = hash(params, &unguessable, &entropy.array());
+        Self {
+            params,
+            running: Arc::new(Semaphore::new(limits.concurrent.get())),
+            admitted: Arc::new(Semaphore::new(limits.concurrent.get() + limits.queued)),
+            dummy,
+            entropy,
+        }
+    }
+
+    /// The hash of a password that is to be stored.
+    pub(crate) async fn hash(&self, password: PlainPassword) -> Result<PasswordHash, AppError> {
+        let params = self.params;
+        let salt: [u8; 16] = self.entropy.array();
+        self.run(move || hash(params, password.expose().as_bytes(), &salt)).await
+    }
+
+    /// Whether `password` is the one that `stored` was made from. Without a stored hash it takes
+    /// the same time, and the answer is [`Proof::Wrong`].
+    pub(crate) async fn check(
+        &self,
+        password: PlainPassword,
+        stored: Option<PasswordHash>,
+    ) -> Result<Proof, AppError> {
+        let params = self.params;
+        let exists = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.dummy.clone());
+        self.run(move || {
+            // A hash that cannot be read proves nothing, but must not answer sooner.
+            let Ok(parsed) = phc::PasswordHash::new(stored.as_phc()) else {
+                let _ = hash(params, password.expose().as_bytes(), &[0; 16]);
+                return Proof::Wrong;
+            };
+            let proven =
+                params.argon2().verify_password(password.expose().as_bytes(), &parsed).is_ok();
+            if proven && exists {
+                Proof::Proven { outdated: is_outdated(&parsed, params) }
+            } else {
+                Proof::Wrong
+            }
+        })
+        .await
+    }
+
+    /// Runs `work` on a blocking thread, in its turn.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AppError> {
+        let admitted = Arc::clone(&self.admitted)
+            .try_acquire_owned()
+            .map_err(|_| AppError::Overloaded { retry_after: RETRY_AFTER })?;
+        let running =
+            Arc::clone(&self.running).acquire_owned().await.expect("the semaphore is never closed");
+        // The permits go with the work: a caller who hangs up frees nothing before it is done.
+        let permits: [OwnedSemaphorePermit; 2] = [admitted, running];
+        tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(permits);
+            done
+        })
+        .await
+        .map_err(|_| AppError::Overloaded { retry_after: RETRY_AFTER })
+    }
+}
+
+fn hash(params: HashParams, password: &[u8], salt: &[u8; 16]) -> PasswordHash {
+    let hash = params
+        .argon2()
+        .hash_password_with_salt(password, salt)
+        .expect("argon2 hashes any password of bounded length under checked parameters");
+    PasswordHash::from_phc(hash.to_string())
+}
+
+fn is_outdated(hash: &phc::PasswordHash, params: HashParams) -> bool {
+    let made_with =
+        Params::try_from(hash).map(|made| (made.m_cost(), made.t_cost(), made.p_cost())).ok();
+    hash.algorithm.as_str() != Algorithm::Argon2id.as_str()
+        || hash.version != Some(Version::V0x13.into())
+        || made_with != Some((params.memory_kib, params.iterations, params.parallelism))
+}
+
+/// Some ten hashes from now there is room again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use token::entropy::SeededEntropy;
+
+    use super::*;
+
+    const CHEAP: HashParams = HashParams { memory_kib: 16, iterations: 1, parallelism: 1 };
+
+    fn passwords(params: HashParams, queued: usize) -> Passwords {
+        let limits = HashLimits { concurrent: NonZeroUsize::MIN, queued };
+        Passwords::new(params, limits, Arc::new(SeededEntropy::new(1)))
+    }
+
+    fn plain(password: &str) -> PlainPassword {
+        PlainPassword::presented(password.into()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_the_password_itself_is_proven() {
+        let passwords = passwords(CHEAP, 4);
+        let stored = passwords.hash(plain("one")).await.unwrap();
+        let check =
+            async |password, stored| passwords.check(plain(password), stored).await.unwrap();
+        assert_eq!(check("one", Some(stored.clone())).await, Proof::Proven { outdated: false });
+        assert_eq!(check("two", Some(stored.clone())).await, Proof::Wrong);
+        assert_eq!(check("one", None).await, Proof::Wrong);
+        let damaged = PasswordHash::from_phc("damaged".into());
+        assert_eq!(check("one", Some(damaged)).await, Proof::Wrong);
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_other_parameters_is_proven_and_outdated() {
+        let stored = passwords(CHEAP, 1).hash(plain("one")).await.unwrap();
+        let dearer = passwords(HashParams { iterations: 2, ..CHEAP }, 1);
+        let proof = dearer.check(plain("one"), Some(stored)).await.unwrap();
+        assert_eq!(proof, Proof::Proven { outdated: true });
+    }
+
+    #[tokio::test]
+    async fn what_the_queue_cannot_hold_is_told_when_to_come_back() {
+        let passwords = passwords(CHEAP, 1);
+        // One runs, one waits.
+        let _running = Arc::clone(&passwords.running).try_acquire_owned().unwrap();
+        let _first = Arc::clone(&passwords.admitted).try_acquire_owned().unwrap();
+        let _second = Arc::clone(&passwords.admitted).try_acquire_owned().unwrap();
+        let refused = passwords.check(plain("one"), None).await.unwrap_err();
+        assert!(matches!(refused, AppError::Overloaded { retry_after } if !retry_after.is_zero()));
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_hangs_up_frees_nothing_before_the_work_is_done() {
+        let passwords = passwords(CHEAP, 0);
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        {
+            let work = passwords.run(move || {
+                started.send(()).unwrap();
+                released.recv().unwrap();
+            });
+            tokio::select! {
+                biased;
+                _ = work => unreachable!("the work is not released yet"),
+                _ = has_started => {}
+            }
+        }
+        assert!(matches!(passwords.run(|| ()).await, Err(AppError::Overloaded { .. })));
+        release.send(()).unwrap();
+        // The permit comes back when the work is done, and not a moment before.
+        let _permit = Arc::clone(&passwords.admitted).acquire_owned().await.unwrap();
+    }
+}

@@ -1,0 +1,65 @@
+//! Creating a user.
+
+use crate::{
+    app::{
+        context::{App, Issued},
+        error::AppError,
+    },
+    domain::{
+        id::UserId,
+        secret::{PlainPassword, Username},
+        user::{NewUser, Role},
+    },
+};
+
+impl App {
+    /// Creates a user who is an editor, and logs in.
+    pub(crate) async fn register(
+        &self,
+        username: &str,
+        password: String,
+    ) -> Result<Issued, AppError> {
+        if !self.policy.open_registration {
+            return Err(AppError::RegistrationClosed);
+        }
+        let user = self.new_user(username, password, vec![Role::Editor]).await?;
+        let session = self.new_session(user.id, String::new());
+        self.store.create_user(&user, Some(&session)).await?;
+        Ok(self.issue_first(&session, &user.roles))
+    }
+
+    /// The user of this name: as they are if they exist, else a new one with these roles.
+    pub(crate) async fn ensure_user(
+        &self,
+        username: &str,
+        password: String,
+        roles: Vec<Role>,
+    ) -> Result<UserId, AppError> {
+        let key = Username::parse(username).map(|name| name.key()).unwrap_or_default();
+        if let Some(user) = self.store.user_by_name(&key).await? {
+            return Ok(user.id);
+        }
+        let user = self.new_user(username, password, roles).await?;
+        self.store.create_user(&user, None).await?;
+        Ok(user.id)
+    }
+
+    async fn new_user(
+        &self,
+        username: &str,
+        password: String,
+        roles: Vec<Role>,
+    ) -> Result<NewUser, AppError> {
+        let username = Username::parse(username)
+            .map_err(|mend| AppError::FieldInvalid { field: "username", mend: mend.into() })?;
+        let password = PlainPassword::chosen(password, username.as_str())
+            .map_err(|mend| AppError::FieldInvalid { field: "password", mend })?;
+        Ok(NewUser {
+            id: UserId::generate(self.clock.now(), &*self.entropy),
+            password: self.passwords.hash(password).await?,
+            username,
+            roles,
+            create_time: self.clock.now(),
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! Listing and ending sessions.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use token::{clock::Timestamp, names_itself_refresh_token};
+use uuid::Uuid;
+
+use crate::{
+    app::{
+        context::{App, Authenticated},
+        error::AppError,
+    },
+    domain::{
+        id::{SessionId, UserId},
+        session::{RevokeReason, Session},
+    },
+    storage::store::SessionPosition,
+};
+
+/// A page of a user's sessions.
+#[derive(Debug)]
+pub(crate) struct SessionPage {
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) next_page_token: String,
+}
+
+impl App {
+    pub(crate) async fn list_sessions(
+        &self,
+        caller: &Authenticated,
+        page_size: i32,
+        page_token: &str,
+    ) -> Result<SessionPage, AppError> {
+        let size = match u32::try_from(page_size) {
+            Ok(0) => DEFAULT_PAGE_SIZE,
+            Ok(size) => size.min(MAX_PAGE_SIZE),
+            Err(_) => {
+                let mend = "must not be negative".into();
+                return Err(AppError::FieldInvalid { field: "page_size", mend });
+            }
+        };
+        let after = match page_token {
+            "" => None,
+            token => Some(decode_position(token).ok_or(AppError::PageTokenInvalid)?),
+        };
+        // One more than asked for tells whether there is a next page.
+        let mut sessions = self.store.live_sessions(caller.user_id(), after, size + 1).await?;
+        let more = sessions.len() > size as usize;
+        sessions.truncate(size as usize);
+        let next_page_token =
+            sessions.last().filter(|_| more).map(encode_position).unwrap_or_default();
+        Ok(SessionPage { sessions, next_page_token })
+    }
+
+    /// Ends one of the caller's sessions, even one that this database has forgotten.
+    pub(crate) async fn revoke_session(
+        &self,
+        caller: &Authenticated,
+        session: &str,
+    ) -> Result<(), AppError> {
+        let session: SessionId = session.parse().map(SessionId).map_err(|_| {
+            let mend = "must be a session_id as ListSessions shows it (a UUID)".into();
+            AppError::FieldInvalid { field: "session_id", mend }
+        })?;
+        let revoked = self.revoke(session, caller.user_id(), RevokeReason::User).await?;
+        if revoked { Ok(()) } else { Err(AppError::SessionNotFound(session)) }
+    }
+
+    /// Ends all the caller's sessions, and tells how many there were.
+    pub(crate) async fn revoke_all_sessions(
+        &self,
+        caller: &Authenticated,
+    ) -> Result<u64, AppError> {
+        Ok(self.store.revoke_all_sessions(caller.user_id()).await?)
+    }
+
+    /// Ends the session of a token of either kind; of a refresh token whatever its generation and
+    /// age.
+    pub(crate) async fn logout(&self, token: &str) -> Result<(), AppError> {
+        if names_itself_refresh_token(token) {
+            let claims = self.master.verify(token).await?;
+            let session = SessionId(claims.session);
+            let revoked = self
+                .store
+                .revoke_session(
+                    session,
+                    UserId(claims.user),
+                    claims.expires_at,
+                    RevokeReason::Logout,
+                )
+                .await?;
+            return if revoked { Ok(()) } else { Err(AppError::RefreshTokenInvalid) };
+        }
+        let claims = self.verify_access_token(token)?;
+        let invalid = |_| AppError::AccessTokenInvalid;
+        let session = claims.sid.parse().map(SessionId).map_err(invalid)?;
+        let user = claims.sub.parse().map(UserId).map_err(invalid)?;
+        let revoked = self.revoke(session, user, RevokeReason::Logout).await?;
+        if revoked { Ok(()) } else { Err(AppError::AccessTokenInvalid) }
+    }
+
+    async fn revoke(
+        &self,
+        session: SessionId,
+        user: UserId,
+        reason: RevokeReason,
+    ) -> Result<bool, AppError> {
+        // Longer than any token of a forgotten session can live.
+        let absolute_until = self.clock.now() + self.policy.lifetimes.absolute;
+        Ok(self.store.revoke_session(session, user, absolute_until, reason).await?)
+    }
+}
+
+fn encode_position(last: &Session) -> String {
+    let mut bytes = [0; 24];
+    bytes[..8].copy_from_slice(&last.create_time.unix_millis().to_be_bytes());
+    bytes[8..].copy_from_slice(last.id.0.as_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A page token only says where to go on in the caller's own list, so it needs no seal.
+fn decode_position(token: &str) -> Option<SessionPosition> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (millis, id) = bytes.split_first_chunk::<8>()?;
+    Some(SessionPosition {
+        create_time: Timestamp::from_unix_millis(i64::from_be_bytes(*millis)),
+        id: SessionId(Uuid::from_slice(id).ok()?),
+    })
+}
+
+const DEFAULT_PAGE_SIZE: u32 = 50;
+const MAX_PAGE_SIZE: u32 = 100;

@@ -1,0 +1,279 @@
+//! Settings: flags, each with an environment variable, and what is demanded of them together.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use clap::Args;
+use thiserror::Error;
+
+use crate::{
+    app::{HashLimits, HashParams},
+    domain::{
+        policy::{Lifetimes, Policy},
+        rotation,
+    },
+};
+
+/// The settings of AuthService.
+#[derive(Args, Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where to listen; port 0 picks a free one
+    #[arg(
+        long,
+        env = "EVERGREEN_AUTH_LISTEN",
+        default_value = "127.0.0.1:50051",
+        value_name = "ADDRESS"
+    )]
+    pub listen: SocketAddr,
+
+    /// Where the database and the master keys are kept
+    #[arg(
+        long,
+        env = "EVERGREEN_AUTH_DATA_DIR",
+        default_value = "evergreen-data",
+        value_name = "DIR"
+    )]
+    pub data_dir: PathBuf,
+
+    /// The file of master keys, made on first use [default: master.keys in the data directory]
+    #[arg(long, env = "EVERGREEN_AUTH_MASTER_KEYS", value_name = "FILE")]
+    pub master_keys: Option<PathBuf>,
+
+    /// The `iss` of access tokens
+    #[arg(long, env = "EVERGREEN_AUTH_ISSUER", default_value = "evergreen", value_name = "NAME")]
+    pub issuer: String,
+
+    /// The `aud` of access tokens
+    #[arg(long, env = "EVERGREEN_AUTH_AUDIENCE", default_value = "evergreen", value_name = "NAME")]
+    pub audience: String,
+
+    /// How long an access token lives
+    #[arg(long, env = "EVERGREEN_AUTH_ACCESS_TOKEN_TTL", default_value = "15m", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub access_token_ttl: Duration,
+
+    /// How long a session lives that nobody refreshes
+    #[arg(long, env = "EVERGREEN_AUTH_REFRESH_TOKEN_TTL", default_value = "7d", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub refresh_token_ttl: Duration,
+
+    /// How long a session lives, however often it is refreshed
+    #[arg(long, env = "EVERGREEN_AUTH_SESSION_TTL", default_value = "30d", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub session_ttl: Duration,
+
+    /// How long a client that sends no idempotency key may repeat a refresh; 0s forbids it
+    #[arg(long, env = "EVERGREEN_AUTH_REUSE_GRACE", default_value = "10s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub reuse_grace: Duration,
+
+    /// How long after a rotation a second keyed attempt is taken for an honest rival
+    #[arg(long, env = "EVERGREEN_AUTH_RIVAL_WINDOW", default_value = "30s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub rival_window: Duration,
+
+    /// How far the clocks of several instances may be apart
+    #[arg(long, env = "EVERGREEN_AUTH_CLOCK_SKEW", default_value = "2s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub clock_skew: Duration,
+
+    /// How long a request may live; at most 10s
+    #[arg(long, env = "EVERGREEN_AUTH_REQUEST_TIMEOUT", default_value = "10s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub request_timeout: Duration,
+
+    /// Whether a session newer than a restored database goes on (true) or ends (false)
+    #[arg(long, env = "EVERGREEN_AUTH_ADOPT", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub adopt: bool,
+
+    /// Let anybody register
+    #[arg(long, env = "EVERGREEN_AUTH_OPEN_REGISTRATION")]
+    pub open_registration: bool,
+
+    /// Memory of one password hash, in KiB
+    #[arg(
+        long,
+        env = "EVERGREEN_AUTH_HASH_MEMORY_KIB",
+        default_value_t = 19_456,
+        value_name = "KIB"
+    )]
+    pub hash_memory_kib: u32,
+
+    /// Passes of one password hash
+    #[arg(long, env = "EVERGREEN_AUTH_HASH_ITERATIONS", default_value_t = 2, value_name = "N")]
+    pub hash_iterations: u32,
+
+    /// Password hashes at a time [default: one a processor]
+    #[arg(long, env = "EVERGREEN_AUTH_HASH_CONCURRENCY", value_name = "N")]
+    pub hash_concurrency: Option<NonZeroUsize>,
+
+    /// Logins that may wait for a password hash; more are told to come back
+    #[arg(long, env = "EVERGREEN_AUTH_HASH_QUEUE", default_value_t = 64, value_name = "N")]
+    pub hash_queue: usize,
+
+    /// Allow plaintext on addresses that other machines can reach
+    #[arg(long, env = "EVERGREEN_AUTH_INSECURE")]
+    pub insecure: bool,
+}
+
+/// A setting that cannot be, and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct ConfigError {
+    /// The flag.
+    pub setting: &'static str,
+    /// What to do.
+    pub mend: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting, self.mend)
+    }
+}
+
+impl Default for Config {
+    /// The defaults that `--help` tells; the environment is not read.
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            data_dir: PathBuf::from("evergreen-data"),
+            master_keys: None,
+            issuer: "evergreen".into(),
+            audience: "evergreen".into(),
+            access_token_ttl: Duration::from_secs(15 * 60),
+            refresh_token_ttl: Duration::from_secs(7 * 86_400),
+            session_ttl: Duration::from_secs(30 * 86_400),
+            reuse_grace: Duration::from_secs(10),
+            rival_window: Duration::from_secs(30),
+            clock_skew: Duration::from_secs(2),
+            request_timeout: MAX_REQUEST_LIFE,
+            adopt: true,
+            open_registration: false,
+            hash_memory_kib: 19_456,
+            hash_iterations: 2,
+            hash_concurrency: None,
+            hash_queue: 64,
+            insecure: false,
+        }
+    }
+}
+
+impl Config {
+    /// Checks the settings, alone and together.
+    ///
+    /// # Errors
+    ///
+    /// The first that cannot be, and how to mend it.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let check = |holds: bool, setting, mend: &str| {
+            if holds { Ok(()) } else { Err(ConfigError { setting, mend: mend.to_owned() }) }
+        };
+        let second = Duration::from_secs(1);
+        check(!self.issuer.is_empty(), "--issuer", "must not be empty")?;
+        check(!self.audience.is_empty(), "--audience", "must not be empty")?;
+        check(self.access_token_ttl >= second, "--access-token-ttl", "must be at least 1s")?;
+        check(
+            self.refresh_token_ttl >= self.access_token_ttl,
+            "--refresh-token-ttl",
+            "must be at least --access-token-ttl, or a session would end with its first token",
+        )?;
+        check(
+            self.session_ttl >= self.refresh_token_ttl,
+            "--session-ttl",
+            "must be at least --refresh-token-ttl",
+        )?;
+        check(
+            (Duration::from_millis(100)..=MAX_REQUEST_LIFE).contains(&self.request_timeout),
+            "--request-timeout",
+            "must be between 100ms and 10s",
+        )?;
+        check(
+            self.rival_window > self.request_timeout + self.clock_skew,
+            "--rival-window",
+            &format!(
+                "must exceed --request-timeout plus --clock-skew ({}), or a late copy of an honest \
+                 request would be taken for theft",
+                humantime::format_duration(self.request_timeout + self.clock_skew)
+            ),
+        )?;
+        HashParams::new(self.hash_memory_kib, self.hash_iterations, HASH_LANES)
+            .map_err(|mend| ConfigError { setting: "--hash-memory-kib", mend })?;
+        Ok(())
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            lifetimes: Lifetimes {
+                access: self.access_token_ttl,
+                idle: self.refresh_token_ttl,
+                absolute: self.session_ttl,
+            },
+            rotation: rotation::Policy::new(
+                self.refresh_token_ttl,
+                self.reuse_grace,
+                self.rival_window,
+                self.adopt,
+            ),
+            open_registration: self.open_registration,
+        }
+    }
+
+    pub(crate) fn hash_params(&self) -> Result<HashParams, ConfigError> {
+        HashParams::new(self.hash_memory_kib, self.hash_iterations, HASH_LANES)
+            .map_err(|mend| ConfigError { setting: "--hash-memory-kib", mend })
+    }
+
+    pub(crate) fn hash_limits(&self) -> HashLimits {
+        let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        HashLimits {
+            concurrent: self.hash_concurrency.unwrap_or_else(processors),
+            queued: self.hash_queue,
+        }
+    }
+
+    pub(crate) fn master_keys_path(&self) -> PathBuf {
+        self.master_keys.clone().unwrap_or_else(|| Path::join(&self.data_dir, "master.keys"))
+    }
+}
+
+/// Rotation counts on no request being older.
+const MAX_REQUEST_LIFE: Duration = Duration::from_secs(10);
+/// Each lane would take a thread of its own.
+const HASH_LANES: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    #[test]
+    fn the_flags_defaults_are_the_defaults_in_code() {
+        Command::command().debug_assert();
+        let parsed = Command::parse_from(["auth-service"]).config;
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", Config::default()));
+        assert_eq!(parsed.validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_bad_setting_is_named() {
+        let named = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.validate().unwrap_err().setting
+        };
+        assert_eq!(named(|c| c.rival_window = Duration::from_secs(12)), "--rival-window");
+        assert_eq!(named(|c| c.access_token_ttl = Duration::ZERO), "--access-token-ttl");
+        assert_eq!(named(|c| c.refresh_token_ttl = Duration::from_secs(1)), "--refresh-token-ttl");
+        assert_eq!(named(|c| c.session_ttl = Duration::from_secs(1)), "--session-ttl");
+        assert_eq!(named(|c| c.request_timeout = Duration::from_secs(11)), "--request-timeout");
+        assert_eq!(named(|c| c.hash_memory_kib = 1), "--hash-memory-kib");
+        assert_eq!(named(|c| c.issuer.clear()), "--issuer");
+    }
+}

@@ -1,0 +1,43 @@
+//! Ids of users and sessions.
+
+use std::fmt;
+
+use token::{clock::Timestamp, entropy::Entropy};
+use uuid::Uuid;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(crate) struct $name(pub(crate) Uuid);
+
+        impl $name {
+            /// A new one, ordered by time of creation (UUID version 7, RFC 9562 section 5.7).
+            pub(crate) fn generate(now: Timestamp, entropy: &dyn Entropy) -> Self {
+                Self(new_v7(now, entropy))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id! {
+    /// Names a session.
+    SessionId
+}
+
+id! {
+    /// Names a user.
+    UserId
+}
+
+/// A time-ordered UUID.
+pub(crate) fn new_v7(now: Timestamp, entropy: &dyn Entropy) -> Uuid {
+    let millis = u64::try_from(now.unix_millis()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &entropy.array()).into_uuid()
+}

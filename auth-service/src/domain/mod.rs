@@ -1,0 +1,8 @@
+//! Pure types and rules: no I/O, no clock, no randomness.
+
+pub(crate) mod id;
+pub(crate) mod policy;
+pub mod rotation;
+pub(crate) mod secret;
+pub(crate) mod session;
+pub(crate) mod user;

@@ -1,0 +1,71 @@
+//! Sessions as they are stored and shown.
+
+use token::{Nonce, clock::Timestamp};
+
+use crate::domain::{
+    id::{SessionId, UserId},
+    rotation::Row,
+    user::{Role, Status},
+};
+
+/// Why a session was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RevokeReason {
+    /// Its holder logged out.
+    Logout,
+    /// Its user's password was changed in another session.
+    PasswordChanged,
+    /// A spent refresh token came back.
+    Reused,
+    /// Its user revoked it.
+    User,
+}
+
+impl RevokeReason {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::PasswordChanged => "password_changed",
+            Self::Reused => "reused",
+            Self::User => "user",
+        }
+    }
+}
+
+/// A session that is about to be stored for the first time.
+#[derive(Clone, Debug)]
+pub(crate) struct NewSession {
+    pub(crate) id: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) device_name: String,
+    pub(crate) auth_time: Timestamp,
+    pub(crate) nonce: Nonce,
+    pub(crate) idle_until: Timestamp,
+    pub(crate) absolute_until: Timestamp,
+}
+
+/// A session's row, with what its user's row says.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) device_name: String,
+    pub(crate) create_time: Timestamp,
+    pub(crate) auth_time: Timestamp,
+    pub(crate) row: Row,
+    pub(crate) holder: Holder,
+}
+
+impl Session {
+    /// Whether its access tokens are still good: it has not been revoked, and its user may act.
+    pub(crate) fn is_live(&self) -> bool {
+        !self.row.revoked && self.holder.status == Status::Active
+    }
+}
+
+/// What is read of a user together with a session: always as of the same statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) status: Status,
+    pub(crate) roles: Vec<Role>,
+}

@@ -1,0 +1,81 @@
+//! Users.
+
+use token::clock::Timestamp;
+
+use crate::domain::{
+    id::UserId,
+    secret::{PasswordHash, Username},
+};
+
+/// What a user may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    /// Reads.
+    Viewer,
+    /// Reads, and writes what is theirs.
+    Editor,
+    /// Administers.
+    Admin,
+}
+
+impl Role {
+    pub(crate) const ALL: [Self; 3] = [Self::Viewer, Self::Editor, Self::Admin];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Editor => "editor",
+            Self::Admin => "admin",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+/// Whether a user may log in and act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Active,
+    Disabled,
+}
+
+impl Status {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        [Self::Active, Self::Disabled].into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+/// Counts the changes of a user's password, so that a decision made on an old one can be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PasswordVersion(pub(crate) i64);
+
+/// A user that is about to be stored for the first time.
+#[derive(Clone, Debug)]
+pub(crate) struct NewUser {
+    pub(crate) id: UserId,
+    pub(crate) username: Username,
+    pub(crate) password: PasswordHash,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) create_time: Timestamp,
+}
+
+/// A user's row.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) id: UserId,
+    pub(crate) username: String,
+    pub(crate) password: PasswordHash,
+    pub(crate) password_version: PasswordVersion,
+    pub(crate) status: Status,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) create_time: Timestamp,
+}

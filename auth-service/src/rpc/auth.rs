@@ -1,0 +1,161 @@
+//! AuthService.
+
+use std::{sync::Arc, time::Duration};
+
+use evergreen_proto::auth::v1::{self as pb, auth_service_server::AuthService};
+use tokio_stream::Empty;
+use tonic::{Request, Response, Status};
+use transport::status::not_implemented;
+
+use crate::{
+    app::{App, Authenticated, RefreshRequest},
+    rpc::{
+        convert,
+        metadata::{access_token, after_superseded, deadline, idempotency_key, refresh_token},
+        status::to_status,
+    },
+};
+
+/// Serves the use cases of [`App`].
+#[derive(Clone, Debug)]
+pub(crate) struct AuthRpc {
+    app: Arc<App>,
+    request_life: Duration,
+    jwks_max_age: Duration,
+}
+
+impl AuthRpc {
+    pub(crate) fn new(app: Arc<App>, request_life: Duration, jwks_max_age: Duration) -> Self {
+        Self { app, request_life, jwks_max_age }
+    }
+
+    async fn caller<T>(&self, request: &Request<T>) -> Result<Authenticated, Status> {
+        self.app.authenticate(access_token(request)?).await.map_err(to_status)
+    }
+}
+
+#[tonic::async_trait]
+impl AuthService for AuthRpc {
+    type WatchRevocationsStream = Empty<Result<pb::WatchRevocationsResponse, Status>>;
+
+    async fn register(
+        &self,
+        request: Request<pb::RegisterRequest>,
+    ) -> Result<Response<pb::RegisterResponse>, Status> {
+        let pb::RegisterRequest { username, password } = request.into_inner();
+        let issued = self.app.register(&username, password).await.map_err(to_status)?;
+        let tokens = Some(convert::token_pair(&issued));
+        Ok(Response::new(pb::RegisterResponse { tokens }))
+    }
+
+    async fn login(
+        &self,
+        request: Request<pb::LoginRequest>,
+    ) -> Result<Response<pb::LoginResponse>, Status> {
+        let pb::LoginRequest { username, password, device_name } = request.into_inner();
+        let issued = self.app.login(&username, password, device_name).await.map_err(to_status)?;
+        let tokens = Some(convert::token_pair(&issued));
+        Ok(Response::new(pb::LoginResponse { tokens }))
+    }
+
+    async fn refresh(
+        &self,
+        request: Request<pb::RefreshRequest>,
+    ) -> Result<Response<pb::RefreshResponse>, Status> {
+        let refresh = RefreshRequest {
+            token: refresh_token(&request)?,
+            key: idempotency_key(&request)?,
+            after_superseded: after_superseded(&request)?,
+            deadline: deadline(&request, self.app.clock.now(), self.request_life),
+        };
+        let issued = self.app.refresh(refresh).await.map_err(to_status)?;
+        let tokens = Some(convert::token_pair(&issued));
+        Ok(Response::new(pb::RefreshResponse { tokens }))
+    }
+
+    async fn logout(
+        &self,
+        request: Request<pb::LogoutRequest>,
+    ) -> Result<Response<pb::LogoutResponse>, Status> {
+        self.app.logout(access_token(&request)?).await.map_err(to_status)?;
+        Ok(Response::new(pb::LogoutResponse {}))
+    }
+
+    async fn get_current_user(
+        &self,
+        request: Request<pb::GetCurrentUserRequest>,
+    ) -> Result<Response<pb::GetCurrentUserResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let current = self.app.current_user(&caller).await.map_err(to_status)?;
+        Ok(Response::new(convert::current_user(current)))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<pb::ChangePasswordRequest>,
+    ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let pb::ChangePasswordRequest { old_password, new_password } = request.into_inner();
+        self.app.change_password(&caller, old_password, new_password).await.map_err(to_status)?;
+        Ok(Response::new(pb::ChangePasswordResponse {}))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<pb::ListSessionsRequest>,
+    ) -> Result<Response<pb::ListSessionsResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let pb::ListSessionsRequest { page_size, page_token } = request.into_inner();
+        let page =
+            self.app.list_sessions(&caller, page_size, &page_token).await.map_err(to_status)?;
+        Ok(Response::new(convert::session_page(page, caller.session_id())))
+    }
+
+    async fn revoke_session(
+        &self,
+        request: Request<pb::RevokeSessionRequest>,
+    ) -> Result<Response<pb::RevokeSessionResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let session = request.into_inner().session_id;
+        self.app.revoke_session(&caller, &session).await.map_err(to_status)?;
+        Ok(Response::new(pb::RevokeSessionResponse {}))
+    }
+
+    async fn revoke_all_sessions(
+        &self,
+        request: Request<pb::RevokeAllSessionsRequest>,
+    ) -> Result<Response<pb::RevokeAllSessionsResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let revoked = self.app.revoke_all_sessions(&caller).await.map_err(to_status)?;
+        let revoked_count = i32::try_from(revoked).unwrap_or(i32::MAX);
+        Ok(Response::new(pb::RevokeAllSessionsResponse { revoked_count }))
+    }
+
+    async fn get_jwks(
+        &self,
+        _: Request<pb::GetJwksRequest>,
+    ) -> Result<Response<pb::GetJwksResponse>, Status> {
+        Ok(Response::new(convert::jwks(self.app.keys.published(), self.jwks_max_age)))
+    }
+
+    async fn login_service(
+        &self,
+        _: Request<pb::LoginServiceRequest>,
+    ) -> Result<Response<pb::LoginServiceResponse>, Status> {
+        Err(not_implemented("LoginService"))
+    }
+
+    async fn introspect_token(
+        &self,
+        _: Request<pb::IntrospectTokenRequest>,
+    ) -> Result<Response<pb::IntrospectTokenResponse>, Status> {
+        Err(not_implemented("IntrospectToken"))
+    }
+
+    async fn watch_revocations(
+        &self,
+        _: Request<pb::WatchRevocationsRequest>,
+    ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
+        Err(not_implemented("WatchRevocations"))
+    }
+}

@@ -1,0 +1,154 @@
+//! The composition root: from settings to a server that answers.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use evergreen_proto::auth::v1::auth_service_server::{AuthServiceServer, SERVICE_NAME};
+use thiserror::Error;
+use token::{Verifier, clock::Clock, entropy::Entropy};
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+use transport::{
+    observe::Observer,
+    serve::{ServeError, Serving},
+};
+
+use crate::{
+    app::{App, AppError, Keys, KeysError, MasterKeys, Passwords},
+    config::{Config, ConfigError},
+    domain::user::Role,
+    rpc::AuthRpc,
+    storage::{
+        error::OpenError,
+        sqlite::SqliteStore,
+        store::{KeyStore as _, Store},
+    },
+};
+
+/// AuthService with its database open and its keys unsealed, ready to serve.
+#[derive(Debug)]
+pub struct Server {
+    app: Arc<App>,
+    serving: Serving,
+}
+
+/// Why AuthService cannot start. Every message names the setting to mend.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A setting cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The keys cannot be made ready.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+}
+
+/// Why a user could not be created.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct CreateUserError(String);
+
+impl Server {
+    /// Opens the database, migrates it if it is older, and makes the keys ready.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; nothing that was there is lost or changed by a failed start.
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, StartError> {
+        config.validate()?;
+        let params = config.hash_params()?;
+        let store = SqliteStore::open(&config.data_dir, Arc::clone(&clock)).await?;
+        // A database without signing keys is new: nothing depends on a ring yet.
+        let keys = store.signing_keys().await;
+        let is_new =
+            keys.map_err(|error| KeysError::Storage { detail: error.to_string() })?.is_empty();
+        let ring = config.master_keys_path();
+        let master = MasterKeys::open(&ring, is_new, Arc::clone(&clock), &*entropy)?;
+        let keys = Keys::open(&store, &master, &*entropy, clock.now()).await?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let app = App {
+            store,
+            master,
+            keys,
+            verifier: Verifier::new(&config.issuer, &config.audience),
+            passwords: Passwords::new(params, config.hash_limits(), Arc::clone(&entropy)),
+            policy: config.policy(),
+            issuer: config.issuer,
+            audience: config.audience,
+            clock: Arc::clone(&clock),
+            entropy,
+        };
+        let serving = Serving { clock, observer, request_life: config.request_timeout };
+        Ok(Self { app: Arc::new(app), serving })
+    }
+
+    /// Serves on `listener` until `shutdown` resolves and the calls under way have ended.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`].
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let rpc = AuthRpc::new(self.app, self.serving.request_life, JWKS_MAX_AGE);
+        let service = AuthServiceServer::new(rpc).max_decoding_message_size(MAX_REQUEST_BYTES);
+        self.serving.run(listener, Routes::new(service), &[SERVICE_NAME], shutdown).await
+    }
+
+    /// Creates a user without asking whether registration is open; an existing user of that name
+    /// is left as they are. Gives back the user's id.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateUserError`] says what is wrong with name or password, or that the database did not
+    /// answer.
+    pub async fn ensure_user(
+        &self,
+        username: &str,
+        password: &str,
+        kind: UserKind,
+    ) -> Result<String, CreateUserError> {
+        let roles = match kind {
+            UserKind::Editor => vec![Role::Editor],
+            UserKind::Admin => vec![Role::Editor, Role::Admin],
+        };
+        let failed = |error: AppError| CreateUserError(error.to_string());
+        let id =
+            self.app.ensure_user(username, password.to_owned(), roles).await.map_err(failed)?;
+        Ok(id.to_string())
+    }
+}
+
+/// What a user who is created by an operator may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UserKind {
+    /// Reads, and writes what is theirs.
+    Editor,
+    /// Administers too.
+    Admin,
+}
+
+impl fmt::Display for UserKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Editor => "editor",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// How long a verifier may keep the published keys without asking again.
+const JWKS_MAX_AGE: Duration = Duration::from_secs(300);
+/// The largest request of the contract is a changed password.
+const MAX_REQUEST_BYTES: usize = 64 * 1024;

@@ -1,0 +1,494 @@
+//! What every backend must do, run unchanged on each.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use tempfile::TempDir;
+use token::{
+    Nonce,
+    clock::{Clock as _, ManualClock, Timestamp},
+    entropy::SeededEntropy,
+};
+use transport::deadline::Deadline;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        id::{SessionId, UserId},
+        rotation::{Head, Successor},
+        secret::{PasswordHash, Username},
+        session::{NewSession, RevokeReason},
+        user::{NewUser, PasswordVersion, Role, Status},
+    },
+    storage::{
+        error::StoreError,
+        store::{Advance, KeyState, LostSession, SealedKey, SessionPosition, Store},
+    },
+};
+
+/// A fresh store, and the clock it reads.
+pub(super) struct Fixture<S> {
+    pub(super) store: S,
+    pub(super) clock: Arc<ManualClock>,
+    /// Where it lives; removed when the test ends.
+    pub(super) _dir: TempDir,
+}
+
+pub(super) const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const IDLE: Duration = Duration::from_secs(3600);
+const ABSOLUTE: Duration = Duration::from_secs(36_000);
+
+/// The tests of the contract, each on a store that `$open` makes.
+macro_rules! contract {
+    ($open:expr; $($test:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $test() {
+                let fixture = $open.await;
+                $crate::storage::contract::$test(&fixture).await;
+            }
+        )*
+    };
+    ($open:expr) => {
+        $crate::storage::contract::contract! { $open;
+            a_user_is_found_by_name_without_case_and_a_name_is_taken_once
+            a_session_starts_only_while_the_proven_password_and_status_hold
+            an_advance_moves_the_row_it_expects_and_no_other
+            an_advance_remembers_eight_nonces
+            an_adoption_puts_the_presented_nonce_under_the_successors
+            a_rotation_never_sets_the_clock_of_the_row_back
+            an_ended_or_revoked_session_does_not_advance
+            a_late_advance_changes_nothing
+            twenty_advances_of_one_token_move_it_once
+            a_group_with_one_session_twice_moves_it_in_turn
+            a_forgotten_session_comes_back_once_and_not_past_its_users_will
+            a_revocation_leaves_a_tombstone_and_other_users_sessions_alone
+            a_theft_is_revoked_only_as_it_was_seen
+            a_changed_password_ends_every_other_session
+            all_sessions_end_together
+            live_sessions_are_listed_page_by_page
+            one_signing_key_is_active
+            a_rehash_does_not_bring_an_old_password_back
+        }
+    };
+}
+pub(super) use contract;
+
+fn nonce(n: u8) -> Nonce {
+    Nonce::from_bytes([n; 16])
+}
+
+fn user_id(n: u128) -> UserId {
+    UserId(Uuid::from_u128(n))
+}
+
+fn session_id(n: u128) -> SessionId {
+    SessionId(Uuid::from_u128(n))
+}
+
+fn hash(text: &str) -> PasswordHash {
+    PasswordHash::from_phc(text.to_owned())
+}
+
+fn new_session(id: u128, user: u128, at: Timestamp) -> NewSession {
+    NewSession {
+        id: session_id(id),
+        user: user_id(user),
+        device_name: format!("device {id}"),
+        auth_time: at,
+        nonce: nonce(0),
+        idle_until: at + IDLE,
+        absolute_until: at + ABSOLUTE,
+    }
+}
+
+/// User `n` with session `n`.
+async fn with_user<S: Store>(fixture: &Fixture<S>, n: u128) {
+    let user = NewUser {
+        id: user_id(n),
+        username: Username::parse(&format!("User-{n}")).unwrap(),
+        password: hash("v1"),
+        roles: vec![Role::Editor],
+        create_time: START,
+    };
+    let session = new_session(n, n, fixture.clock.now());
+    fixture.store.create_user(&user, Some(&session)).await.unwrap();
+}
+
+fn advance<S>(fixture: &Fixture<S>, session: u128, from: (u64, u8), to: u8) -> Advance {
+    let now = fixture.clock.now();
+    let to = Successor::for_test(from.0 + 1, nonce(to), true);
+    Advance {
+        session: session_id(session),
+        expected: Head::new(from.0, nonce(from.1)),
+        adopted: None,
+        to,
+        idle_floor: now,
+        idle_life: IDLE,
+        deadline: Deadline(now + Duration::from_secs(10)),
+    }
+}
+
+async fn head<S: Store>(fixture: &Fixture<S>, session: u128) -> (u64, Nonce) {
+    let (session, _) = fixture.store.session(session_id(session)).await.unwrap();
+    let head = session.unwrap().row.head();
+    (head.generation, head.nonce)
+}
+
+async fn is_revoked<S: Store>(fixture: &Fixture<S>, session: u128) -> bool {
+    let (session, _) = fixture.store.session(session_id(session)).await.unwrap();
+    session.unwrap().row.revoked
+}
+
+pub(super) async fn a_user_is_found_by_name_without_case_and_a_name_is_taken_once<S: Store>(
+    fixture: &Fixture<S>,
+) {
+    with_user(fixture, 1).await;
+    let found = fixture.store.user_by_name("user-1").await.unwrap().unwrap();
+    assert_eq!(found.id, user_id(1));
+    assert_eq!(found.username, "User-1");
+    assert_eq!(found.roles, [Role::Editor]);
+    assert_eq!(found.status, Status::Active);
+    assert_eq!(found.create_time, START);
+    assert_eq!(found.password, hash("v1"));
+    assert!(fixture.store.user(user_id(1)).await.unwrap().is_some());
+    assert!(fixture.store.user_by_name("").await.unwrap().is_none());
+    assert!(fixture.store.user(user_id(2)).await.unwrap().is_none());
+
+    let rival = NewUser {
+        id: user_id(2),
+        username: Username::parse("uSER-1").unwrap(),
+        password: hash("v1"),
+        roles: vec![],
+        create_time: START,
+    };
+    let refused = fixture.store.create_user(&rival, Some(&new_session(2, 2, START))).await;
+    assert!(matches!(refused, Err(StoreError::UsernameTaken)));
+    let (session, _) = fixture.store.session(session_id(2)).await.unwrap();
+    assert!(session.is_none(), "the session went with its user");
+}
+
+pub(super) async fn a_session_starts_only_while_the_proven_password_and_status_hold<S: Store>(
+    fixture: &Fixture<S>,
+) {
+    with_user(fixture, 1).await;
+    let session = new_session(2, 1, START);
+    assert!(!fixture.store.insert_session(&session, PasswordVersion(2)).await.unwrap());
+    assert!(fixture.store.insert_session(&session, PasswordVersion(1)).await.unwrap());
+    let (stored, now) = fixture.store.session(session_id(2)).await.unwrap();
+    let stored = stored.unwrap();
+    assert_eq!((stored.user, stored.device_name.as_str()), (user_id(1), "device 2"));
+    assert_eq!((stored.create_time, stored.auth_time), (START, START));
+    assert_eq!((stored.row.rotated_at, stored.row.idle_until), (START, START + IDLE));
+    assert_eq!(stored.row.absolute_until, START + ABSOLUTE);
+    assert_eq!(stored.row.head(), Head::new(0, nonce(0)));
+    assert!(!stored.row.last_keyed && stored.is_live());
+    assert_eq!(now, START);
+    let nobody = new_session(3, 9, START);
+    assert!(!fixture.store.insert_session(&nobody, PasswordVersion(1)).await.unwrap());
+}
+
+pub(super) async fn an_advance_moves_the_row_it_expects_and_no_other<S: Store>(
+    fixture: &Fixture<S>,
+) {
+    with_user(fixture, 1).await;
+    with_user(fixture, 2).await;
+    fixture.clock.advance(Duration::from_secs(60));
+    let now = fixture.clock.now();
+    let advanced = fixture.store.advance(advance(fixture, 1, (0, 0), 1)).await.unwrap().unwrap();
+    assert_eq!((advanced.user, advanced.auth_time), (user_id(1), START));
+    assert_eq!((advanced.rotated_at, advanced.now), (now, now));
+    assert_eq!((advanced.idle_until, advanced.absolute_until), (now + IDLE, START + ABSOLUTE));
+    assert_eq!(advanced.holder.roles, [Role::Editor]);
+    assert_eq!(head(fixture, 1).await, (1, nonce(1)));
+    assert_eq!(head(fixture, 2).await, (0, nonce(0)));
+    for stale in [(0, 0), (1, 0), (0, 1), (2, 1)] {
+        let moved = fixture.store.advance(advance(fixture, 1, stale, 9)).await.unwrap();
+        assert_eq!(moved, None, "{stale:?}");
+    }
+    assert_eq!(fixture.store.advance(advance(fixture, 7, (0, 0), 1)).await.unwrap(), None);
+    assert_eq!(head(fixture, 1).await, (1, nonce(1)));
+}
+
+pub(super) async fn an_advance_remembers_eight_nonces<S: Store>(fixture: &Fixture<S>) {
+    with_user(fixture, 1).await;
+    for n in 0..10 {
+        let moved = fixture.store.advance(advance(fixture, 1, (n.into(), n), n + 1)).await;
+        assert!(moved.unwrap().is_some());
+    }
+    let (session, _) = fixture.store.session(session_id(1)).await.unwrap();
+    let remembered: Vec<_> = session.unwrap().row.nonces.iter().copied().collect();
+    assert_eq!(remembered, (3..=10).rev().map(nonce).collect::<Vec<_>>());
+}
+
+pub(super) async fn an_adoption_puts_the_presented_nonce_under_the_successors<S: Store>(
+    fixture: &Fixture<S>,
+) {
+    with_user(fixture, 1).await;
+    let mut adoption = advance(fixture, 1, (0, 0), 6);
+    adoption.to = Successor::for_test(6, nonce(6), false);
+    adoption.adopted = Some(nonce(5));
+    assert!(fixture.store.advance(adoption).await.unwrap().is_some());
+    let (session, _) = fixture.store.session(session_id(1)).await.unwrap();
+    let row = session.unwrap().row;
+    assert_eq!(row.head(), Head::new(6, nonce(6)));
+    assert_eq!(row.nonces.parent(), Some(nonce(5)));
+    assert!(!row.last_keyed);
+}
+
+pub(super) async fn a_rotation_never_sets_the_clock_of_the_row_back<S: Store>(
+    fixture: &Fixture<S>,
+) {
+    with_user(fixture, 1).await;
+    fixture.clock.set(START - Duration::from_secs(600));
+    let advanced = fixture.store.advance(advance(fixture, 1, (0, 0), 1)).await.unwrap().unwrap();
+    assert_eq!(advanced.rotated_at, START);
+}
+
+pub(super) async fn an_ended_or_revoked_session_does_not_advance<S: Store>(fixture: &Fixture<S>) {
+    with_user(fixture, 1).await;
+    with_user(fixture, 2).await;
+    let user = user_id(2);
+    let until = START + ABSOLUTE;
+    let reason = RevokeReason::Logout;
+    assert!(fixture.store.revoke_session(session_id(2), user, until, reason).await.unwrap());
+    assert_eq!(fixture.store.advance(advance(fixture, 2, (0, 0), 1)).await.unwrap(), None);
+
+    fixture.clock.advance(IDLE);
+    assert_eq!(fixture.store.advance(advance(fixture, 1, (0, 0), 1)).await.unwrap(), None);
+    // A token that was minted later than the row knows promises a later end.
+    let mut promised = advance(fixture, 1, (0, 0), 1);
+    promised.idle_floor = fixture.clock.now() + Duration::from_secs(1);
+    assert!(fixture.store.advance(promised.clone()).await.unwrap().is_some());
+
+    fixture.clock.set(START + ABSOLUTE);
+    promised.expected = Head::new(1, nonce(1));
+    promised.idle_floor = fixture.clock.now() + IDLE;
+    promised.deadline = Deadline(fixture.clock.now() + IDLE);
+    assert_eq!(fixture.store.advance(promised).await.unwrap(), None);
+}
+
+pub(super) async fn a_late_advance_changes_nothing<S: Store>(fixture: &Fixture<S>) {
+    with_user(fixture, 1).await;
+    let late = advance(fixture, 1, (0, 0), 1);
+    fixture.clock.advance(Duration::from_secs(10));
+    assert!(matches!(fixture.store.advance(late).await, Err(StoreError::TooLate)));
+    assert_eq!(head(fixture, 1).await, (0, nonce(0)));
+}
+
+pub(super) async fn twenty_advances_of_one_token_move_it_once<S: Store>(fixture: &Fixture<S>) {
+    with_user(fixture, 1).await;
+    let advances = (1..=20).map(|n| fixture.store.advance(advance(fixture, 1, (0, 0), n)));
+    let mut moved = 0;
+    for result in join_all(advances).await {
+        moved += usize::from(result.unwrap().is_some());
+    }
+    assert_eq!(moved, 1);
+    assert_eq!(head(fixture, 1).await.0, 1);
+}
+
+pub(super) async fn a_group_with_one_session_twice_moves_it_in_turn<S: Store>(
+    fixture: &Fixture<S>,
+) {
+    for n in 1..=3 {
+        with_user(fixture, n).await;
+    }
+    // Two keys, one key twice, and two generations of one session each, side by side.
+    let advances = [
+        advance(fixture, 1, (0, 0), 1),
+        advance(fixture, 1, (0, 0), 2),
+        advance(fixture, 2, (0, 0), 1),
+        advance(fixture, 2, (0, 0), 1),
+        advance(fixture, 3, (0, 0), 1),
+        advance(fixture, 3, (1, 1), 2),
+    ];
+    let results = join_all(advances.into_iter().map(|a| fixture.store.advance(a))).await;
+    let moved: Vec<bool> = results.into_iter().map(|result| result.unwrap().is_some()).collect();
+    assert_eq!(moved, [true, false, true, false, true, true]);
+    assert_eq!(head(fixture, 1).await, (1, nonce(1)));
+    assert_eq!(head(fixture, 2).await, (1, nonce(1)));
+    assert_eq!(head(fixture, 3).await, (2, nonce(2)));
+}
+
+pub(super) async fn a_forgotten_session_comes_back_once_and_not_past_its_users_will<S: Store>(
+    fixture: &Fixture<S>,
+) {
+    with_user(fixture, 1).await;
+    let lost = |id, user, auth_time| LostSession {
+        id: session_id(id),
+        user: user_id(user),
+        auth_time,
+        head: Head::new(4, nonce(4)),
+        issued_at: auth_time,
+        idle_until: auth_time + IDLE,
+        absolute_until: auth_time + ABSOLUTE,
+    };
+    let later = START + Duration::from_secs(60);
+    assert!(fixture.store.recreate_session(&lost(7, 1, later)).await.unwrap());
+    assert_eq!(head(fixture, 7).await, (4, nonce(4)));
+    // Another request was first: its row stands.
+    assert!(fixture.store.advance(advance(fixture, 7, (4, 4), 5)).await.unwrap().is_some());
+    assert!(fixture.store.recreate_session(&lost(7, 1, later)).await.unwrap());
+    assert_eq!(head(fixture, 7).await, (5, nonce(5)));
+    // No such user.
+    assert!(!fixture.store.recreate_session(&lost(8, 9, later)).await.unwrap());
+    // The user ended all sessions after this one had begun.
+    fixture.clock.set(later);
+    fixture.store.revoke_all_sessions(user_id(1)).await.unwrap();
+    assert!(!fixture.store.recreate_session(&lost(9, 1, later)).await.unwrap());
+    let (session, _) = fixture.store.session(session_id(9)).await.unwrap();
+    assert!(session.is_none());
+    let after = later + Duration::from_secs(1);
+    assert!(fixture.store.recreate_session(&lost(9, 1, after)).await.unwrap());
+}
+
+pub(super) async fn a_revocation_leaves_a_tombstone_and_other_users_sessions_alone<S: Store>(
+    fixture: &Fixture<S>,
+) {
+    with_user(fixture, 1).await;
+    with_user(fixture, 2).await;
+    let revoke = async |session, user| {
+        let until = START + ABSOLUTE;
+        let reason = RevokeReason::User;
+        fixture.store.revoke_session(session_id(session), user_id(user), until, reason).await
+    };
+    assert!(!revoke(1, 2).await.unwrap(), "another user's");
+    assert!(!is_revoked(fixture, 1).await);
+    assert!(revoke(1, 1).await.unwrap());
+    assert!(revoke(1, 1).await.unwrap(), "again is as good");
+    assert!(is_revoked(fixture, 1).await);
+
+    assert!(revoke(5, 1).await.unwrap(), "unknown");
+    assert!(is_revoked(fixture, 5).await);
+    let lost = LostSession {
+        id: session_id(5),
+        user: user_id(1),
+        auth_time: START + IDLE,
+        head: Head::new(1, nonce(1)),
+        issued_at: START,
+        idle_until: START + IDLE,
+        absolute_until: START + ABSOLUTE,
+    };
+    assert!(fixture.store.recreate_session(&lost).await.unwrap());
+    assert!(is_revoked(fixture, 5).await, "the tombstone stands");
+}
+
+pub(super) async fn a_theft_is_revoked_only_as_it_was_seen<S: Store>(fixture: &Fixture<S>) {
+    with_user(fixture, 1).await;
+    let revoke = async |generation, n| {
+        let seen = Head::new(generation, nonce(n));
+        let reason = RevokeReason::Reused;
+        fixture.store.revoke_if_unmoved(session_id(1), seen, reason).await.unwrap()
+    };
+    assert!(!revoke(1, 0).await && !revoke(0, 1).await);
+    assert!(revoke(0, 0).await);
+    assert!(!revoke(0, 0).await, "it was revoked before");
+}
+
+pub(super) async fn a_changed_password_ends_every_other_session<S: Store>(fixture: &Fixture<S>) {
+    with_user(fixture, 1).await;
+    with_user(fixture, 2).await;
+    for id in [11, 12] {
+        let session = new_session(id, 1, START);
+        assert!(fixture.store.insert_session(&session, PasswordVersion(1)).await.unwrap());
+    }
+    let change = async |version, kept| {
+        let version = PasswordVersion(version);
+        let kept = session_id(kept);
+        fixture.store.change_password(user_id(1), version, &hash("v2"), kept).await.unwrap()
+    };
+    assert!(!change(2, 11).await, "another password was proven");
+    assert!(!change(1, 2).await, "another user's session asks");
+    assert!(change(1, 11).await);
+    assert!(!change(1, 11).await, "the old password is proven no more");
+    assert!(is_revoked(fixture, 1).await && is_revoked(fixture, 12).await);
+    assert!(!is_revoked(fixture, 11).await && !is_revoked(fixture, 2).await);
+    let user = fixture.store.user(user_id(1)).await.unwrap().unwrap();
+    assert_eq!((user.password, user.password_version), (hash("v2"), PasswordVersion(2)));
+    let session = new_session(13, 1, START);
+    assert!(!fixture.store.insert_session(&session, PasswordVersion(1)).await.unwrap());
+    // A revoked session keeps nothing.
+    let version = PasswordVersion(2);
+    let kept = session_id(12);
+    let store = &fixture.store;
+    assert!(!store.change_password(user_id(1), version, &hash("v3"), kept).await.unwrap());
+}
+
+pub(super) async fn all_sessions_end_together<S: Store>(fixture: &Fixture<S>) {
+    with_user(fixture, 1).await;
+    with_user(fixture, 2).await;
+    let session = new_session(11, 1, START);
+    assert!(fixture.store.insert_session(&session, PasswordVersion(1)).await.unwrap());
+    assert_eq!(fixture.store.revoke_all_sessions(user_id(1)).await.unwrap(), 2);
+    assert_eq!(fixture.store.revoke_all_sessions(user_id(1)).await.unwrap(), 0);
+    assert!(is_revoked(fixture, 1).await && is_revoked(fixture, 11).await);
+    assert!(!is_revoked(fixture, 2).await);
+}
+
+pub(super) async fn live_sessions_are_listed_page_by_page<S: Store>(fixture: &Fixture<S>) {
+    with_user(fixture, 1).await;
+    with_user(fixture, 2).await;
+    for id in [11, 12, 13] {
+        // Two begin in the same instant.
+        let at = START + Duration::from_secs(u64::from(id > 11));
+        let session = new_session(id, 1, at);
+        assert!(fixture.store.insert_session(&session, PasswordVersion(1)).await.unwrap());
+    }
+    let list = async |after: Option<u128>, limit| -> Vec<SessionId> {
+        let after = match after {
+            Some(id) => {
+                let (session, _) = fixture.store.session(session_id(id)).await.unwrap();
+                let create_time = session.unwrap().create_time;
+                Some(SessionPosition { create_time, id: session_id(id) })
+            }
+            None => None,
+        };
+        let page = fixture.store.live_sessions(user_id(1), after, limit).await.unwrap();
+        page.into_iter().map(|session| session.id).collect()
+    };
+    let all = [13, 12, 11, 1].map(session_id);
+    assert_eq!(list(None, 10).await, all);
+    assert_eq!(list(None, 2).await, all[..2]);
+    assert_eq!(list(Some(12), 2).await, all[2..]);
+    let until = START + ABSOLUTE;
+    let reason = RevokeReason::User;
+    fixture.store.revoke_session(session_id(12), user_id(1), until, reason).await.unwrap();
+    assert_eq!(list(None, 10).await, [13, 11, 1].map(session_id));
+    fixture.clock.advance(IDLE);
+    assert_eq!(list(None, 10).await, [13].map(session_id), "the others idled out");
+}
+
+pub(super) async fn one_signing_key_is_active<S: Store>(fixture: &Fixture<S>) {
+    let key = |kid: &str, state| SealedKey {
+        kid: kid.into(),
+        state,
+        public_key: format!("x of {kid}"),
+        sealed_seed: vec![0, 1, 255],
+        create_time: START,
+    };
+    assert!(fixture.store.signing_keys().await.unwrap().is_empty());
+    fixture.store.insert_signing_key(&key("a", KeyState::Active)).await.unwrap();
+    fixture.store.insert_signing_key(&key("b", KeyState::Active)).await.unwrap();
+    fixture.store.insert_signing_key(&key("c", KeyState::Next)).await.unwrap();
+    let keys = fixture.store.signing_keys().await.unwrap();
+    assert_eq!(keys, [key("a", KeyState::Active), key("c", KeyState::Next)]);
+}
+
+pub(super) async fn a_rehash_does_not_bring_an_old_password_back<S: Store>(fixture: &Fixture<S>) {
+    with_user(fixture, 1).await;
+    let store = &fixture.store;
+    store.rehash_password(user_id(1), PasswordVersion(1), &hash("v1 dearer")).await.unwrap();
+    let user = store.user(user_id(1)).await.unwrap().unwrap();
+    assert_eq!((user.password, user.password_version), (hash("v1 dearer"), PasswordVersion(1)));
+    let version = PasswordVersion(1);
+    assert!(store.change_password(user_id(1), version, &hash("v2"), session_id(1)).await.unwrap());
+    store.rehash_password(user_id(1), version, &hash("v1 dearest")).await.unwrap();
+    assert_eq!(store.user(user_id(1)).await.unwrap().unwrap().password, hash("v2"));
+}
+
+#[test]
+fn ids_do_not_repeat() {
+    let entropy = SeededEntropy::new(1);
+    let ids: HashSet<_> = (0..1000).map(|_| SessionId::generate(START, &entropy)).collect();
+    assert_eq!(ids.len(), 1000);
+}

@@ -1,0 +1,80 @@
+//! What can go wrong in storage.
+
+use thiserror::Error;
+
+/// An operation that did not happen.
+#[derive(Debug, Error)]
+pub(crate) enum StoreError {
+    /// Other requests kept changing the same row.
+    #[error("the session is being changed by too many requests at once")]
+    Contended,
+    /// The group commit that it was part of failed.
+    #[error(transparent)]
+    Group(std::sync::Arc<StoreError>),
+    /// A row says something that no code writes.
+    #[error("inconsistent database: table {table}, column {column}, row {row}")]
+    Inconsistent { table: &'static str, column: &'static str, row: String },
+    /// The request's deadline had passed when its turn to write came.
+    #[error("the deadline passed before the write")]
+    TooLate,
+    /// The database is busy, closed, full or read-only. The same may succeed later.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] sqlx::Error),
+    /// Another user has the name.
+    #[error("the user name is taken")]
+    UsernameTaken,
+}
+
+impl From<sqlx::Error> for StoreError {
+    /// Whatever a database refuses for reasons of its own is transient to a client: its session is
+    /// kept, and it asks again.
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file is no database of ours, or is damaged.
+    #[error(
+        "{path} is not a usable database: {detail}; restore it from a backup, or choose another --data-dir"
+    )]
+    Corrupt {
+        /// The file.
+        path: String,
+        /// What the engine said.
+        detail: String,
+    },
+    /// The directory cannot be made or written to.
+    #[error(
+        "--data-dir: {path} cannot be used: {source}; choose a directory that this user may write to"
+    )]
+    Directory {
+        /// The directory.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process serves this directory.
+    #[error(
+        "--data-dir: {path} is in use by another process; stop it, or choose another directory"
+    )]
+    InUse {
+        /// The directory.
+        path: String,
+    },
+    /// The database was written by a newer version.
+    #[error(
+        "{path} has schema {found}, newer than this program's {known}; run the newer program, or restore an older backup"
+    )]
+    NewerSchema {
+        /// The file.
+        path: String,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that this program knows.
+        known: i64,
+    },
+}

@@ -1,0 +1,9 @@
+//! Where users, sessions and keys are kept: one trait, one folder per backend.
+
+pub(crate) mod error;
+pub(crate) mod group_commit;
+pub(crate) mod sqlite;
+pub(crate) mod store;
+
+#[cfg(test)]
+mod contract;

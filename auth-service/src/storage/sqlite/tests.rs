@@ -1,0 +1,103 @@
+//! The contract on real files, and what is SQLite's own.
+
+use std::{fs, path::Path, sync::Arc};
+
+use sqlx::Row as _;
+use tempfile::TempDir;
+use token::clock::ManualClock;
+
+use crate::storage::{
+    contract::{Fixture, START, contract},
+    error::OpenError,
+    sqlite::SqliteStore,
+};
+
+async fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(dir, Arc::new(ManualClock::at(START))).await
+}
+
+async fn fixture() -> Fixture<SqliteStore> {
+    let clock = Arc::new(ManualClock::at(START));
+    let dir = TempDir::new().unwrap();
+    let store = SqliteStore::open(dir.path(), clock.clone()).await.unwrap();
+    Fixture { store, clock, _dir: dir }
+}
+
+contract!(fixture());
+
+#[tokio::test]
+async fn a_directory_is_served_by_one_process_at_a_time() {
+    let dir = TempDir::new().unwrap();
+    let first = open(dir.path()).await.unwrap();
+    assert!(matches!(open(dir.path()).await, Err(OpenError::InUse { .. })));
+    drop(first);
+    assert!(open(dir.path()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_named_and_left_alone() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("auth.db");
+    let text = "these are somebody's notes, and no database at all\n".repeat(100);
+    fs::write(&file, &text).unwrap();
+    let error = open(dir.path()).await.unwrap_err().to_string();
+    assert!(error.contains("auth.db") && error.contains("backup"), "{error}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_made_is_named() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = open(&file.join("data")).await.unwrap_err();
+    assert!(matches!(&error, OpenError::Directory { .. }), "{error}");
+    assert!(error.to_string().contains("--data-dir"), "{error}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_not_touched() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path()).await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'from the future', 1, x'00', 0)",
+    )
+    .execute(&store.writer)
+    .await
+    .unwrap();
+    drop(store);
+    let error = open(dir.path()).await.unwrap_err();
+    assert!(matches!(error, OpenError::NewerSchema { found: 9999, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn commits_are_durable_and_no_statement_scans_a_table() {
+    let Fixture { store, _dir, .. } = fixture().await;
+    let pragma = async |name: &'static str| {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {name}")))
+            .fetch_one(&store.writer)
+            .await
+            .unwrap();
+        row.try_get::<String, _>(0).unwrap_or_else(|_| row.get::<i64, _>(0).to_string())
+    };
+    assert_eq!(pragma("journal_mode").await, "wal");
+    assert_eq!(pragma("synchronous").await, "2", "FULL");
+
+    for statement in [
+        "SELECT * FROM users WHERE username_key = 'a'",
+        "SELECT * FROM sessions s LEFT JOIN users u ON u.id = s.user_id WHERE s.id = x'00'",
+        "SELECT * FROM sessions WHERE user_id = x'00' AND (create_time, id) < (1, x'00')
+         ORDER BY create_time DESC, id DESC",
+        "UPDATE sessions SET revoked_at = 1 WHERE user_id = x'00' AND revoked_at IS NULL",
+    ] {
+        let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
+            .fetch_all(&store.writer)
+            .await
+            .unwrap();
+        for step in plan {
+            let step: String = step.get("detail");
+            assert!(!step.contains("SCAN") && !step.contains("TEMP B-TREE"), "{statement}: {step}");
+        }
+    }
+}

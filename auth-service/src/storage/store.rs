@@ -1,0 +1,211 @@
+//! What the use cases ask of storage.
+//!
+//! Every method is atomic and durable when it returns. The store's own clock says `now`: on one
+//! machine that is the process's, on a shared database the database's, so that instances whose
+//! clocks differ decide alike.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use token::{Nonce, clock::Timestamp};
+use transport::deadline::Deadline;
+
+use crate::{
+    domain::{
+        id::{SessionId, UserId},
+        rotation::{Head, Successor},
+        secret::PasswordHash,
+        session::{Holder, NewSession, RevokeReason, Session},
+        user::{NewUser, PasswordVersion, User},
+    },
+    storage::error::StoreError,
+};
+
+/// A database of users, sessions and signing keys.
+pub(crate) trait Store: UserStore + SessionStore + KeyStore {}
+
+impl<S: UserStore + SessionStore + KeyStore> Store for S {}
+
+/// Users, and the sessions that are written together with them.
+#[async_trait]
+pub(crate) trait UserStore: fmt::Debug + Send + Sync {
+    /// Stores a new user, together with their first session if there is one.
+    ///
+    /// Fails with [`StoreError::UsernameTaken`].
+    async fn create_user(
+        &self,
+        user: &NewUser,
+        session: Option<&NewSession>,
+    ) -> Result<(), StoreError>;
+
+    /// The user of this [`Username::key`](crate::domain::secret::Username::key).
+    async fn user_by_name(&self, key: &str) -> Result<Option<User>, StoreError>;
+
+    /// The user of this id.
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// Replaces a hash by one of the same password; does nothing if the password has changed.
+    async fn rehash_password(
+        &self,
+        user: UserId,
+        proven: PasswordVersion,
+        hash: &PasswordHash,
+    ) -> Result<(), StoreError>;
+
+    /// Sets a new password and revokes all the user's sessions but `kept`. `false`, and nothing
+    /// done, if the password has changed since `proven` or `kept` has been revoked.
+    async fn change_password(
+        &self,
+        user: UserId,
+        proven: PasswordVersion,
+        hash: &PasswordHash,
+        kept: SessionId,
+    ) -> Result<bool, StoreError>;
+
+    /// Stores the session of a user who proved the password of this version. `false`, and nothing
+    /// stored, if that is no longer their password or they may no longer log in.
+    async fn insert_session(
+        &self,
+        session: &NewSession,
+        proven: PasswordVersion,
+    ) -> Result<bool, StoreError>;
+}
+
+/// Sessions: reading one, moving one forward, ending one.
+#[async_trait]
+pub(crate) trait SessionStore: fmt::Debug + Send + Sync {
+    /// The session, and the instant at which it was so.
+    async fn session(&self, id: SessionId) -> Result<(Option<Session>, Timestamp), StoreError>;
+
+    /// Moves a session's row forward by compare-and-set. `None`, and nothing done, if the row is
+    /// not as expected: another head, revoked, ended, its user disabled, or absent.
+    ///
+    /// Fails with [`StoreError::TooLate`] if the deadline has passed when the write's turn comes.
+    async fn advance(&self, advance: Advance) -> Result<Option<Advanced>, StoreError>;
+
+    /// Creates the row of a session that this database has forgotten, unless another request did so
+    /// first. `false`, and nothing created, if its user is unknown or disabled, or ended their
+    /// sessions when this one had already begun.
+    async fn recreate_session(&self, lost: &LostSession) -> Result<bool, StoreError>;
+
+    /// Revokes a session if its row still has the head that the decision saw. `false` if it has
+    /// moved on, or was revoked before.
+    async fn revoke_if_unmoved(
+        &self,
+        session: SessionId,
+        seen: Head,
+        reason: RevokeReason,
+    ) -> Result<bool, StoreError>;
+
+    /// Revokes a session, whatever its state; of an absent one it leaves a tombstone, so that the
+    /// session is not adopted later. `false`, and nothing done, if it is another user's.
+    async fn revoke_session(
+        &self,
+        session: SessionId,
+        user: UserId,
+        absolute_until: Timestamp,
+        reason: RevokeReason,
+    ) -> Result<bool, StoreError>;
+
+    /// Revokes every session of a user, and bars those that this database has forgotten. Tells how
+    /// many were live.
+    async fn revoke_all_sessions(&self, user: UserId) -> Result<u64, StoreError>;
+
+    /// A user's live sessions, newest first, after `after` if it is given.
+    async fn live_sessions(
+        &self,
+        user: UserId,
+        after: Option<SessionPosition>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError>;
+}
+
+/// Signing keys.
+#[async_trait]
+pub(crate) trait KeyStore: fmt::Debug + Send + Sync {
+    /// Every signing key, newest first.
+    async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError>;
+
+    /// Stores a signing key; does nothing if there is one in the same state already.
+    async fn insert_signing_key(&self, key: &SealedKey) -> Result<(), StoreError>;
+}
+
+/// A rotation or an adoption, as a compare-and-set.
+#[derive(Clone, Debug)]
+pub(crate) struct Advance {
+    pub(crate) session: SessionId,
+    /// What the row must still say.
+    pub(crate) expected: Head,
+    /// The nonce of the presented token, if it is not the expected one: then the row is behind it.
+    pub(crate) adopted: Option<Nonce>,
+    pub(crate) to: Successor,
+    /// The idle end that the presented token promised.
+    pub(crate) idle_floor: Timestamp,
+    pub(crate) idle_life: Duration,
+    pub(crate) deadline: Deadline,
+}
+
+/// What a session's row says after it was moved, as of that statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Advanced {
+    pub(crate) user: UserId,
+    pub(crate) holder: Holder,
+    pub(crate) auth_time: Timestamp,
+    pub(crate) rotated_at: Timestamp,
+    pub(crate) idle_until: Timestamp,
+    pub(crate) absolute_until: Timestamp,
+    pub(crate) now: Timestamp,
+}
+
+/// A session whose row is gone, as its token describes it.
+#[derive(Clone, Debug)]
+pub(crate) struct LostSession {
+    pub(crate) id: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) auth_time: Timestamp,
+    pub(crate) head: Head,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) idle_until: Timestamp,
+    pub(crate) absolute_until: Timestamp,
+}
+
+/// A place in the list of a user's sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionPosition {
+    pub(crate) create_time: Timestamp,
+    pub(crate) id: SessionId,
+}
+
+/// A signing key as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SealedKey {
+    pub(crate) kid: String,
+    pub(crate) state: KeyState,
+    /// A JWK's `x`.
+    pub(crate) public_key: String,
+    pub(crate) sealed_seed: Vec<u8>,
+    pub(crate) create_time: Timestamp,
+}
+
+/// Where a signing key stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyState {
+    /// Published, so that verifiers know it before it signs.
+    Next,
+    /// Signs.
+    Active,
+    /// Signs no more; published until its last token has run out.
+    Retired,
+}
+
+impl KeyState {
+    pub(crate) const ALL: [Self; 3] = [Self::Next, Self::Active, Self::Retired];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Active => "active",
+            Self::Retired => "retired",
+        }
+    }
+}
