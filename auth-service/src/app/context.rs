@@ -115,6 +115,7 @@ impl App {
             id: SessionId::generate(now, &*self.entropy),
             user,
             device_name,
+            create_time: now,
             auth_time: now.floor_to_second(),
             nonce: Nonce::random(&*self.entropy),
             idle_until: now + lifetimes.idle,
@@ -133,11 +134,11 @@ impl App {
                 generation: 0,
                 nonce: session.nonce,
                 auth_time: session.auth_time,
-                rotated_at: session.auth_time,
+                rotated_at: session.create_time,
                 idle_until: session.idle_until,
                 absolute_until: session.absolute_until,
             },
-            session.auth_time,
+            session.create_time,
         )
     }
 

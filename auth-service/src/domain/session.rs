@@ -38,6 +38,8 @@ pub(crate) struct NewSession {
     pub(crate) id: SessionId,
     pub(crate) user: UserId,
     pub(crate) device_name: String,
+    pub(crate) create_time: Timestamp,
+    /// To the second, since a token carries it.
     pub(crate) auth_time: Timestamp,
     pub(crate) nonce: Nonce,
     pub(crate) idle_until: Timestamp,

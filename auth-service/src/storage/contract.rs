@@ -95,6 +95,7 @@ fn new_session(id: u128, user: u128, at: Timestamp) -> NewSession {
         id: session_id(id),
         user: user_id(user),
         device_name: format!("device {id}"),
+        create_time: at,
         auth_time: at,
         nonce: nonce(0),
         idle_until: at + IDLE,

@@ -5,5 +5,6 @@
 
 pub mod deadline;
 pub mod observe;
+mod oversize;
 pub mod serve;
 pub mod status;

@@ -5,13 +5,16 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use token::clock::Clock;
 use tokio::net::TcpListener;
 use tonic::{
+    body::Body,
     service::Routes,
     transport::{Server, server::TcpIncoming},
 };
+use tower::util::MapResponseLayer;
 
 use crate::{
     deadline::DeadlineLayer,
     observe::{ObserveLayer, Observer},
+    oversize,
 };
 
 /// Why a server could not start, or stopped.
@@ -108,9 +111,14 @@ impl Serving {
             health.set_service_status(*service, tonic_health::ServingStatus::Serving).await;
         }
         let reflection = || {
-            tonic_reflection::server::Builder::configure()
+            let known = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(evergreen_proto::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // So that a tool can show the details of an error.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET);
+            // The descriptors are of both services; what is listed is what answers here.
+            let listed = services.iter().copied().chain(["grpc.health.v1.Health"]);
+            listed.fold(known, tonic_reflection::server::Builder::with_service_name)
         };
         let routes = routes
             .add_service(health_service)
@@ -127,6 +135,7 @@ impl Serving {
         Server::builder()
             .layer(ObserveLayer::new(self.observer))
             .layer(DeadlineLayer::new(self.clock, self.request_life))
+            .layer(MapResponseLayer::new(oversize::explain::<Body>))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, drained)
             .await

@@ -153,17 +153,18 @@ async fn insert_proven(
     let inserted = sqlx::query(
         "INSERT INTO sessions (id, user_id, device_name, create_time, auth_time, generation, nonces,
                                last_keyed, rotated_at, idle_until, absolute_until)
-         SELECT $1, id, $4, $5, $5, 0, $6, 0, $5, $7, $8
+         SELECT $1, id, $4, $5, $9, 0, $6, 0, $5, $7, $8
          FROM users WHERE id = $2 AND password_version = $3 AND status = 'active'",
     )
     .bind(session.id.0)
     .bind(session.user.0)
     .bind(proven.0)
     .bind(&session.device_name)
-    .bind(session.auth_time.unix_millis())
+    .bind(session.create_time.unix_millis())
     .bind(session.nonce.as_bytes().as_slice())
     .bind(session.idle_until.unix_millis())
     .bind(session.absolute_until.unix_millis())
+    .bind(session.auth_time.unix_millis())
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)
