@@ -6,5 +6,6 @@
 pub mod deadline;
 pub mod observe;
 mod oversize;
+pub mod recorder;
 pub mod serve;
 pub mod status;

@@ -1,0 +1,110 @@
+//! Starting and stopping the services.
+
+use std::{error::Error, net::SocketAddr, sync::Arc};
+
+use auth_service::UserKind;
+use token::{clock::Clock, entropy::SystemEntropy};
+use tokio::{sync::watch, task::JoinHandle};
+use transport::{observe::Observer, serve::bind};
+
+/// What a command fails with: its message says what to do next.
+pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// A service that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<(), Failure>>,
+}
+
+impl Running {
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Resolves when it has stopped by itself, which it should not.
+    pub async fn failed(&mut self) -> Failure {
+        match (&mut self.task).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) => "a server stopped without being told to".into(),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Lets the calls under way end, and stops it.
+    ///
+    /// # Errors
+    ///
+    /// What it failed with, if it had.
+    pub async fn stop(self) -> Result<(), Failure> {
+        self.stop.send_replace(true);
+        self.task.await?
+    }
+}
+
+/// Starts AuthService; when this returns, it answers. With `demo_user` there is a user
+/// [`DEMO_USER`], whose id is given back.
+///
+/// # Errors
+///
+/// Why it cannot start: the message names the setting to mend.
+pub async fn start_auth(
+    config: auth_service::Config,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    demo_user: bool,
+) -> Result<(Running, Option<String>), Failure> {
+    let listener = bind("--auth-listen", config.listen, config.insecure).await?;
+    let address = listener.local_addr()?;
+    let server =
+        auth_service::Server::open(config, clock, Arc::new(SystemEntropy), observer).await?;
+    let user = match demo_user {
+        true => Some(server.ensure_user(DEMO_USER, DEMO_PASSWORD, UserKind::Editor).await?),
+        false => None,
+    };
+    let (stop, told) = stop();
+    let task = tokio::spawn(async { Ok(server.run(listener, told).await?) });
+    Ok((Running { address, stop, task }, user))
+}
+
+/// Starts ApiService; when this returns, it answers. With `demo_owner` there are some categories,
+/// and some folders and trees of that user.
+///
+/// # Errors
+///
+/// Why it cannot start: the message names the setting to mend.
+pub async fn start_api(
+    config: api_service::Config,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    demo_owner: Option<&str>,
+) -> Result<Running, Failure> {
+    let listener = bind("--api-listen", config.listen, config.insecure).await?;
+    let address = listener.local_addr()?;
+    let server =
+        api_service::Server::open(config, clock, Arc::new(SystemEntropy), observer).await?;
+    if let Some(owner) = demo_owner {
+        server.seed_demo(owner).await?;
+    }
+    let (stop, told) = stop();
+    let task = tokio::spawn(async { Ok(server.run(listener, told).await?) });
+    Ok(Running { address, stop, task })
+}
+
+fn stop() -> (watch::Sender<bool>, impl Future<Output = ()>) {
+    let (sender, mut receiver) = watch::channel(false);
+    let told = async move {
+        // A sender that is gone means the same as one that said so.
+        let _ = receiver.wait_for(|stop| *stop).await;
+    };
+    (sender, told)
+}
+
+/// The user that `--demo` makes.
+pub const DEMO_USER: &str = "demo";
+/// Their password.
+pub const DEMO_PASSWORD: &str = "evergreen-demo-1";

@@ -1,0 +1,41 @@
+//! The `evergreen` command, and the laboratory that its demonstration shares with the tests.
+
+pub mod lab;
+
+mod paint;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sessions that nobody is thrown out of.
+///
+/// Start with `evergreen demo`, which tells the whole story against real servers, or with
+/// `evergreen up --demo`, which leaves them running to be tried.
+#[derive(Parser)]
+#[command(name = "evergreen", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Up(up::Up),
+}
+
+/// Parses the command line and does what it says.
+pub async fn run() -> ExitCode {
+    auth_service::telemetry::start();
+    let done = match Cli::parse().command {
+        Command::Up(up) => up.run().await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            paint::error(format_args!("{} {error}", paint::styled(paint::BAD, "evergreen:")));
+            ExitCode::FAILURE
+        }
+    }
+}

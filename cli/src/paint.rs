@@ -1,0 +1,31 @@
+//! Output for people: colour only on a terminal, and never where `NO_COLOR` is set.
+
+use std::{fmt, io::Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+/// Writes a line to standard output. A reader who has gone away is no error of ours.
+pub(crate) fn line(text: impl fmt::Display) {
+    let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+/// Writes a line to standard error.
+pub(crate) fn error(text: impl fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// `text` in this style.
+pub(crate) fn styled(style: Style, text: impl fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// A heading.
+pub(crate) const HEADING: Style = Style::new().bold();
+/// What is less important.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+/// What went well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// What did not.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
+/// What was refused, and expected to be.
+pub(crate) const REFUSED: Style = AnsiColor::Yellow.on_default();
