@@ -2,6 +2,8 @@
 
 pub mod lab;
 
+mod bench;
+mod demo;
 mod paint;
 mod up;
 
@@ -22,6 +24,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Bench),
+    Demo(demo::Demo),
     Up(up::Up),
 }
 
@@ -29,6 +33,8 @@ enum Command {
 pub async fn run() -> ExitCode {
     auth_service::telemetry::start();
     let done = match Cli::parse().command {
+        Command::Bench(bench) => bench.run().await,
+        Command::Demo(demo) => demo.run().await,
         Command::Up(up) => up.run().await,
     };
     match done {

@@ -1,1 +1,166 @@
-//! Placeholder.
+//! The harness of the end-to-end tests: both services on real sockets and real files, on a clock
+//! that moves when it is told to.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use cli::lab::{Running, start_api, start_auth};
+use evergreen_proto::{
+    api::v1::api_service_client::ApiServiceClient,
+    auth::v1::{RegisterRequest, TokenPair, auth_service_client::AuthServiceClient},
+};
+use tempfile::TempDir;
+use token::clock::{Clock, ManualClock, SystemClock};
+use tonic::{
+    Request, Status,
+    metadata::{AsciiMetadataKey, AsciiMetadataValue},
+    transport::{Channel, Endpoint},
+};
+use transport::{recorder::Recorder, status::reason_of};
+
+/// Both services, what they saw, and the clock that they read.
+#[derive(Debug)]
+pub struct World {
+    /// Moves when it is told to.
+    pub clock: Arc<ManualClock>,
+    /// AuthService.
+    pub auth: Running,
+    /// ApiService.
+    pub api: Running,
+    /// Every RPC that AuthService answered.
+    pub auth_seen: Arc<Recorder>,
+    /// Every RPC that ApiService answered.
+    pub api_seen: Arc<Recorder>,
+    auth_config: auth_service::Config,
+    api_config: api_service::Config,
+    dir: TempDir,
+}
+
+/// A password that is good enough.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+impl World {
+    /// Both services with their defaults, but for passwords, which are cheap to hash here.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with other settings of AuthService.
+    pub async fn start_with(change: impl FnOnce(&mut auth_service::Config)) -> Self {
+        let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
+        let dir = TempDir::new().expect("a temporary directory can be made");
+        let mut auth_config = auth_service::Config::default();
+        auth_config.listen = FREE_PORT.parse().expect("an address");
+        auth_config.data_dir = dir.path().to_owned();
+        auth_config.open_registration = true;
+        auth_config.hash_memory_kib = 64;
+        auth_config.hash_iterations = 1;
+        change(&mut auth_config);
+        let auth_seen = Arc::new(Recorder::new());
+        let (auth, _) = start_auth(auth_config.clone(), clock.clone(), auth_seen.clone(), false)
+            .await
+            .expect("AuthService starts");
+        auth_config.listen = auth.address;
+
+        let mut api_config = api_service::Config::default();
+        api_config.listen = FREE_PORT.parse().expect("an address");
+        api_config.data_dir = dir.path().to_owned();
+        api_config.auth_url = auth.url();
+        let api_seen = Arc::new(Recorder::new());
+        let api = start_api(api_config.clone(), clock.clone(), api_seen.clone(), None)
+            .await
+            .expect("ApiService starts");
+        api_config.listen = api.address;
+        Self { clock, auth, api, auth_seen, api_seen, auth_config, api_config, dir }
+    }
+
+    /// Where the services keep their files.
+    #[must_use]
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Stops AuthService and starts it again on the same files and port.
+    pub async fn restart_auth(self) -> Self {
+        self.auth.stop().await.expect("AuthService stops");
+        let config = self.auth_config.clone();
+        let (auth, _) = start_auth(config, self.clock.clone(), self.auth_seen.clone(), false)
+            .await
+            .expect("AuthService starts again");
+        Self { auth, ..self }
+    }
+
+    /// Stops ApiService and starts it again on the same files and port.
+    pub async fn restart_api(self) -> Self {
+        self.api.stop().await.expect("ApiService stops");
+        let config = self.api_config.clone();
+        let api = start_api(config, self.clock.clone(), self.api_seen.clone(), None)
+            .await
+            .expect("ApiService starts again");
+        Self { api, ..self }
+    }
+
+    /// Moves the clock past the end of every access token minted so far.
+    pub fn access_tokens_run_out(&self) {
+        self.clock.advance(self.auth_config.access_token_ttl + Duration::from_secs(3));
+    }
+
+    /// A bare client of AuthService.
+    #[must_use]
+    pub fn auth_client(&self) -> AuthServiceClient<Channel> {
+        AuthServiceClient::new(channel(self.auth.address))
+    }
+
+    /// A bare client of ApiService.
+    #[must_use]
+    pub fn api_client(&self) -> ApiServiceClient<Channel> {
+        ApiServiceClient::new(channel(self.api.address))
+    }
+
+    /// Registers a user.
+    pub async fn register(&self, username: &str) -> TokenPair {
+        let request = RegisterRequest { username: username.into(), password: PASSWORD.into() };
+        let answer = self.auth_client().register(request).await.expect("the user is new");
+        answer.into_inner().tokens.expect("Register answers with tokens")
+    }
+}
+
+/// A channel to a server, which connects when it is first used.
+///
+/// # Panics
+///
+/// Never: every socket address makes a URL.
+#[must_use]
+pub fn channel(address: SocketAddr) -> Channel {
+    Endpoint::from_shared(format!("http://{address}"))
+        .expect("an address makes a URL")
+        .connect_lazy()
+}
+
+/// A request that carries `token`.
+pub fn bearing<T>(token: &str, message: T) -> Request<T> {
+    with_metadata(Request::new(message), "authorization", &format!("Bearer {token}"))
+}
+
+/// The request with one more metadata entry.
+///
+/// # Panics
+///
+/// If name or value cannot stand in metadata.
+pub fn with_metadata<T>(mut request: Request<T>, name: &str, value: &str) -> Request<T> {
+    let name: AsciiMetadataKey = name.parse().expect("a metadata name");
+    let value: AsciiMetadataValue = value.parse().expect("a metadata value");
+    request.metadata_mut().append(name, value);
+    request
+}
+
+/// The evergreen reason of an error, or the error itself where it has none.
+///
+/// # Panics
+///
+/// If there is no error, or it has no reason.
+pub fn reason<T: std::fmt::Debug>(result: Result<T, Status>) -> String {
+    let status = result.expect_err("an error was expected");
+    reason_of(&status).unwrap_or_else(|| panic!("an error without a reason: {status:?}"))
+}
+
+const FREE_PORT: &str = "127.0.0.1:0";

@@ -1,0 +1,100 @@
+//! The least that a tonic server can do: decode a request, answer the same message each time.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    marker::PhantomData,
+    net::SocketAddr,
+    task::{Context, Poll},
+};
+
+use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::{
+    Request, Response, Status,
+    body::Body,
+    codegen::{BoxFuture, Service, http},
+    server::{Grpc, UnaryService},
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_prost::ProstCodec;
+
+use crate::lab::Failure;
+
+/// A server that answers every call with the same message.
+#[derive(Debug)]
+pub(super) struct Echo<Req, Res> {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+    messages: PhantomData<fn(Req) -> Res>,
+}
+
+impl<Req, Res> Echo<Req, Res>
+where
+    Req: prost::Message + Default + 'static,
+    Res: prost::Message + Default + Clone + Sync + 'static,
+{
+    pub(super) async fn start(answer: Res) -> Result<Self, Failure> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let service = Answering::<Req, Res> { answer, messages: PhantomData };
+        let task = tokio::spawn(async {
+            // It ends when it is aborted.
+            let _ = Server::builder().serve_with_incoming(service, incoming).await;
+        });
+        Ok(Self { address, task, messages: PhantomData })
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl<Req, Res> Drop for Echo<Req, Res> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Debug)]
+struct Answering<Req, Res> {
+    answer: Res,
+    messages: PhantomData<fn(Req)>,
+}
+
+impl<Req, Res: Clone> Clone for Answering<Req, Res> {
+    fn clone(&self) -> Self {
+        Self { answer: self.answer.clone(), messages: PhantomData }
+    }
+}
+
+impl<Req, Res: Clone> UnaryService<Req> for Answering<Req, Res> {
+    type Response = Res;
+    type Future = Ready<Result<Response<Res>, Status>>;
+
+    fn call(&mut self, _: Request<Req>) -> Self::Future {
+        ready(Ok(Response::new(self.answer.clone())))
+    }
+}
+
+impl<Req, Res> Service<http::Request<Body>> for Answering<Req, Res>
+where
+    Req: prost::Message + Default + 'static,
+    Res: prost::Message + Default + Clone + Sync + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move {
+            let mut grpc = Grpc::new(ProstCodec::<Res, Req>::default());
+            Ok(grpc.unary(service, request).await)
+        })
+    }
+}

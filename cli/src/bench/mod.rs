@@ -1,0 +1,220 @@
+//! `evergreen bench`: how fast it is, as ratios against a baseline of the same run.
+
+mod echo;
+mod load;
+
+use std::{sync::Arc, time::Duration};
+
+use clap::Args;
+use client_sdk::{Reauth, Session, store::MemoryStore};
+use evergreen_proto::{
+    api::v1::{ListTreesRequest, ListTreesResponse, api_service_client::ApiServiceClient},
+    auth::v1::{
+        LoginRequest, RefreshRequest, RefreshResponse, TokenPair,
+        auth_service_client::AuthServiceClient,
+    },
+};
+use serde_json::json;
+use tempfile::TempDir;
+use token::{
+    clock::SystemClock,
+    entropy::{Entropy, SystemEntropy},
+};
+use tokio::sync::Mutex;
+use tonic::{
+    Request, Status,
+    metadata::MetadataValue,
+    transport::{Channel, Endpoint},
+};
+use tower::Layer as _;
+use transport::observe::{Ended, Observer};
+
+use self::{
+    echo::Echo,
+    load::{Call, Ratio, compare},
+};
+use crate::{
+    lab::{DEMO_PASSWORD, DEMO_USER, Failure, start_auth},
+    paint,
+};
+
+/// Measure the SDK's layer and the refresh against bare baselines, in turn in one run.
+///
+/// Machines differ and drift; the ratios hold where absolute figures do not.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Bench {
+    /// Calls in flight
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    in_flight: usize,
+    /// Rounds of each measurement
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    rounds: usize,
+    /// How long a round takes
+    #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    round: Duration,
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Nobody listens: observing is not what is measured.
+#[derive(Debug)]
+struct Unobserved;
+
+impl Observer for Unobserved {
+    fn ended(&self, _: &Ended<'_>) {}
+}
+
+impl Bench {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let layer = self.layer().await?;
+        let refresh = self.refresh().await?;
+        let figures = [
+            ("calls through the layer", "calls without it", layer),
+            ("durable refreshes", "a bare echo of the same size", refresh),
+        ];
+        if self.json {
+            let rows: Vec<_> = figures
+                .iter()
+                .map(|(what, against, ratio)| {
+                    json!({
+                        "what": what, "against": against, "in_flight": self.in_flight,
+                        "ratio_min": ratio.min, "ratio_median": ratio.median,
+                        "ratio_max": ratio.max,
+                        "per_second": ratio.per_second, "baseline_per_second": ratio.baseline,
+                    })
+                })
+                .collect();
+            paint::line(json!(rows));
+            return Ok(());
+        }
+        let header = format!(
+            "{:<26} {:<30} {:>7} {:>7} {:>7} {:>11} {:>11}",
+            "", "against", "min", "median", "max", "per second", "baseline"
+        );
+        paint::line(paint::styled(paint::HEADING, header));
+        for (what, against, ratio) in figures {
+            paint::line(format_args!(
+                "{what:<26} {against:<30} {:>7.3} {:>7.3} {:>7.3} {:>11.0} {:>11.0}",
+                ratio.min, ratio.median, ratio.max, ratio.per_second, ratio.baseline
+            ));
+        }
+        Ok(())
+    }
+
+    /// Calls per second with the layer, against the same channel without it.
+    async fn layer(self) -> Result<Ratio, Failure> {
+        let echo = Echo::<ListTreesRequest, _>::start(ListTreesResponse::default()).await?;
+        let channel = connect(&echo.url()).await?;
+        let session = Session::builder(echo.url()).store(MemoryStore::new()).connect().await?;
+        session.set_tokens(pair_of_usual_size()).await?;
+        let bare = ApiServiceClient::new(channel.clone());
+        let layered = ApiServiceClient::new(session.layer().layer(channel));
+        let subject = |_| Layered(layered.clone());
+        let baseline = |_| Bare(bare.clone());
+        compare(self.in_flight, self.rounds, self.round, subject, baseline).await
+    }
+
+    /// Durable refreshes per second, each session on its own, against an echo of the same messages.
+    async fn refresh(self) -> Result<Ratio, Failure> {
+        let dir = TempDir::new()?;
+        let mut config = auth_service::Config::default();
+        config.listen = ([127, 0, 0, 1], 0).into();
+        config.data_dir = dir.path().to_owned();
+        let clock = Arc::new(SystemClock::new());
+        let (auth, _) = start_auth(config, clock, Arc::new(Unobserved), true).await?;
+        let stub = AuthServiceClient::new(connect(&auth.url()).await?);
+        let mut tokens = Vec::with_capacity(self.in_flight);
+        for _ in 0..self.in_flight {
+            let request = LoginRequest {
+                username: DEMO_USER.into(),
+                password: DEMO_PASSWORD.into(),
+                ..LoginRequest::default()
+            };
+            let answer = stub.clone().login(request).await?.into_inner();
+            let pair = answer.tokens.ok_or("Login answered without tokens")?;
+            tokens.push(Arc::new(Mutex::new(pair)));
+        }
+        let canned = RefreshResponse { tokens: Some(tokens[0].lock().await.clone()) };
+        let echo = Echo::<RefreshRequest, _>::start(canned).await?;
+        let echo_stub = AuthServiceClient::new(connect(&echo.url()).await?);
+        let subject = |caller: usize| Refreshing {
+            stub: stub.clone(),
+            pair: Arc::clone(&tokens[caller]),
+            keep: true,
+        };
+        let baseline = |caller: usize| Refreshing {
+            stub: echo_stub.clone(),
+            pair: Arc::clone(&tokens[caller]),
+            keep: false,
+        };
+        let ratio =
+            compare(self.in_flight, self.rounds, self.round, subject, baseline).await?;
+        drop((stub, echo_stub));
+        auth.stop().await?;
+        Ok(ratio)
+    }
+}
+
+/// A call through the layer.
+struct Layered(ApiServiceClient<Reauth<Channel>>);
+
+impl Call for Layered {
+    async fn call(&mut self) -> Result<(), Status> {
+        self.0.list_trees(ListTreesRequest::default()).await.map(drop)
+    }
+}
+
+/// The same bytes on the wire, without the layer.
+struct Bare(ApiServiceClient<Channel>);
+
+impl Call for Bare {
+    async fn call(&mut self) -> Result<(), Status> {
+        let mut request = Request::new(ListTreesRequest::default());
+        let value = MetadataValue::from_static(BEARER);
+        request.metadata_mut().insert("authorization", value);
+        self.0.list_trees(request).await.map(drop)
+    }
+}
+
+/// A session that refreshes; an echo's answers are not kept.
+struct Refreshing {
+    stub: AuthServiceClient<Channel>,
+    pair: Arc<Mutex<TokenPair>>,
+    keep: bool,
+}
+
+impl Call for Refreshing {
+    async fn call(&mut self) -> Result<(), Status> {
+        let mut pair = self.pair.lock().await;
+        let answer = self.stub.refresh(attempt(&pair)?).await?.into_inner();
+        if self.keep {
+            *pair = answer.tokens.unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+/// A refresh as the SDK sends it.
+fn attempt(pair: &TokenPair) -> Result<Request<RefreshRequest>, Status> {
+    let entropy: &dyn Entropy = &SystemEntropy;
+    let key = format!("{:032x}", u128::from_le_bytes(entropy.array()));
+    let bad = |_| Status::internal("a token that cannot stand in metadata");
+    let mut request = Request::new(RefreshRequest {});
+    let metadata = request.metadata_mut();
+    metadata.insert("authorization", format!("Bearer {}", pair.refresh_token).parse().map_err(bad)?);
+    metadata.insert("idempotency-key", key.parse().map_err(bad)?);
+    Ok(request)
+}
+
+fn pair_of_usual_size() -> client_sdk::TokenPair {
+    let access = BEARER.trim_start_matches("Bearer ");
+    client_sdk::TokenPair::new(access).refresh_token("r").session_id("bench")
+}
+
+async fn connect(url: &str) -> Result<Channel, Failure> {
+    Ok(Endpoint::from_shared(url.to_owned())?.connect().await?)
+}
+
+/// As long as an access token is, about 600 bytes.
+const BEARER: &str = include_str!("bearer.txt");
