@@ -1,0 +1,85 @@
+//! Spaces the repetitions of an attempt, within a budget.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use token::entropy::Entropy;
+use tokio::time::Instant;
+
+/// Exponential delays with jitter, until the budget is spent.
+pub(crate) struct Backoff {
+    ends: Instant,
+    step: Duration,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Backoff {
+    pub(crate) fn new(budget: Duration, entropy: Arc<dyn Entropy>) -> Self {
+        Self { ends: Instant::now() + budget, step: FIRST, entropy }
+    }
+
+    /// What is left of the budget.
+    pub(crate) fn remaining(&self) -> Duration {
+        self.ends.saturating_duration_since(Instant::now())
+    }
+
+    /// Waits before the next repetition, for as long as the other side asked if that is longer.
+    /// False, at once, if the budget does not last until then.
+    pub(crate) async fn wait(&mut self, asked: Option<Duration>) -> bool {
+        let delay = self.next_delay().max(asked.unwrap_or_default());
+        if delay >= self.remaining() {
+            return false;
+        }
+        tokio::time::sleep(delay).await;
+        true
+    }
+
+    /// Half of each step is fixed, so that repetitions do thin out; half is drawn, so that many
+    /// clients do not keep step.
+    fn next_delay(&mut self) -> Duration {
+        let step = self.step;
+        self.step = (step * 2).min(LONGEST);
+        step / 2 + (step / 2).mul_f64(self.entropy.unit())
+    }
+}
+
+impl fmt::Debug for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backoff").field("step", &self.step).finish_non_exhaustive()
+    }
+}
+
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use token::entropy::SeededEntropy;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn delays_double_with_jitter_and_stay_inside_the_budget() {
+        let start = Instant::now();
+        let budget = Duration::from_secs(60);
+        let mut backoff = Backoff::new(budget, Arc::new(SeededEntropy::new(3)));
+        let mut expected = FIRST;
+        let mut last = start;
+        while backoff.wait(None).await {
+            let waited = last.elapsed();
+            // A timer may fire up to a millisecond late.
+            assert!(waited >= expected / 2 && waited <= expected + Duration::from_millis(1));
+            last = Instant::now();
+            expected = (expected * 2).min(LONGEST);
+        }
+        assert!(start.elapsed() < budget);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_longer_delay_is_obeyed_or_ends_it() {
+        let start = Instant::now();
+        let mut backoff = Backoff::new(Duration::from_secs(10), Arc::new(SeededEntropy::new(3)));
+        assert!(backoff.wait(Some(Duration::from_secs(4))).await);
+        assert!(start.elapsed() >= Duration::from_secs(4));
+        assert!(!backoff.wait(Some(Duration::from_secs(60))).await);
+    }
+}

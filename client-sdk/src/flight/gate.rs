@@ -1,0 +1,227 @@
+//! Who may start a flight, and who joins the one in the air.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{runtime::Handle, sync::watch, time::Instant};
+use tracing::Instrument as _;
+
+use super::{
+    How, Landing, Outcome,
+    rotation::{self, Ticket},
+};
+use crate::{
+    AuthenticationError,
+    session::{Event, Gate, Shared, Token},
+};
+
+/// Why a newer token is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The token is due, has run out, or was refused.
+    Outdated,
+    /// The application asks.
+    Forced,
+}
+
+/// The flight in the air.
+#[derive(Debug)]
+pub(crate) struct Running {
+    id: u64,
+    /// The generation that it replaces. It may end with any newer one, so who was refused a newer
+    /// one must not wait for it.
+    from: u64,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+/// After a failure: fail fast until then.
+#[derive(Debug)]
+pub(crate) struct CoolDown {
+    until: Instant,
+    message: String,
+}
+
+/// What a caller gets at the gate.
+enum Boarding {
+    Token(Arc<Token>),
+    Flight(u64, watch::Receiver<Option<Outcome>>),
+}
+
+impl Shared {
+    /// A token newer than generation `failed`: the one at hand, or that of the one flight that
+    /// everybody waits for.
+    pub(crate) async fn renew(self: &Arc<Self>, failed: u64, cause: Cause) -> Outcome {
+        let (id, mut outcome) = match self.board(failed, cause)? {
+            Boarding::Token(token) => return Ok(Landing { token, how: How::Adopted }),
+            Boarding::Flight(id, outcome) => (id, outcome),
+        };
+        tracing::trace!(flight = id, "waiting for the refresh");
+        // The flight bounds itself, unless the runtime that it was spawned on no longer turns.
+        let limit = self.policy.budget + GRACE;
+        let landed = tokio::time::timeout(limit, outcome.wait_for(Option::is_some)).await;
+        let outcome = match landed {
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(AuthenticationError::Interrupted)),
+            // The flight's task is gone and took the sender with it.
+            Ok(Err(_)) => Err(AuthenticationError::Interrupted),
+            Err(_) => {
+                self.ground(id);
+                Err(AuthenticationError::Interrupted)
+            }
+        };
+        // The application may have brought a newer token itself meanwhile.
+        match (outcome, self.current()) {
+            (Err(_), Some(token)) if token.generation > failed => {
+                Ok(Landing { token, how: How::Adopted })
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Starts a flight in the background unless there is one or there may be none. For a token that
+    /// is still good, so a failure is nobody's error.
+    pub(crate) fn renew_early(self: &Arc<Self>, due: u64) {
+        if let Err(error) = self.board(due, Cause::Outdated) {
+            tracing::trace!(%error, "no early refresh");
+        }
+    }
+
+    /// Whether a flight that replaces generation `failed` is in the air.
+    pub(crate) fn is_renewing(&self, failed: u64) -> bool {
+        self.gate().flight.as_ref().is_some_and(|flight| flight.from >= failed)
+    }
+
+    fn board(self: &Arc<Self>, failed: u64, cause: Cause) -> Result<Boarding, AuthenticationError> {
+        let mut gate = self.gate();
+        let Some(token) = self.current() else {
+            drop(gate);
+            return Err(self.signed_out());
+        };
+        if token.generation > failed {
+            return Ok(Boarding::Token(token));
+        }
+        if let Some(flight) = &gate.flight
+            && flight.from >= failed
+        {
+            return Ok(Boarding::Flight(flight.id, flight.outcome.clone()));
+        }
+        self.may_start(&mut gate, &token, cause)?;
+        let runtime = Handle::try_current().map_err(|_| AuthenticationError::Interrupted)?;
+
+        gate.flights += 1;
+        let id = gate.flights;
+        let (sender, outcome) = watch::channel(None);
+        let from = token.generation;
+        gate.flight = Some(Running { id, from, outcome: outcome.clone() });
+        let ticket = Ticket { epoch: gate.epoch, from, forced: cause == Cause::Forced };
+        // From here on a panic, and the end of the runtime, are outcomes too.
+        let landing =
+            Runway { shared: Arc::clone(self), id, epoch: gate.epoch, sender: Some(sender) };
+        let span = tracing::debug_span!("refresh", flight = id, generation = from);
+        drop(gate);
+        runtime.spawn(
+            async move {
+                let outcome = rotation::fly(&landing.shared, ticket).await;
+                landing.land(outcome);
+            }
+            .instrument(span),
+        );
+        Ok(Boarding::Flight(id, outcome))
+    }
+
+    fn may_start(
+        &self,
+        gate: &mut Gate,
+        token: &Token,
+        cause: Cause,
+    ) -> Result<(), AuthenticationError> {
+        let now = Instant::now();
+        if let Some(pause) = &gate.cool_down
+            && now < pause.until
+        {
+            return Err(AuthenticationError::CoolingDown {
+                message: pause.message.clone(),
+                retry_after: pause.until - now,
+            });
+        }
+        if token.was_accepted() {
+            gate.window.clear();
+        }
+        // What the application itself asks for is no loop.
+        if cause == Cause::Outdated && !gate.window.admits(now) {
+            tracing::warn!("refreshed too often without a token being accepted");
+            return Err(AuthenticationError::WindowSpent);
+        }
+        Ok(())
+    }
+
+    /// Takes flight `id` off the gate.
+    fn ground(&self, id: u64) {
+        let mut gate = self.gate();
+        if gate.flight.as_ref().is_some_and(|flight| flight.id == id) {
+            gate.flight = None;
+        }
+    }
+}
+
+/// Sees to it that a flight has an outcome, however it ends.
+struct Runway {
+    shared: Arc<Shared>,
+    id: u64,
+    epoch: u64,
+    sender: Option<watch::Sender<Option<Outcome>>>,
+}
+
+impl Runway {
+    fn land(mut self, outcome: Outcome) {
+        self.settle(&outcome);
+        self.announce(outcome);
+    }
+
+    /// What the next callers find at the gate.
+    fn settle(&self, outcome: &Outcome) {
+        let policy = &self.shared.policy;
+        let mut gate = self.shared.gate();
+        if gate.epoch != self.epoch {
+            return;
+        }
+        match outcome {
+            Ok(Landing { how: How::Renewed, .. }) => gate.window.record(Instant::now()),
+            Ok(_) => {}
+            Err(error) => {
+                let pause = match error {
+                    AuthenticationError::Unreachable { retry_after, .. } => *retry_after,
+                    AuthenticationError::Store { .. } => policy.cool_down,
+                    _ => return,
+                };
+                let until = Instant::now() + pause.min(LONGEST_COOL_DOWN);
+                let message = error.to_string();
+                gate.cool_down = Some(CoolDown { until, message: message.clone() });
+                drop(gate);
+                tracing::warn!(%error, "the refresh failed");
+                self.shared.emit(Event::RefreshFailing { message });
+            }
+        }
+    }
+
+    fn announce(&mut self, outcome: Outcome) {
+        // First the gate, then the waiters: one who asks again must not find this flight.
+        self.shared.ground(self.id);
+        if let Some(sender) = self.sender.take() {
+            sender.send_replace(Some(outcome));
+        }
+    }
+}
+
+impl Drop for Runway {
+    fn drop(&mut self) {
+        if self.sender.is_some() {
+            tracing::error!(flight = self.id, "the refresh was interrupted");
+            self.announce(Err(AuthenticationError::Interrupted));
+        }
+    }
+}
+
+/// How much longer than a flight's own budget its waiters wait.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// An issuer may ask for more, but a wrong number from it must not stop a client for a day.
+const LONGEST_COOL_DOWN: Duration = Duration::from_secs(60);

@@ -1,0 +1,1 @@
+//! Verifies Evergreen's access tokens in any tonic service.

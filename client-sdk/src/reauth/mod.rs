@@ -1,0 +1,14 @@
+//! The layer: attaches the token, recovers a refused call once.
+
+mod attempt;
+mod body;
+mod bypass;
+mod classify;
+mod deadline;
+mod future;
+mod layer;
+mod recovery;
+mod replay;
+mod service;
+
+pub use self::{classify::Idempotent, future::ResponseFuture, layer::ReauthLayer, service::Reauth};

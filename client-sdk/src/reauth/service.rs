@@ -1,0 +1,110 @@
+//! Sends calls as a session.
+
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tokio::time::Instant;
+use tonic::body::Body;
+use tower_service::Service;
+
+use super::{
+    ResponseFuture,
+    attempt::{BoxError, Call, response_of},
+    bypass::{has_own_authorization, is_token_rpc},
+    recovery::renew_then_send,
+};
+use crate::{
+    Session,
+    session::{Freshness, Shared, Token},
+};
+
+/// A gRPC channel whose calls are authenticated. Made by [`ReauthLayer`](super::ReauthLayer), which
+/// says what it does.
+#[derive(Clone, Debug)]
+pub struct Reauth<S> {
+    inner: S,
+    session: Option<Session>,
+}
+
+impl<S> Reauth<S> {
+    pub(super) const fn new(inner: S, session: Option<Session>) -> Self {
+        Self { inner, session }
+    }
+
+    /// The channel below.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The channel below.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S> Service<Request<Body>> for Reauth<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError> + Send,
+{
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = ResponseFuture<S>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> ResponseFuture<S> {
+        // Readiness belongs to this instance, not to a clone of it: take it, leave the clone.
+        let clone = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, clone);
+
+        if has_own_authorization(request.headers()) {
+            return ResponseFuture::untouched(inner.call(request));
+        }
+        if is_token_rpc(request.uri().path()) {
+            tracing::debug!(path = request.uri().path(), "a token RPC bypasses the layer");
+            return ResponseFuture::untouched(inner.call(request));
+        }
+        let Some(session) = request.extensions().get().or(self.session.as_ref()) else {
+            return ResponseFuture::untouched(inner.call(request));
+        };
+        let shared = Arc::clone(&session.shared);
+        let Some(token) = shared.current() else {
+            return ResponseFuture::settled(response_of(shared.signed_out()));
+        };
+        let now = Instant::now();
+        let wait = must_wait(&shared, &token, now);
+        let (mut call, body) = Call::new(inner, request, shared, token, now);
+        if wait {
+            return ResponseFuture::recovering(renew_then_send(call, body));
+        }
+        let sent = call.send(body);
+        ResponseFuture::first(sent, call)
+    }
+}
+
+/// Whether the token is certain, or nearly so, to be refused. One that is merely due goes on being
+/// used while its successor is fetched.
+fn must_wait(shared: &Arc<Shared>, token: &Token, now: Instant) -> bool {
+    if token.was_refused() && shared.is_renewing(token.generation) {
+        return true;
+    }
+    if !shared.policy.proactive {
+        return false;
+    }
+    match token.freshness(now) {
+        Freshness::Fresh => false,
+        Freshness::Due => {
+            shared.renew_early(token.generation);
+            false
+        }
+        Freshness::RunOut | Freshness::LooksRunOut => true,
+    }
+}

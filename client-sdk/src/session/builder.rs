@@ -1,0 +1,216 @@
+//! Makes sessions.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use token::{
+    clock::{Clock, SystemClock},
+    entropy::{Entropy, SystemEntropy},
+};
+#[cfg(feature = "auth-service")]
+use tonic::transport::{Channel, Endpoint};
+
+use super::{
+    OnUnreachable, Policy, ReplayForeign, Session,
+    shared::{Parts, Shared},
+};
+use crate::{
+    AuthenticationError, Refresher,
+    store::{MemoryStore, Store},
+};
+
+/// Makes a [`Session`]. Every setting has a default that suits an interactive program.
+#[derive(Debug)]
+pub struct SessionBuilder {
+    #[cfg(feature = "auth-service")]
+    endpoint: Option<Result<Endpoint, String>>,
+    #[cfg(feature = "auth-service")]
+    channel: Option<Channel>,
+    refresher: Option<Arc<dyn Refresher>>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    policy: Policy,
+}
+
+impl SessionBuilder {
+    fn new() -> Self {
+        Self {
+            #[cfg(feature = "auth-service")]
+            endpoint: None,
+            #[cfg(feature = "auth-service")]
+            channel: None,
+            refresher: None,
+            store: Arc::new(MemoryStore::new()),
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(SystemEntropy),
+            policy: Policy::default(),
+        }
+    }
+
+    #[cfg(feature = "auth-service")]
+    pub(super) fn for_endpoint<E>(endpoint: E) -> Self
+    where
+        E: TryInto<Endpoint>,
+        E::Error: fmt::Display,
+    {
+        let endpoint = endpoint.try_into().map_err(|e| e.to_string());
+        Self { endpoint: Some(endpoint), ..Self::new() }
+    }
+
+    pub(super) fn for_refresher(refresher: impl Refresher) -> Self {
+        Self::new().refresher(refresher)
+    }
+
+    /// Keeps the tokens in `store`. Default: in memory.
+    #[must_use]
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Arc::new(store);
+        self
+    }
+
+    /// Renews tokens with `refresher` instead of AuthService's `Refresh`.
+    #[must_use]
+    pub fn refresher(mut self, refresher: impl Refresher) -> Self {
+        self.refresher = Some(Arc::new(refresher));
+        self
+    }
+
+    /// Reaches AuthService over `channel`, which must be bare: with TLS, a proxy or a connector of
+    /// one's own. Default: a lazy connection to the builder's endpoint.
+    #[cfg(feature = "auth-service")]
+    #[must_use]
+    pub fn channel(mut self, channel: Channel) -> Self {
+        self.channel = Some(channel);
+        self
+    }
+
+    /// What the user's list of sessions shows for this one.
+    #[cfg(feature = "auth-service")]
+    #[must_use]
+    pub fn device_name(mut self, name: impl Into<String>) -> Self {
+        self.policy.device_name = name.into();
+        self
+    }
+
+    /// Whether to renew ahead of a refusal: in the background when the access token is due, and
+    /// before sending once it has run out. Default: true.
+    #[must_use]
+    pub fn proactive(mut self, proactive: bool) -> Self {
+        self.policy.proactive = proactive;
+        self
+    }
+
+    /// How long one refresh may go on, its repetitions included. Default: 20 s.
+    #[must_use]
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.policy.budget = budget;
+        self
+    }
+
+    /// How long to wait for the answer to one attempt. Default: 5 s.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.attempt_timeout = timeout;
+        self
+    }
+
+    /// How long calls fail fast after a refresh did not get through. Default: 2 s.
+    #[must_use]
+    pub fn cool_down(mut self, cool_down: Duration) -> Self {
+        self.policy.cool_down = cool_down;
+        self
+    }
+
+    /// At most `max` refreshes per `per` whose new token no call has had accepted. Default: 5 per
+    /// 30 s.
+    #[must_use]
+    pub fn refresh_window(mut self, max: usize, per: Duration) -> Self {
+        self.policy.window = (max, per);
+        self
+    }
+
+    /// How many bytes of a request are kept for a replay. Default: 1 MiB.
+    #[must_use]
+    pub fn replay_cap(mut self, bytes: usize) -> Self {
+        self.policy.replay_cap = bytes;
+        self
+    }
+
+    /// Whether to replay after an `UNAUTHENTICATED` without a reason. Default:
+    /// [`ReplayForeign::IdempotentOnly`].
+    #[must_use]
+    pub fn replay_foreign(mut self, policy: ReplayForeign) -> Self {
+        self.policy.replay_foreign = policy;
+        self
+    }
+
+    /// What becomes of the session when the token service cannot be reached. Default:
+    /// [`OnUnreachable::Keep`].
+    #[must_use]
+    pub fn on_unreachable(mut self, policy: OnUnreachable) -> Self {
+        self.policy.on_unreachable = policy;
+        self
+    }
+
+    /// The wall clock, which only tells how old a stored pair looks.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where attempt keys and jitter come from.
+    #[must_use]
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// Makes the session, signed in if the store holds a pair. Works offline: nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](AuthenticationError::Configuration) for a malformed endpoint,
+    /// [`Store`](AuthenticationError::Store) if the store cannot be read.
+    pub async fn connect(self) -> Result<Session, AuthenticationError> {
+        #[cfg(feature = "auth-service")]
+        let auth = match (self.channel, self.endpoint) {
+            (Some(channel), _) => Some(channel),
+            (None, Some(endpoint)) => Some(
+                endpoint
+                    .map_err(|message| AuthenticationError::Configuration { message })?
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .connect_lazy(),
+            ),
+            (None, None) => None,
+        };
+        #[cfg(feature = "auth-service")]
+        let fallback = auth.clone().map(|channel| {
+            Arc::new(crate::AuthServiceRefresher::new(channel)) as Arc<dyn Refresher>
+        });
+        #[cfg(not(feature = "auth-service"))]
+        let fallback = None;
+        let refresher = self.refresher.or(fallback).ok_or_else(|| {
+            AuthenticationError::Configuration { message: "no refresher".to_owned() }
+        })?;
+        let stored = self
+            .store
+            .load()
+            .await
+            .map_err(|e| AuthenticationError::Store { message: e.to_string() })?;
+        let parts = Parts {
+            store: self.store,
+            refresher,
+            clock: self.clock,
+            entropy: self.entropy,
+            policy: self.policy,
+            #[cfg(feature = "auth-service")]
+            auth,
+        };
+        Ok(Session::from_shared(Shared::new(parts, stored)))
+    }
+}
+
+/// An endpoint that swallows packets must not eat a whole refresh budget in one connect.
+#[cfg(feature = "auth-service")]
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,197 @@
+//! What a store keeps: the pair and the attempt under way, as one unit.
+
+use std::{fmt, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use token::{clock::Timestamp, entropy::Entropy};
+use zeroize::Zeroizing;
+
+use crate::TokenPair;
+
+/// A token pair, and the refresh attempt that was written down before it was sent.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub(crate) pair: TokenPair,
+    pub(crate) received_at: Timestamp,
+    pub(crate) attempt: Option<Attempt>,
+}
+
+/// One attempt to spend a refresh token, named so that repeating it is harmless.
+#[derive(Clone)]
+pub struct Attempt {
+    pub(crate) key: SecretString,
+    pub(crate) after_superseded: bool,
+}
+
+/// Bytes that are no record of this SDK: cut short, or somebody else's.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("not a session record of this version")]
+pub struct InvalidRecord;
+
+impl Record {
+    pub(crate) const fn new(pair: TokenPair, received_at: Timestamp) -> Self {
+        Self { pair, received_at, attempt: None }
+    }
+
+    pub(crate) fn with_attempt(mut self, attempt: Attempt) -> Self {
+        self.attempt = Some(attempt);
+        self
+    }
+
+    /// Whether both hold the same tokens and the same attempt.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.pair.same_tokens(&other.pair)
+            && match (&self.attempt, &other.attempt) {
+                (None, None) => true,
+                (Some(a), Some(b)) => a.same(b),
+                _ => false,
+            }
+    }
+
+    /// The tokens.
+    #[must_use]
+    pub const fn pair(&self) -> &TokenPair {
+        &self.pair
+    }
+
+    /// The attempt that has no answer yet.
+    #[must_use]
+    pub const fn attempt(&self) -> Option<&Attempt> {
+        self.attempt.as_ref()
+    }
+
+    /// As bytes for a store to keep. They hold both tokens in the clear.
+    #[must_use]
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let millis =
+            |d: Option<Duration>| d.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+        let wire = Wire {
+            format: FORMAT,
+            version: VERSION,
+            access_token: self.pair.access_token.expose_secret(),
+            refresh_token: self.pair.refresh_token.expose_secret(),
+            access_expires_in_ms: millis(self.pair.access_expires_in),
+            refresh_after_ms: millis(self.pair.refresh_after),
+            session_id: &self.pair.session_id,
+            received_at_ms: self.received_at.unix_millis(),
+            attempt_key: self.attempt.as_ref().map(|a| a.key.expose_secret()),
+            after_superseded: self.attempt.as_ref().is_some_and(|a| a.after_superseded),
+        };
+        // Large enough that the buffer never moves and leaves a copy behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(
+            1024 + 6 * (wire.access_token.len() + wire.refresh_token.len()),
+        ));
+        serde_json::to_writer(&mut *bytes, &wire)
+            .expect("strings and numbers go into memory without fail");
+        bytes
+    }
+
+    /// From the bytes that [`encode`](Self::encode) made.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRecord`] for anything else.
+    pub fn decode(bytes: &[u8]) -> Result<Self, InvalidRecord> {
+        let wire: Wire<String> = serde_json::from_slice(bytes).map_err(|_| InvalidRecord)?;
+        let after_superseded = wire.after_superseded;
+        // Moved, not copied: no second copy of a secret stays behind.
+        let record = Self {
+            pair: TokenPair {
+                access_token: SecretString::from(wire.access_token),
+                refresh_token: SecretString::from(wire.refresh_token),
+                access_expires_in: wire.access_expires_in_ms.map(Duration::from_millis),
+                refresh_after: wire.refresh_after_ms.map(Duration::from_millis),
+                session_id: wire.session_id,
+            },
+            received_at: Timestamp::from_unix_millis(wire.received_at_ms),
+            attempt: wire
+                .attempt_key
+                .map(|key| Attempt { key: SecretString::from(key), after_superseded }),
+        };
+        if wire.format != FORMAT || wire.version != VERSION {
+            return Err(InvalidRecord);
+        }
+        Ok(record)
+    }
+}
+
+impl Attempt {
+    /// A new attempt under a key of 192 random bits.
+    pub(crate) fn draw(entropy: &dyn Entropy, after_superseded: bool) -> Self {
+        use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+        let key = BASE64_URL_SAFE_NO_PAD.encode(Zeroizing::new(entropy.array::<24>()));
+        Self { key: SecretString::from(key), after_superseded }
+    }
+
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.key.expose_secret() == other.key.expose_secret()
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("key", &"[redacted]")
+            .field("after_superseded", &self.after_superseded)
+            .finish()
+    }
+}
+
+/// The record on disk.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire<S> {
+    format: S,
+    version: u32,
+    access_token: S,
+    refresh_token: S,
+    access_expires_in_ms: Option<u64>,
+    refresh_after_ms: Option<u64>,
+    session_id: S,
+    received_at_ms: i64,
+    attempt_key: Option<S>,
+    after_superseded: bool,
+}
+
+const FORMAT: &str = "evergreen-session";
+const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use token::entropy::SeededEntropy;
+
+    use super::*;
+
+    fn record() -> Record {
+        let pair = TokenPair::new("acc\"ess")
+            .refresh_token("refresh")
+            .access_expires_in(Duration::from_secs(900))
+            .session_id("s1");
+        Record::new(pair, Timestamp::from_unix_seconds(7))
+            .with_attempt(Attempt::draw(&SeededEntropy::new(1), true))
+    }
+
+    #[test]
+    fn a_record_survives_encoding() {
+        let back = Record::decode(&record().encode()).unwrap();
+        assert!(back.same(&record()));
+        assert_eq!(back.received_at, record().received_at);
+        assert_eq!(back.pair.session_id, "s1");
+        assert!(back.attempt.unwrap().after_superseded);
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        let bytes = record().encode();
+        assert!((0..bytes.len()).all(|n| Record::decode(&bytes[..n]).is_err()));
+    }
+
+    #[test]
+    fn the_attempt_key_keeps_to_the_wire_contract() {
+        let attempt = Attempt::draw(&SeededEntropy::new(1), false);
+        let key = attempt.key.expose_secret();
+        assert!((16..=64).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()));
+        assert!(!attempt.same(&Attempt::draw(&SeededEntropy::new(2), false)));
+    }
+}
