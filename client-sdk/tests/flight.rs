@@ -395,3 +395,14 @@ async fn a_client_that_cannot_know_that_its_token_ran_out_recovers_at_the_first_
     assert_eq!(call(&session, &server).await.code(), Code::Ok);
     assert_eq!((refresher.count(), server.count()), (1, 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_application_asks_for_does_not_spend_the_window() {
+    let refresher = ScriptedRefresher::new();
+    let session = signed_in(&refresher, |b| b).await;
+    for _ in 0..20 {
+        session.refresh().await.unwrap();
+    }
+    assert_eq!(call(&session, &Server::refusing("access-20")).await.code(), Code::Ok);
+    assert_eq!(refresher.count(), 21);
+}

@@ -1,4 +1,5 @@
 //! No lost answer, crash or rival process costs the session.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod common;
 
@@ -318,4 +319,16 @@ async fn a_stored_pair_that_only_looks_run_out_is_used_if_the_refresh_does_not_g
     assert_eq!(call(&session, &server).await.code(), Code::Ok);
     assert!(refresher.count() > 0);
     assert_eq!(server.tokens(), ["access-0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_in_another_process_is_read_when_asked_for() {
+    let refresher = ScriptedRefresher::new();
+    let store = MemoryStore::new();
+    let session = restored(&refresher, store.clone()).await;
+    let mut events = session.events();
+    signed_in(&refresher, |b| b.store(store)).await;
+    session.reload().await.unwrap();
+    assert_eq!(events.recv().await, Some(Event::SignedIn));
+    assert_eq!(token_of(&session), "access-0");
 }

@@ -1,5 +1,6 @@
 //! What the layer's tests share: a scripted session over a scripted server.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,7 @@ use client_sdk::{
     testing::{ScriptedRefresher, pair},
 };
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body_util::{BodyExt as _, Collected, StreamBody};
 use tonic::{Code, Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::{Service, ServiceExt as _};
@@ -47,10 +48,12 @@ pub struct Sent {
     pub body: Bytes,
 }
 
+type Answer = dyn Fn(&Sent) -> Response<Body> + Send + Sync;
+
 /// A server that reads the whole request and answers as `answer` says.
 #[derive(Clone)]
 pub struct Server {
-    pub answer: Arc<dyn Fn(&Sent) -> Response<Body> + Send + Sync>,
+    pub answer: Arc<Answer>,
     pub sent: Arc<Mutex<Vec<Sent>>>,
     pub latency: Duration,
 }
@@ -87,7 +90,7 @@ impl Service<Request<Body>> for Server {
         let server = self.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
             let token = head.headers.get("authorization").map_or("", |v| v.to_str().unwrap());
             let token = token.trim_start_matches("Bearer ").to_owned();
             let sent = Sent { token, head, body };
