@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::session::SignOutReason;
+use crate::{session::SignOutReason, store::StoreError};
 
 /// The `ErrorInfo.domain` of Evergreen's errors.
 pub(crate) const DOMAIN: &str = "evergreen";
@@ -158,6 +158,12 @@ impl AuthenticationError {
             }
             _ => None,
         }
+    }
+}
+
+impl From<StoreError> for AuthenticationError {
+    fn from(error: StoreError) -> Self {
+        Self::Store { message: error.to_string() }
     }
 }
 

@@ -113,8 +113,7 @@ impl Shared {
         gate.flight = Some(Running { id, from, outcome: outcome.clone() });
         let ticket = Ticket { epoch: gate.epoch, from, forced: cause == Cause::Forced };
         // From here on a panic, and the end of the runtime, are outcomes too.
-        let landing =
-            Runway { shared: Arc::clone(self), id, epoch: gate.epoch, sender: Some(sender) };
+        let landing = Runway { shared: Arc::clone(self), id, ticket, sender: Some(sender) };
         let span = tracing::debug_span!("refresh", flight = id, generation = from);
         drop(gate);
         runtime.spawn(
@@ -166,7 +165,7 @@ impl Shared {
 struct Runway {
     shared: Arc<Shared>,
     id: u64,
-    epoch: u64,
+    ticket: Ticket,
     sender: Option<watch::Sender<Option<Outcome>>>,
 }
 
@@ -180,11 +179,13 @@ impl Runway {
     fn settle(&self, outcome: &Outcome) {
         let policy = &self.shared.policy;
         let mut gate = self.shared.gate();
-        if gate.epoch != self.epoch {
+        if gate.epoch != self.ticket.epoch {
             return;
         }
         match outcome {
-            Ok(Landing { how: How::Renewed, .. }) => gate.window.record(Instant::now()),
+            Ok(Landing { how: How::Renewed, .. }) if !self.ticket.forced => {
+                gate.window.record(Instant::now());
+            }
             Ok(_) => {}
             Err(error) => {
                 let pause = match error {

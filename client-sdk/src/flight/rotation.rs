@@ -16,7 +16,7 @@ use super::{
 use crate::{
     AuthenticationError, RefreshRequest, Renewal, TokenPair,
     session::{Age, Base, Event, Freshness, Held, OnUnreachable, Saved, Shared, SignOutReason},
-    store::{Attempt, Record, StoreError, StoreGuard},
+    store::{Attempt, Record, StoreGuard},
 };
 
 /// What a flight sets out with.
@@ -35,7 +35,7 @@ pub(super) async fn fly(shared: &Arc<Shared>, ticket: Ticket) -> Outcome {
     let guard = tokio::select! {
         biased;
         () = shared.epoch_over(ticket.epoch) => return Err(shared.signed_out()),
-        guard = shared.lock_store(shared.policy.budget) => guard.map_err(store_error)?,
+        guard = shared.lock_store(shared.policy.budget) => guard?,
     };
     Rotation { shared, ticket, guard, backoff, superseded: false }.run().await
 }
@@ -90,7 +90,7 @@ impl Rotation<'_> {
         {
             return Ok(Step::Land(Landing { token, how: How::Adopted }));
         }
-        let stored = self.guard.load().await.map_err(store_error)?;
+        let stored = self.guard.load().await?;
         let record = match reconcile(&held, stored) {
             Plan::Adopt(record) => return self.adopt(&record),
             Plan::Gone => {
@@ -100,7 +100,7 @@ impl Rotation<'_> {
             Plan::Rotate(record) if record.attempt.is_some() => record,
             Plan::Rotate(record) | Plan::SaveAndRotate(record) => {
                 let record = record.with_attempt(Attempt::draw(&*self.shared.entropy, false));
-                self.guard.save(&record).await.map_err(store_error)?;
+                self.guard.save(&record).await?;
                 record
             }
         };
@@ -214,7 +214,7 @@ impl Rotation<'_> {
         }
         self.superseded = true;
         let next = sent.clone().with_attempt(Attempt::draw(&*self.shared.entropy, true));
-        self.guard.save(&next).await.map_err(store_error)?;
+        self.guard.save(&next).await?;
         Ok(Step::ReadAgain)
     }
 
@@ -263,11 +263,7 @@ impl Rotation<'_> {
     }
 
     async fn still_holds(&mut self, record: &Record) -> Result<bool, AuthenticationError> {
-        let stored = self.guard.load().await.map_err(store_error)?;
+        let stored = self.guard.load().await?;
         Ok(stored.is_some_and(|stored| stored.same(record)))
     }
-}
-
-fn store_error(error: StoreError) -> AuthenticationError {
-    AuthenticationError::Store { message: error.to_string() }
 }

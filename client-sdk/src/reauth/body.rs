@@ -22,7 +22,9 @@ use crate::session::{Shared, Token};
 /// Before its first message a refusal is still recovered from: the body goes on as that of the
 /// replay. After it, a refusal only starts the refresh and is the caller's.
 pub(super) struct Watched<S> {
-    state: State<S>,
+    state: State,
+    /// What a replay needs, until the first message.
+    call: Option<Call<S>>,
     /// What [`peek`](Watched::peek) found.
     peeked: Option<Option<Result<Frame<Bytes>, Status>>>,
     /// How the delivered head says that messages are compressed.
@@ -31,9 +33,9 @@ pub(super) struct Watched<S> {
     token: Arc<Token>,
 }
 
-enum State<S> {
+enum State {
     /// No message has been seen.
-    Waiting(Body, Option<Box<Call<S>>>),
+    Waiting(Body),
     /// A refusal came; the call is being made again.
     Recovering(HeaderMap, Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>),
     /// Messages flow.
@@ -41,6 +43,9 @@ enum State<S> {
     /// The trailers have been seen.
     Ended,
 }
+
+/// Nothing is ever pinned inside: what must not move is boxed.
+impl<S> Unpin for Watched<S> {}
 
 type Refusal<S> = (Call<S>, Verdict, HeaderMap);
 
@@ -50,7 +55,8 @@ impl<S> Watched<S> {
         Self {
             shared: Arc::clone(&call.shared),
             token: Arc::clone(&call.token),
-            state: State::Waiting(body, Some(Box::new(call))),
+            state: State::Waiting(body),
+            call: Some(call),
             peeked: None,
             encoding: head.get(GRPC_ENCODING).cloned(),
         }
@@ -61,7 +67,8 @@ impl<S> Watched<S> {
         Self {
             shared: Arc::clone(&call.shared),
             token: Arc::clone(&call.token),
-            state: State::Waiting(body, None),
+            state: State::Waiting(body),
+            call: None,
             peeked: None,
             encoding: None,
         }
@@ -69,30 +76,30 @@ impl<S> Watched<S> {
 
     /// Looks at the first frame if it is here. A refusal is taken out; the body has then ended.
     pub(super) fn peek(&mut self, cx: &mut Context<'_>) -> Option<Refusal<S>> {
-        let State::Waiting(body, call) = &mut self.state else { return None };
+        let State::Waiting(body) = &mut self.state else { return None };
         let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else { return None };
         if let Some(Ok(frame)) = &frame
             && let Some(trailers) = frame.trailers_ref()
             && let Some(seen @ (Verdict::Refused | Verdict::RefusedForeign)) = verdict(trailers)
-            && let Some(call) = call.take()
+            && let Some(call) = self.call.take()
         {
             let trailers = trailers.clone();
             self.state = State::Ended;
-            return Some((*call, seen, trailers));
+            return Some((call, seen, trailers));
         }
         self.peeked = Some(frame);
         None
     }
 
     /// Learns from a frame that is about to be delivered.
-    fn note(&mut self, frame: Option<&mut Result<Frame<Bytes>, Status>>) {
+    fn note(&mut self, frame: &mut Option<Result<Frame<Bytes>, Status>>) {
         let Some(Ok(frame)) = frame else { return };
         if frame.data_ref().is_some_and(|data| !data.is_empty()) {
             self.token.accept();
-            if let State::Waiting(body, call) = &mut self.state {
-                if let Some(call) = call.take() {
-                    call.release();
-                }
+            if let Some(call) = self.call.take() {
+                call.release();
+            }
+            if let State::Waiting(body) = &mut self.state {
                 self.state = State::Flowing(std::mem::take(body));
             }
         } else if let Some(trailers) = frame.trailers_mut() {
@@ -163,11 +170,11 @@ where
                             }
                         }
                     }
-                    State::Waiting(..) => {
+                    State::Waiting(_) => {
                         if let Some((call, seen, trailers)) = this.peek(cx) {
                             let mut refusal = Response::new(Body::empty());
                             *refusal.headers_mut() = trailers.clone();
-                            let recovery = Box::pin(recover(call, seen, refusal));
+                            let recovery = Box::pin(recover(Box::new(call), seen, refusal));
                             this.state = State::Recovering(trailers, recovery);
                         } else if this.peeked.is_none() {
                             return Poll::Pending;
@@ -176,7 +183,7 @@ where
                     }
                 },
             };
-            this.note(frame.as_mut());
+            this.note(&mut frame);
             return Poll::Ready(frame);
         }
     }
@@ -184,7 +191,7 @@ where
     fn is_end_stream(&self) -> bool {
         self.peeked.is_none()
             && match &self.state {
-                State::Waiting(body, _) | State::Flowing(body) => body.is_end_stream(),
+                State::Waiting(body) | State::Flowing(body) => body.is_end_stream(),
                 State::Recovering(..) => false,
                 State::Ended => true,
             }

@@ -20,7 +20,7 @@ use crate::{AuthenticationError, flight::Cause, session::Freshness};
 /// A response, or the refusal that may yet be recovered from.
 pub(super) enum Seen<S> {
     Answer(Response<Body>),
-    Refusal(Call<S>, Verdict, Response<Body>),
+    Refusal(Box<Call<S>>, Verdict, Response<Body>),
 }
 
 /// Looks at the head of a response, and at its first frame if that is already here: waiting for it
@@ -35,13 +35,13 @@ where
     use http_body::Body as _;
     match verdict(response.headers()) {
         Some(seen @ (Verdict::Refused | Verdict::RefusedForeign)) => {
-            return Seen::Refusal(call, seen, response);
+            return Seen::Refusal(Box::new(call), seen, response);
         }
         Some(Verdict::Accepted) => call.token.accept(),
         Some(Verdict::Unknown) => correct_timeout(response.headers_mut()),
         // A proxy that does not speak gRPC.
         None if response.status() == StatusCode::UNAUTHORIZED => {
-            return Seen::Refusal(call, Verdict::RefusedForeign, response);
+            return Seen::Refusal(Box::new(call), Verdict::RefusedForeign, response);
         }
         None if response.body().is_end_stream() => {}
         None => {
@@ -52,7 +52,7 @@ where
                     // As if it had been sent as trailers only.
                     let mut response = Response::from_parts(head, Body::empty());
                     response.headers_mut().extend(trailers);
-                    Seen::Refusal(call, seen, response)
+                    Seen::Refusal(Box::new(call), seen, response)
                 }
                 None => Seen::Answer(Response::from_parts(head, Body::new(body))),
             };
@@ -105,7 +105,7 @@ where
 
 /// Answers a refusal: by the call's replay with a newer token, or by an error that says why not.
 pub(super) async fn recover<S>(
-    mut call: Call<S>,
+    mut call: Box<Call<S>>,
     verdict: Verdict,
     refusal: Response<Body>,
 ) -> Result<Response<Body>, BoxError>
@@ -143,7 +143,7 @@ where
     replay(call, body).await
 }
 
-async fn replay<S>(mut call: Call<S>, body: Body) -> Result<Response<Body>, BoxError>
+async fn replay<S>(mut call: Box<Call<S>>, body: Body) -> Result<Response<Body>, BoxError>
 where
     S: Service<Request<Body>, Response = Response<Body>> + Send + 'static,
     S::Future: Send,

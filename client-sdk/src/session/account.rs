@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tonic::{Code, Request, Response, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
-use super::{Identity, Session, SignOutReason, handle::store_error};
+use super::{Identity, Session};
 use crate::{
     AuthenticationError, Reauth, TokenPair, error::DOMAIN, flight::Backoff, refresher::bearer,
 };
@@ -55,27 +55,6 @@ impl Session {
         let mut client = self.account_client()?;
         let answer = self.ask(client.register(request)).await?;
         self.sign_in_with(answer.into_inner().tokens).await
-    }
-
-    /// Signs out: in memory at once, whatever else happens, then in the store and at the token
-    /// service. Goes on if the caller is dropped.
-    ///
-    /// # Errors
-    ///
-    /// The session is signed out here even so:
-    /// [`Unreachable`](AuthenticationError::Unreachable) if the token service could not be told
-    /// within the budget, [`Store`](AuthenticationError::Store) if the store could not be cleared.
-    pub async fn logout(&self) -> Result<(), AuthenticationError> {
-        let Some(held) = self.shared.sign_out(None, SignOutReason::LoggedOut) else {
-            return Ok(());
-        };
-        let session = self.clone();
-        let rest = async move {
-            let (pair, cleared) = session.forget(held.pair).await;
-            let told = session.tell_logout(&pair).await;
-            told.and(cleared.map_err(store_error))
-        };
-        tokio::spawn(rest).await.unwrap_or(Err(AuthenticationError::Interrupted))
     }
 
     /// Asks AuthService who the session speaks for, and so whether it still stands. A run-out access
@@ -157,7 +136,7 @@ impl Session {
     }
 
     /// Repeats `Logout` until it is answered or the budget is spent.
-    async fn tell_logout(&self, pair: &TokenPair) -> Result<(), AuthenticationError> {
+    pub(super) async fn tell_logout(&self, pair: &TokenPair) -> Result<(), AuthenticationError> {
         let Ok(mut client) = self.account_client() else { return Ok(()) };
         let proof = match pair.refresh_token.expose_secret() {
             "" => &pair.access_token,

@@ -1,6 +1,6 @@
 //! Makes sessions.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use token::{
     clock::{Clock, SystemClock},
@@ -51,7 +51,7 @@ impl SessionBuilder {
     pub(super) fn for_endpoint<E>(endpoint: E) -> Self
     where
         E: TryInto<Endpoint>,
-        E::Error: fmt::Display,
+        E::Error: std::fmt::Display,
     {
         let endpoint = endpoint.try_into().map_err(|e| e.to_string());
         Self { endpoint: Some(endpoint), ..Self::new() }
@@ -176,12 +176,14 @@ impl SessionBuilder {
         #[cfg(feature = "auth-service")]
         let auth = match (self.channel, self.endpoint) {
             (Some(channel), _) => Some(channel),
-            (None, Some(endpoint)) => Some(
-                endpoint
-                    .map_err(|message| AuthenticationError::Configuration { message })?
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .connect_lazy(),
-            ),
+            (None, Some(endpoint)) => {
+                let mut endpoint =
+                    endpoint.map_err(|message| AuthenticationError::Configuration { message })?;
+                if endpoint.get_connect_timeout().is_none() {
+                    endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT);
+                }
+                Some(endpoint.connect_lazy())
+            }
             (None, None) => None,
         };
         #[cfg(feature = "auth-service")]
@@ -193,11 +195,7 @@ impl SessionBuilder {
         let refresher = self.refresher.or(fallback).ok_or_else(|| {
             AuthenticationError::Configuration { message: "no refresher".to_owned() }
         })?;
-        let stored = self
-            .store
-            .load()
-            .await
-            .map_err(|e| AuthenticationError::Store { message: e.to_string() })?;
+        let stored = self.store.load().await?;
         let parts = Parts {
             store: self.store,
             refresher,

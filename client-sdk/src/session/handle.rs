@@ -91,6 +91,30 @@ impl Session {
         Ok(())
     }
 
+    /// Signs out: in memory at once, whatever else happens, then in the store and at
+    /// AuthService; other issuers are not told. Goes on if the caller is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The session is signed out here even so:
+    /// [`Unreachable`](AuthenticationError::Unreachable) if the token service could not be told
+    /// within the budget, [`Store`](AuthenticationError::Store) if the store could not be cleared.
+    pub async fn logout(&self) -> Result<(), AuthenticationError> {
+        let Some(held) = self.shared.sign_out(None, SignOutReason::LoggedOut) else {
+            return Ok(());
+        };
+        let session = self.clone();
+        let rest = async move {
+            let (pair, cleared) = session.forget(held.pair).await;
+            #[cfg(feature = "auth-service")]
+            session.tell_logout(&pair).await?;
+            #[cfg(not(feature = "auth-service"))]
+            drop(pair);
+            Ok(cleared?)
+        };
+        tokio::spawn(rest).await.unwrap_or(Err(AuthenticationError::Interrupted))
+    }
+
     /// Reads the store again, in case another process has signed in, refreshed or logged out. Every
     /// refresh does so by itself.
     ///
@@ -99,7 +123,9 @@ impl Session {
     /// [`Store`](AuthenticationError::Store) if it cannot be read.
     pub async fn reload(&self) -> Result<(), AuthenticationError> {
         let epoch = self.shared.gate().epoch;
-        let stored = self.shared.store.load().await.map_err(store_error)?;
+        // Under the lock, so that no refresh of this process is half way between store and memory.
+        let mut guard = self.shared.lock_store(self.shared.policy.budget).await?;
+        let stored = guard.load().await?;
         let held = self.shared.gate().held.clone();
         match (held, stored) {
             (Some(held), _) if !matches!(held.saved, Saved::Yes) => {}
@@ -168,7 +194,7 @@ impl Session {
 
     /// Removes the pair of a session that has ended from the store, unless somebody has signed in
     /// there since. Returns the newest refresh token of that session.
-    pub(super) async fn forget(&self, mut pair: TokenPair) -> (TokenPair, Result<(), StoreError>) {
+    async fn forget(&self, mut pair: TokenPair) -> (TokenPair, Result<(), StoreError>) {
         let epoch = self.shared.gate().epoch;
         let cleared = async {
             let mut guard = self.shared.lock_store(self.shared.policy.budget).await?;
@@ -183,8 +209,4 @@ impl Session {
         .await;
         (pair, cleared)
     }
-}
-
-pub(super) fn store_error(error: StoreError) -> AuthenticationError {
-    AuthenticationError::Store { message: error.to_string() }
 }

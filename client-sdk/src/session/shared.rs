@@ -148,9 +148,10 @@ impl Shared {
         if gate.epoch != epoch {
             return None;
         }
+        let event = if gate.held.is_some() { Event::Refreshed } else { Event::SignedIn };
         let token = self.install(&mut gate, held, age);
         drop(gate);
-        self.emit(Event::Refreshed);
+        self.emit(event);
         Some(token)
     }
 

@@ -46,7 +46,6 @@ impl SignOutReason {
     }
 }
 
-/// The text that [`SignOutReason::from_wire`] reads.
 impl fmt::Display for SignOutReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -23,6 +23,11 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Replaces the record without the lock, as only a broken process would. For tests.
+    pub fn overwrite(&self, record: Option<Record>) {
+        *self.slot() = record;
+    }
+
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Record>> {
         self.0.record.lock().expect("nothing panics while holding the slot")
     }
