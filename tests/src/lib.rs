@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use cli::lab::{Running, start_api, start_auth};
 use evergreen_proto::{
     api::v1::api_service_client::ApiServiceClient,
-    auth::v1::{RegisterRequest, TokenPair, auth_service_client::AuthServiceClient},
+    auth::v1::{LoginRequest, RegisterRequest, TokenPair, auth_service_client::AuthServiceClient},
 };
 use tempfile::TempDir;
 use token::clock::{Clock, ManualClock, SystemClock};
@@ -122,6 +122,17 @@ impl World {
         let answer = self.auth_client().register(request).await.expect("the user is new");
         answer.into_inner().tokens.expect("Register answers with tokens")
     }
+}
+
+/// Logs in a user of [`World::register`].
+pub async fn login(world: &World, username: &str) -> TokenPair {
+    let request = LoginRequest {
+        username: username.into(),
+        password: PASSWORD.into(),
+        ..LoginRequest::default()
+    };
+    let answer = world.auth_client().login(request).await.expect("the password is right");
+    answer.into_inner().tokens.expect("Login answers with tokens")
 }
 
 /// A channel to a server, which connects when it is first used.

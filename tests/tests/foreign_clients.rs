@@ -4,6 +4,8 @@
 //! They need tools that a fresh machine may lack. A test whose tool is missing says so and passes,
 //! unless `EVERGREEN_REQUIRE_FOREIGN_CLIENTS` is set.
 
+#![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
+
 use std::{env, ffi::OsStr, io::ErrorKind, path::Path, process::Stdio, sync::Arc};
 
 use cli::lab::{DEMO_PASSWORD, DEMO_USER, Running, start_api, start_auth};

@@ -294,7 +294,8 @@ pub enum Decision {
     Unknown,
 }
 
-/// Judges `presented` against the session's row at `now`.
+/// Judges `presented` against the session's row at `now`: the first rule of [`Rule::TABLE`] that
+/// applies decides.
 #[must_use]
 pub fn decide(
     presented: &Presented<'_>,
@@ -302,55 +303,21 @@ pub fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    let Some(row) = row else {
-        return decide_without_row(presented, policy, now);
-    };
-    if row.revoked {
-        return Decision::Revoked;
-    }
-    // An older row must not end a session earlier than a token has promised.
-    let idle_until = row.idle_until.max(presented.idle_until(policy));
-    if now >= idle_until || now >= row.absolute_until || now >= presented.expires_at {
-        return Decision::Expired;
-    }
-    let head = row.head();
-    if (presented.generation, presented.nonce) == (head.generation, head.nonce) {
-        return Decision::Rotate(presented.successor());
-    }
-    let is_parent =
-        presented.generation + 1 == head.generation && row.nonces.parent() == Some(presented.nonce);
-    if let Attempt::Keyed(successors) = presented.attempt
-        && is_parent
-        && successors.nonces(head.generation).any(|nonce| nonce == head.nonce)
-    {
-        return Decision::Repeat;
-    }
-    if presented.generation > head.generation {
-        return if policy.adopt {
-            Decision::Adopt { behind: head, successor: presented.successor() }
-        } else {
-            Decision::Unknown
-        };
-    }
-    let since_rotation = now.saturating_since(row.rotated_at);
-    match presented.attempt {
-        Attempt::Keyless { .. }
-            if !row.last_keyed && is_parent && since_rotation < policy.reuse_grace =>
-        {
-            Decision::Repeat
-        }
-        Attempt::Keyed(successors)
-            if presented.generation < head.generation
-                && successors
-                    .nonces(presented.generation + 1)
-                    .any(|nonce| row.nonces.iter().any(|recent| *recent == nonce)) =>
-        {
-            Decision::Superseded
-        }
-        _ if presented.after_superseded => Decision::Reused { seen: head },
-        Attempt::Keyed(_) if since_rotation < policy.rival_window => Decision::Superseded,
-        Attempt::Keyed(_) | Attempt::Keyless { .. } => Decision::Reused { seen: head },
-    }
+    decide_by(&Rule::TABLE, presented, row, policy, now)
+        .expect("the last rule applies to every token")
+}
+
+/// The same by another table, so that a test can show what each rule is there for.
+pub(crate) fn decide_by(
+    table: &[Rule],
+    presented: &Presented<'_>,
+    row: Option<&Row>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<Decision> {
+    let Some(row) = row else { return Some(decide_without_row(presented, policy, now)) };
+    let case = Case { presented, row, policy, now };
+    table.iter().find_map(|rule| rule.judge(&case))
 }
 
 fn decide_without_row(presented: &Presented<'_>, policy: &Policy, now: Timestamp) -> Decision {
@@ -363,5 +330,132 @@ fn decide_without_row(presented: &Presented<'_>, policy: &Policy, now: Timestamp
     }
 }
 
+/// A line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// The session was revoked, or its user disabled.
+    Revoked,
+    /// The session has ended by its own time.
+    Ended,
+    /// The current token.
+    Current,
+    /// The same attempt again: its answer was lost, however long ago.
+    SameAttempt,
+    /// The row is older than a token that this service signed.
+    NewerThanRow,
+    /// A client without keys repeats itself.
+    PlainRetry,
+    /// A late copy of an attempt that won.
+    LateCopy,
+    /// A client that was told so, read its store again and still holds this token.
+    AfterSuperseded,
+    /// A late copy, or a rival that shares the store.
+    Rival,
+    /// A spent token came back.
+    Spent,
+}
+
+/// A token and the row that it is judged against.
+struct Case<'a> {
+    presented: &'a Presented<'a>,
+    row: &'a Row,
+    policy: &'a Policy,
+    now: Timestamp,
+}
+
+impl Case<'_> {
+    /// Whether the token is the one before the newest.
+    fn is_parent(&self) -> bool {
+        self.presented.generation + 1 == self.row.generation
+            && self.row.nonces.parent() == Some(self.presented.nonce)
+    }
+
+    /// Whether the attempt has a key that gives `generation` one of `nonces`.
+    fn derives(&self, generation: u64, mut nonces: impl Iterator<Item = Nonce>) -> bool {
+        match self.presented.attempt {
+            Attempt::Keyed(successors) => {
+                let derived: Vec<Nonce> = successors.nonces(generation).collect();
+                nonces.any(|nonce| derived.contains(&nonce))
+            }
+            Attempt::Keyless { .. } => false,
+        }
+    }
+
+    fn is_keyed(&self) -> bool {
+        matches!(self.presented.attempt, Attempt::Keyed(_))
+    }
+
+    fn since_rotation(&self) -> Duration {
+        self.now.saturating_since(self.row.rotated_at)
+    }
+}
+
+impl Rule {
+    /// In the order in which they are asked.
+    pub(crate) const TABLE: [Self; 10] = [
+        Self::Revoked,
+        Self::Ended,
+        Self::Current,
+        Self::SameAttempt,
+        Self::NewerThanRow,
+        Self::PlainRetry,
+        Self::LateCopy,
+        Self::AfterSuperseded,
+        Self::Rival,
+        Self::Spent,
+    ];
+
+    /// What is to be done, if the rule applies.
+    fn judge(self, case: &Case<'_>) -> Option<Decision> {
+        let Case { presented, row, policy, now } = *case;
+        let head = row.head();
+        let (applies, decision) = match self {
+            Self::Revoked => (row.revoked, Decision::Revoked),
+            Self::Ended => {
+                // An older row must not end a session earlier than a token has promised.
+                let idle_until = row.idle_until.max(presented.idle_until(policy));
+                let ends = idle_until.min(row.absolute_until).min(presented.expires_at);
+                (now >= ends, Decision::Expired)
+            }
+            Self::Current => {
+                let current = Head::new(presented.generation, presented.nonce) == head;
+                (current, Decision::Rotate(presented.successor()))
+            }
+            Self::SameAttempt => {
+                let newest = std::iter::once(head.nonce);
+                let same = case.is_parent() && case.derives(head.generation, newest);
+                (same, Decision::Repeat)
+            }
+            Self::NewerThanRow => {
+                let successor = presented.successor();
+                let decision = if policy.adopt {
+                    Decision::Adopt { behind: head, successor }
+                } else {
+                    Decision::Unknown
+                };
+                (presented.generation > head.generation, decision)
+            }
+            Self::PlainRetry => {
+                let plain = !case.is_keyed() && !row.last_keyed && case.is_parent();
+                (plain && case.since_rotation() < policy.reuse_grace, Decision::Repeat)
+            }
+            Self::LateCopy => {
+                let won = presented.generation < head.generation
+                    && case.derives(presented.generation + 1, row.nonces.iter().copied());
+                (won, Decision::Superseded)
+            }
+            Self::AfterSuperseded => (presented.after_superseded, Decision::Reused { seen: head }),
+            Self::Rival => {
+                let recent = case.since_rotation() < policy.rival_window;
+                (case.is_keyed() && recent, Decision::Superseded)
+            }
+            Self::Spent => (true, Decision::Reused { seen: head }),
+        };
+        applies.then_some(decision)
+    }
+}
+
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -148,8 +148,7 @@ impl Bench {
             pair: Arc::clone(&tokens[caller]),
             keep: false,
         };
-        let ratio =
-            compare(self.in_flight, self.rounds, self.round, subject, baseline).await?;
+        let ratio = compare(self.in_flight, self.rounds, self.round, subject, baseline).await?;
         drop((stub, echo_stub));
         auth.stop().await?;
         Ok(ratio)
@@ -202,7 +201,8 @@ fn attempt(pair: &TokenPair) -> Result<Request<RefreshRequest>, Status> {
     let bad = |_| Status::internal("a token that cannot stand in metadata");
     let mut request = Request::new(RefreshRequest {});
     let metadata = request.metadata_mut();
-    metadata.insert("authorization", format!("Bearer {}", pair.refresh_token).parse().map_err(bad)?);
+    metadata
+        .insert("authorization", format!("Bearer {}", pair.refresh_token).parse().map_err(bad)?);
     metadata.insert("idempotency-key", key.parse().map_err(bad)?);
     Ok(request)
 }

@@ -62,7 +62,9 @@ async fn three_at_once(
     let counted = tally(3, errors, &auth, &seen);
     Ok(Chapter {
         title,
-        scene: vec!["After idling, a page load asks for trees, folders and categories at once.".into()],
+        scene: vec![
+            "After idling, a page load asks for trees, folders and categories at once.".into(),
+        ],
         timeline: Timeline::new(start, &auth, &seen),
         claims: vec![
             Claim::new(counted.to_string(), counted == expected),
@@ -122,7 +124,8 @@ async fn a_lost_answer(stage: &Stage) -> Result<Chapter, Failure> {
         title: "An answer is lost",
         scene: vec![
             "The token is spent at the server, and the connection breaks before the answer.".into(),
-            "The client repeats the attempt under the same key, and gets the same successor.".into(),
+            "The client repeats the attempt under the same key, and gets the same successor."
+                .into(),
         ],
         timeline: Timeline::new(start, &auth, &seen),
         claims: vec![
@@ -158,7 +161,8 @@ async fn a_stolen_token(stage: &Stage) -> Result<Chapter, Failure> {
         title: "A refresh token is stolen",
         scene: vec![
             "A thief spends the owner's token first. The owner's next refresh exposes him:".into(),
-            "the owner is told that the token is spent, reads the store again, finds nothing".into(),
+            "the owner is told that the token is spent, reads the store again, finds nothing"
+                .into(),
             "newer, says so, and the session is revoked under the thief.".into(),
         ],
         timeline: Timeline::new(start, &auth, &seen),
@@ -186,8 +190,9 @@ async fn a_revoked_session(stage: &Stage) -> Result<Chapter, Failure> {
     let mut events = lost_laptop.events();
     stage.curtain();
     let start = Instant::now();
-    let mut auth_stub =
-        evergreen_proto::auth::v1::auth_service_client::AuthServiceClient::new(phone.auth_channel()?);
+    let mut auth_stub = evergreen_proto::auth::v1::auth_service_client::AuthServiceClient::new(
+        phone.auth_channel()?,
+    );
     auth_stub.revoke_session(RevokeSessionRequest { session_id }).await?;
     let refused = lost_laptop.refresh().await;
     let still_fine = phone.refresh().await;

@@ -47,8 +47,7 @@ impl Stage {
         config.data_dir = dir.path().to_owned();
         config.access_token_ttl = ACCESS_TOKEN_TTL;
         let auth_seen = Arc::new(Recorder::new());
-        let (auth, owner) =
-            start_auth(config, Arc::clone(&clock), auth_seen.clone(), true).await?;
+        let (auth, owner) = start_auth(config, Arc::clone(&clock), auth_seen.clone(), true).await?;
 
         let mut config = api_service::Config::default();
         config.listen = free_port;
@@ -103,11 +102,8 @@ impl Stage {
 
     /// Lets every access token run out.
     pub(super) async fn idle(&self) {
-        let target = if self.quiet {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
-        };
+        let target =
+            if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let steps = IDLE.as_millis() / TICK.as_millis();
         let bar = ProgressBar::with_draw_target(u64::try_from(steps).ok(), target);
         let style = ProgressStyle::with_template("  idle {bar:30} {elapsed}");
