@@ -60,6 +60,8 @@ pub enum Step {
     Answer(Renewal),
     /// It waits for [`ScriptedRefresher::release`], then gets the next pair.
     Hold,
+    /// It waits for [`ScriptedRefresher::release`], then is answered so.
+    HoldThen(Renewal),
     /// It is never answered.
     Never,
     /// The refresher panics.
@@ -120,6 +122,10 @@ impl ScriptedRefresher {
         lock(&self.0.requests).clone()
     }
 
+    async fn released(&self) {
+        self.0.held.acquire().await.expect("it is never closed").forget();
+    }
+
     fn mint(&self) -> Renewal {
         let mut minted = lock(&self.0.minted);
         *minted += 1;
@@ -142,9 +148,12 @@ impl Refresher for ScriptedRefresher {
             match step {
                 Step::Answer(renewal) => renewal,
                 Step::Hold => {
-                    let permit = self.0.held.acquire().await.expect("it is never closed");
-                    permit.forget();
+                    self.released().await;
                     self.mint()
+                }
+                Step::HoldThen(renewal) => {
+                    self.released().await;
+                    renewal
                 }
                 Step::Never => std::future::pending().await,
                 Step::Panic => panic!("as scripted"),

@@ -316,3 +316,40 @@ async fn an_open_client_stream_is_replayed_from_its_buffer_and_goes_on() {
     assert_eq!(polls.load(SeqCst), 6);
     assert_eq!(refresher.count(), 1);
 }
+
+// Torture 16.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_never_sent_again_as_somebody_else() {
+    let refresher = ScriptedRefresher::new();
+    let session = signed_in(&refresher, |b| b).await;
+    let login = session.clone();
+    let server = Server::new(move |_| {
+        let bob = client_sdk::TokenPair::new("bob").session_id("s2");
+        futures_util::FutureExt::now_or_never(login.set_tokens(bob)).unwrap().unwrap();
+        expired()
+    });
+    assert_eq!(call(&session, &server).await.code(), Code::Unauthenticated);
+    assert_eq!(server.tokens(), ["access-0"]);
+    assert_eq!(refresher.count(), 0);
+}
+
+// Torture 37: a refresh before the first send counts too.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_before_the_first_send_is_taken_off_the_timeout() {
+    let refresher = ScriptedRefresher::new().then(Step::Hold);
+    let session = signed_in(&refresher, |b| b).await;
+    tokio::time::advance(Duration::from_secs(900)).await;
+    let server = Server::new(|_| ok());
+    let mut timed = request("/p.S/M", body_of(BODY));
+    timed.headers_mut().insert("grpc-timeout", "10S".parse().unwrap());
+    let release = async {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        refresher.release();
+    };
+    let (status, ()) = tokio::join!(send(&session, &server, timed), release);
+    assert_eq!(status.code(), Code::Ok);
+    let sent = server.sent.lock().unwrap();
+    let left = sent[0].head.headers["grpc-timeout"].to_str().unwrap().to_owned();
+    let micros: u64 = left.strip_suffix('u').unwrap().parse().unwrap();
+    assert!((5_990_000..=6_000_000).contains(&micros), "{left}");
+}

@@ -3,9 +3,12 @@
 
 mod common;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use client_sdk::{
@@ -21,16 +24,18 @@ use tonic::Code;
 struct Frail {
     inner: MemoryStore,
     broken: Arc<AtomicBool>,
+    /// How long a save takes.
+    slow: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
-struct FrailGuard(Box<dyn StoreGuard>, Arc<AtomicBool>);
+struct FrailGuard(Box<dyn StoreGuard>, Frail);
 
 impl Store for Frail {
     fn lock(&self) -> StoreFuture<'_, Box<dyn StoreGuard>> {
         Box::pin(async {
             let guard = self.inner.lock().await?;
-            Ok(Box::new(FrailGuard(guard, self.broken.clone())) as Box<dyn StoreGuard>)
+            Ok(Box::new(FrailGuard(guard, self.clone())) as Box<dyn StoreGuard>)
         })
     }
 
@@ -45,10 +50,14 @@ impl StoreGuard for FrailGuard {
     }
 
     fn save<'a>(&'a mut self, record: &'a Record) -> StoreFuture<'a, ()> {
-        if self.1.load(SeqCst) {
+        if self.1.broken.load(SeqCst) {
             return Box::pin(async { Err(StoreError::new("disk full")) });
         }
-        self.0.save(record)
+        Box::pin(async {
+            let slow = self.1.slow.load(SeqCst);
+            tokio::time::sleep(Duration::from_millis(slow)).await;
+            self.0.save(record).await
+        })
     }
 
     fn clear(&mut self) -> StoreFuture<'_, ()> {
@@ -157,7 +166,7 @@ async fn a_pair_that_could_not_be_saved_is_used_and_nothing_is_sent_until_it_is(
     assert_eq!((refresher.count(), token_of(&session).as_str()), (1, "access-1"));
 
     store.broken.store(false, SeqCst);
-    tokio::time::advance(std::time::Duration::from_secs(5)).await;
+    tokio::time::advance(Duration::from_secs(5)).await;
     session.refresh().await.unwrap();
     assert_eq!(refresher.requests()[1].refresh_token(), "refresh-1");
     assert_ne!(keys(&refresher)[0], keys(&refresher)[1]);
@@ -217,8 +226,8 @@ async fn two_processes_on_one_file_make_one_refresh_between_them() {
 // Torture 22: a store whose lock was lost over a suspend is read again before the send.
 #[tokio::test(start_paused = true)]
 async fn what_changed_while_the_process_slept_is_read_before_the_next_send() {
-    let refresher = ScriptedRefresher::new()
-        .then(Step::Answer(unreachable_for(Some(std::time::Duration::from_secs(5)))));
+    let refresher =
+        ScriptedRefresher::new().then(Step::Answer(unreachable_for(Some(Duration::from_secs(5)))));
     let store = MemoryStore::new();
     let session = signed_in(&refresher, |b| b.store(store.clone())).await;
     let call = tokio::spawn({
@@ -242,7 +251,7 @@ async fn a_lock_that_cannot_be_had_is_a_retryable_error_and_never_an_unlocked_re
     let folder = tempfile::tempdir().unwrap();
     let store = FileStore::open(folder.path().join("tokens.json")).unwrap();
     let refresher = ScriptedRefresher::new();
-    let budget = std::time::Duration::from_millis(100);
+    let budget = Duration::from_millis(100);
     let session =
         signed_in(&refresher, |b| b.store(store.clone()).budget(budget).cool_down(budget / 100))
             .await;
@@ -331,4 +340,50 @@ async fn a_login_in_another_process_is_read_when_asked_for() {
     session.reload().await.unwrap();
     assert_eq!(events.recv().await, Some(Event::SignedIn));
     assert_eq!(token_of(&session), "access-0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_counts_only_while_the_store_holds_the_attempt_that_it_answers() {
+    let rejected = || Renewal::Rejected { reason: "REFRESH_TOKEN_REUSED".to_owned() };
+    for answer in [Renewal::Renewed(pair(1)), rejected(), Renewal::Superseded] {
+        let refresher = ScriptedRefresher::new().then(Step::HoldThen(answer));
+        let store = MemoryStore::new();
+        let session = signed_in(&refresher, |b| b.store(store.clone())).await;
+        let caller = tokio::spawn({
+            let session = session.clone();
+            async move { call(&session, &Server::refusing("access-0")).await }
+        });
+        refresher.reached(1).await;
+        let other = MemoryStore::new();
+        signed_in(&refresher, |b| b.store(other.clone())).await.set_tokens(pair(9)).await.unwrap();
+        let newer = other.load().await.unwrap();
+        store.overwrite(newer.clone());
+        refresher.release();
+        assert_eq!(caller.await.unwrap().code(), Code::Ok);
+        assert_eq!((refresher.count(), token_of(&session).as_str()), (1, "access-9"));
+        assert_eq!(stored(&store).await.encode(), newer.unwrap().encode());
+    }
+}
+
+// Torture 17: at the worst moment.
+#[tokio::test(start_paused = true)]
+async fn a_logout_while_the_new_pair_is_being_saved_leaves_nothing() {
+    let refresher = ScriptedRefresher::new().then(Step::Hold);
+    let store = Frail::default();
+    let session = signed_in(&refresher, |b| b.store(store.clone())).await;
+    let mut events = session.events();
+    let refresh = tokio::spawn({
+        let session = session.clone();
+        async move { session.refresh().await }
+    });
+    refresher.reached(1).await;
+    store.slow.store(100, SeqCst);
+    refresher.release();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    session.logout().await.unwrap();
+    assert!(matches!(refresh.await.unwrap(), Err(E::SignedOut { .. })));
+    assert!(session.access_token().is_none());
+    assert!(store.load().await.unwrap().is_none());
+    assert!(matches!(events.recv().await, Some(Event::SignedOut { .. })));
+    assert_eq!(events.try_recv(), None);
 }
