@@ -145,7 +145,7 @@ impl Successor {
 }
 
 /// What the database says of the session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Row {
     /// How many rotations there have been.
@@ -190,6 +190,19 @@ impl Row {
         Head { generation: self.generation, nonce: self.nonces.newest() }
     }
 
+    /// This row after the adoption of a newer token and a compare-and-set to its `successor`.
+    #[must_use]
+    pub fn adopted(
+        mut self,
+        presented: Nonce,
+        successor: &Successor,
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Self {
+        self.nonces.push(presented);
+        self.rotated(successor, now, policy)
+    }
+
     /// This row after a compare-and-set to `successor`.
     #[must_use]
     pub fn rotated(mut self, successor: &Successor, now: Timestamp, policy: &Policy) -> Self {
@@ -203,7 +216,7 @@ impl Row {
 }
 
 /// The newest token's place in the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Head {
     /// Its generation.
@@ -221,7 +234,7 @@ impl Head {
 }
 
 /// Up to [`REMEMBERED`] nonces, newest first; never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Recent(Vec<Nonce>);
 
 impl Recent {
@@ -455,7 +468,5 @@ impl Rule {
     }
 }
 
-#[cfg(test)]
-mod model;
 #[cfg(test)]
 mod tests;
