@@ -1,1 +1,4 @@
 //! Placeholder.
+
+#[cfg(feature = "guard")]
+pub mod guard;
