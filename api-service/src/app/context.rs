@@ -1,0 +1,65 @@
+//! What every use case has at hand.
+
+use std::sync::Arc;
+
+use token::{clock::Clock, entropy::Entropy};
+
+use super::{error::AppError, page_token::PageTokens};
+use crate::{
+    domain::{
+        caller::Caller,
+        page::{Page, PageRequest},
+        policy::Action,
+    },
+    storage::{Store, StoreError},
+};
+
+/// The use cases.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) page_tokens: PageTokens,
+}
+
+impl App {
+    pub(crate) async fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StoreError> {
+        let key = store.page_token_key(entropy.array()).await?;
+        Ok(Self { store, clock, entropy, page_tokens: PageTokens::new(&key) })
+    }
+
+    /// Ends all use of the storage.
+    pub(crate) async fn close(&self) {
+        self.store.close().await;
+    }
+
+    /// Refuses a caller to whom the action is not open at all.
+    pub(super) fn allow(caller: &Caller, action: Action) -> Result<(), AppError> {
+        if action.open_to(caller.role) { Ok(()) } else { Err(AppError::Denied) }
+    }
+
+    /// The page that `items` make, of which there is one more than the page holds if another page
+    /// follows. `scope` is what the token of that page is good for.
+    pub(super) fn page<T, K: serde::Serialize>(
+        &self,
+        scope: &impl serde::Serialize,
+        request: &PageRequest,
+        mut items: Vec<T>,
+        key: impl FnOnce(&T) -> K,
+    ) -> Page<T> {
+        let more = items.len() > request.size.get();
+        items.truncate(request.size.get());
+        let last = items.last().filter(|_| more);
+        let next_token =
+            last.map(|last| self.page_tokens.seal(scope, &key(last))).unwrap_or_default();
+        Page { items, next_token }
+    }
+}
+
+/// How often an update that overwrites whatever is there begins again because others wrote first.
+pub(super) const TRIES: usize = 16;

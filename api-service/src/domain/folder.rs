@@ -1,0 +1,166 @@
+//! A folder: one user's own filing.
+
+use token::clock::Timestamp;
+
+use super::{etag::Etag, id::FolderId, text::Text, violation::Violation};
+
+/// How deep folders nest; one at the top is 1 deep.
+pub(crate) const DEEPEST: usize = 16;
+
+/// A folder as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Folder {
+    pub(crate) id: FolderId,
+    pub(crate) owner_id: String,
+    pub(crate) content: Content,
+    pub(crate) etag: Etag,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+/// What its owner wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    /// `None`: at the top.
+    pub(crate) parent_id: Option<FolderId>,
+    pub(crate) name: String,
+    pub(crate) position: i32,
+}
+
+/// A change to some fields, each of which keeps to its rules.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Edit {
+    pub(crate) parent_id: Option<Option<FolderId>>,
+    pub(crate) name: Option<String>,
+    pub(crate) position: Option<i32>,
+}
+
+impl Edit {
+    pub(crate) fn apply(self, content: Content) -> Content {
+        Content {
+            parent_id: self.parent_id.unwrap_or(content.parent_id),
+            name: self.name.unwrap_or(content.name),
+            position: self.position.unwrap_or(content.position),
+        }
+    }
+}
+
+/// A name, if it may be a folder's.
+pub(crate) fn name(field: &str, text: String) -> Result<String, Violation> {
+    let name = Text::line(100).check(field, text)?;
+    if name.contains('/') {
+        return Err(Violation::new(field, "must not hold '/', which separates names in a path"));
+    }
+    Ok(name)
+}
+
+/// Why a folder cannot lie where it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misplaced {
+    Cycle,
+    TooDeep,
+}
+
+/// Whether a folder may be put below another.
+///
+/// `above` is the new parent and everything that it lies in; empty at the top. `height` is how many
+/// levels the moved folder brings along, itself included. Both must be read in the transaction that
+/// moves it: two moves, each right on its own, make a ring together.
+pub(crate) fn check_place(
+    moved: FolderId,
+    above: &[FolderId],
+    height: usize,
+) -> Result<(), Misplaced> {
+    if above.contains(&moved) {
+        return Err(Misplaced::Cycle);
+    }
+    if above.len() + height > DEEPEST {
+        return Err(Misplaced::TooDeep);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn id(n: usize) -> FolderId {
+        FolderId(Uuid::from_u128(n as u128))
+    }
+
+    #[test]
+    fn a_name_is_one_step_of_a_path() {
+        for good in ["a", "Über uns", "a.b", "100 %"] {
+            assert!(name("folder.name", good.into()).is_ok(), "{good}");
+        }
+        for bad in ["", "  ", "a/b", "/", "a\tb", "a\0", &"x".repeat(101)] {
+            assert_eq!(name("folder.name", bad.into()).unwrap_err().field, "folder.name");
+        }
+    }
+
+    /// A forest by parents, moved through by the rule alone.
+    #[derive(Debug)]
+    struct Forest(HashMap<usize, Option<usize>>);
+
+    impl Forest {
+        /// From a folder up to the top; `None` if there is no top.
+        fn path(&self, from: Option<usize>) -> Option<Vec<FolderId>> {
+            let (mut path, mut at) = (Vec::new(), from);
+            while let Some(n) = at {
+                if path.len() > self.0.len() {
+                    return None;
+                }
+                path.push(id(n));
+                at = self.0[&n];
+            }
+            Some(path)
+        }
+
+        fn height(&self, top: usize) -> usize {
+            let paths = self.0.keys().filter_map(|&n| self.path(Some(n)));
+            paths
+                .filter_map(|path| path.iter().position(|&n| n == id(top)))
+                .max()
+                .map_or(1, |below| below + 1)
+        }
+
+        fn put(&mut self, n: usize, parent: Option<usize>) {
+            let above = self.path(parent).unwrap();
+            if check_place(id(n), &above, self.height(n)).is_ok() {
+                self.0.insert(n, parent);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_moves_make_a_ring_or_go_too_deep(
+            moves in prop::collection::vec((0_usize..24, prop::option::of(0_usize..24)), 0..120),
+        ) {
+            // A chain as deep as can be, and single folders to move about with it.
+            let chain = |n| (n > 0 && n < DEEPEST).then(|| n - 1);
+            let mut forest = Forest((0..24).map(|n| (n, chain(n))).collect());
+            for (n, parent) in moves {
+                forest.put(n, parent);
+                for n in 0..24 {
+                    let path = forest.path(Some(n));
+                    prop_assert!(path.is_some_and(|path| path.len() <= DEEPEST));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_rule_allows_what_fits() {
+        let above: Vec<_> = (1..DEEPEST).map(id).collect();
+        assert_eq!(check_place(id(0), &above, 1), Ok(()));
+        assert_eq!(check_place(id(0), &above, 2), Err(Misplaced::TooDeep));
+        assert_eq!(check_place(id(3), &above, 1), Err(Misplaced::Cycle));
+        assert_eq!(check_place(id(0), &[], DEEPEST), Ok(()));
+    }
+}

@@ -1,0 +1,97 @@
+//! Typed ids, so that a folder's is never taken for a tree's.
+
+use std::fmt;
+
+use token::{clock::Timestamp, entropy::Entropy};
+use uuid::Uuid;
+
+use super::violation::Violation;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+            pub(crate) struct $name(pub(crate) Uuid);
+
+            impl $name {
+                /// A new one; later ones sort after earlier ones (UUID version 7).
+                pub(crate) fn new(now: Timestamp, entropy: &dyn Entropy) -> Self {
+                    Self(uuid(now, entropy))
+                }
+
+                /// The id that a field of a request holds.
+                pub(crate) fn parse(field: &str, text: &str) -> Result<Self, Violation> {
+                    parse(field, text).map(Self)
+                }
+
+                /// The id that a field of a request holds; empty is none.
+                pub(crate) fn parse_optional(
+                    field: &str,
+                    text: &str,
+                ) -> Result<Option<Self>, Violation> {
+                    if text.is_empty() { Ok(None) } else { Self::parse(field, text).map(Some) }
+                }
+            }
+
+            impl fmt::Display for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    self.0.fmt(f)
+                }
+            }
+        )*
+    };
+}
+
+ids! {
+    /// Names a category.
+    CategoryId
+    /// Names a folder.
+    FolderId
+    /// Names a tree.
+    TreeId
+}
+
+fn uuid(now: Timestamp, entropy: &dyn Entropy) -> Uuid {
+    let millis = u64::try_from(now.unix_millis()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &entropy.array()).into_uuid()
+}
+
+/// Only the form in which ids are given out: braces, URNs and bare digits would be other names for
+/// the same thing.
+fn parse(field: &str, text: &str) -> Result<Uuid, Violation> {
+    let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
+    Uuid::try_parse(text)
+        .ok()
+        .filter(|_| hyphenated)
+        .ok_or_else(|| Violation::new(field, "must be an id as this service gave it out"))
+}
+
+#[cfg(test)]
+mod tests {
+    use token::entropy::SeededEntropy;
+
+    use super::*;
+
+    #[test]
+    fn later_ids_sort_after_earlier_ones() {
+        let entropy = SeededEntropy::new(1);
+        let ids: Vec<_> = (0..100)
+            .map(|n| TreeId::new(Timestamp::from_unix_millis(1_800_000_000_000 + n), &entropy))
+            .collect();
+        assert!(ids.is_sorted());
+        assert_eq!(ids[0].0.get_version_num(), 7);
+    }
+
+    #[test]
+    fn an_id_is_read_in_the_form_it_was_given_out_in() {
+        let id = TreeId::new(Timestamp::UNIX_EPOCH, &SeededEntropy::new(1));
+        let text = id.to_string();
+        assert_eq!(TreeId::parse("tree_id", &text), Ok(id));
+        let bare = text.replace('-', "");
+        for bad in ["", "x", &bare, &format!("{{{text}}}"), &format!("{text} "), &text[1..]] {
+            assert_eq!(TreeId::parse("tree_id", bad).unwrap_err().field, "tree_id", "{bad:?}");
+        }
+        assert_eq!(TreeId::parse_optional("tree_id", ""), Ok(None));
+    }
+}

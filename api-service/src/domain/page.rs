@@ -1,0 +1,63 @@
+//! Pages of a list.
+
+use super::violation::Violation;
+
+/// How many items a page holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageSize(u16);
+
+impl PageSize {
+    const DEFAULT: u16 = 50;
+    const MOST: u16 = 500;
+
+    /// What a request asks for: 0 leaves it to the service, more than the most is the most.
+    pub(crate) fn parse(asked: i32) -> Result<Self, Violation> {
+        match asked {
+            0 => Ok(Self(Self::DEFAULT)),
+            ..0 => Err(Violation::new("page_size", "must not be negative")),
+            _ => Ok(Self(u16::try_from(asked).unwrap_or(Self::MOST).min(Self::MOST))),
+        }
+    }
+
+    pub(crate) fn get(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// One more than a page holds, which tells whether another page follows.
+    pub(crate) fn with_next(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+}
+
+/// What a list request asks for beside its filters.
+#[derive(Clone, Debug)]
+pub(crate) struct PageRequest {
+    pub(crate) size: PageSize,
+    /// Empty for the first page.
+    pub(crate) token: String,
+}
+
+/// Some items of a list.
+#[derive(Clone, Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    /// Empty on the last page.
+    pub(crate) next_token: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_size_is_clamped_and_never_negative() {
+        for (asked, given) in
+            [(0, 50), (1, 1), (500, 500), (501, 500), (70_000, 500), (i32::MAX, 500)]
+        {
+            assert_eq!(PageSize::parse(asked).unwrap().get(), given, "{asked}");
+        }
+        for bad in [-1, i32::MIN] {
+            assert_eq!(PageSize::parse(bad).unwrap_err().field, "page_size");
+        }
+    }
+}

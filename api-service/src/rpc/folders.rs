@@ -1,0 +1,92 @@
+//! Folders.
+
+use evergreen_proto::api::v1 as pb;
+use tonic::{Request, Status};
+
+use super::{
+    convert::{FOLDER_FIELDS, caller, folder_edit, new_folder, page_request, required},
+    mask::Mask,
+    service::{Rpc, bad},
+    status::IntoStatus as _,
+};
+use crate::{
+    app::AppError,
+    domain::{etag::Etag, folder::Edit, id::FolderId},
+};
+
+impl Rpc {
+    pub(super) async fn folders(
+        &self,
+        request: Request<pb::ListFoldersRequest>,
+    ) -> Result<pb::ListFoldersResponse, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let parent = FolderId::parse_optional("parent_id", &request.parent_id).map_err(bad)?;
+        let page = page_request(request.page_size, request.page_token).map_err(bad)?;
+        let page =
+            self.app.list_folders(&caller, parent, &page).await.map_err(AppError::into_status)?;
+        Ok(pb::ListFoldersResponse {
+            folders: page.items.into_iter().map(Into::into).collect(),
+            next_page_token: page.next_token,
+        })
+    }
+
+    pub(super) async fn folder(
+        &self,
+        request: Request<pb::GetFolderRequest>,
+    ) -> Result<pb::Folder, Status> {
+        let caller = caller(&request)?;
+        let id = FolderId::parse("folder_id", &request.get_ref().folder_id).map_err(bad)?;
+        Ok(self.app.folder(&caller, id).await.map_err(AppError::into_status)?.into())
+    }
+
+    pub(super) async fn new_folder(
+        &self,
+        request: Request<pb::CreateFolderRequest>,
+    ) -> Result<pb::Folder, Status> {
+        let caller = caller(&request)?;
+        let folder = required("folder", request.into_inner().folder).map_err(bad)?;
+        let content = new_folder(folder).map_err(bad)?;
+        Ok(self.app.create_folder(&caller, content).await.map_err(AppError::into_status)?.into())
+    }
+
+    pub(super) async fn change_folder(
+        &self,
+        request: Request<pb::UpdateFolderRequest>,
+    ) -> Result<pb::Folder, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let mut folder = required("folder", request.folder).map_err(bad)?;
+        let id = FolderId::parse("folder.folder_id", &folder.folder_id).map_err(bad)?;
+        let etag = Etag::from_request(std::mem::take(&mut folder.etag));
+        let mask = Mask::parse(request.update_mask, &FOLDER_FIELDS).map_err(bad)?;
+        let edit = folder_edit(folder, &mask).map_err(bad)?;
+        let folder = self.app.update_folder(&caller, id, etag, edit).await;
+        Ok(folder.map_err(AppError::into_status)?.into())
+    }
+
+    pub(super) async fn relocate_folder(
+        &self,
+        request: Request<pb::MoveFolderRequest>,
+    ) -> Result<pb::Folder, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let id = FolderId::parse("folder_id", &request.folder_id).map_err(bad)?;
+        let parent = FolderId::parse_optional("parent_id", &request.parent_id).map_err(bad)?;
+        let etag = Etag::from_request(request.etag);
+        let edit = Edit { parent_id: Some(parent), name: None, position: request.position };
+        let folder = self.app.update_folder(&caller, id, etag, edit).await;
+        Ok(folder.map_err(AppError::into_status)?.into())
+    }
+
+    pub(super) async fn drop_folder(
+        &self,
+        request: Request<pb::DeleteFolderRequest>,
+    ) -> Result<(), Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let id = FolderId::parse("folder_id", &request.folder_id).map_err(bad)?;
+        let etag = Etag::from_request(request.etag);
+        self.app.delete_folder(&caller, id, etag).await.map_err(AppError::into_status)
+    }
+}

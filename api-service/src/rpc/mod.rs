@@ -1,0 +1,16 @@
+//! The transport: requests to use cases, results to responses, errors to statuses.
+
+mod categories;
+mod convert;
+mod folders;
+mod mask;
+mod methods;
+mod service;
+mod status;
+mod stream;
+mod trees;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{methods::guard_policy, service::Rpc};

@@ -1,0 +1,168 @@
+//! The composition root: the one place that sees every layer.
+
+use std::{
+    fs::{File, TryLockError},
+    io,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use client_sdk::guard::{AuthServiceKeys, Guard, GuardLayer, KeyCache, KeySource};
+use evergreen_proto::api::v1::api_service_server::{ApiServiceServer, SERVICE_NAME};
+use thiserror::Error;
+use token::{clock::Clock, entropy::Entropy};
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+use tower::Layer as _;
+use transport::{
+    observe::Observer,
+    serve::{ServeError, Serving},
+};
+
+use crate::{
+    app::App,
+    config::Config,
+    error::StartError,
+    rpc::{Rpc, guard_policy},
+    storage::{
+        StoreError,
+        sqlite::{OpenError, SqliteStore},
+    },
+};
+
+/// An ApiService on its data directory. While it lives, no other process can open the directory.
+#[derive(Debug)]
+pub struct Server {
+    app: App,
+    guard: Guard,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    request_timeout: Duration,
+    _lock: File,
+}
+
+/// The demo's data could not be written.
+#[derive(Debug, Error)]
+#[error("the demo's data could not be written")]
+pub struct SeedError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl Server {
+    /// Opens the database in the data directory, which is created if need be, and brings its schema
+    /// up to date. AuthService is not asked for anything yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], which names the setting and what to do.
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, StartError> {
+        let auth = AuthServiceKeys::new(config.auth_endpoint()?.connect_lazy());
+        Self::open_with_keys(config, clock, entropy, observer, auth).await
+    }
+
+    /// [`Self::open`], with keys from elsewhere.
+    pub(crate) async fn open_with_keys(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        observer: Arc<dyn Observer>,
+        keys: impl KeySource,
+    ) -> Result<Self, StartError> {
+        config.check()?;
+        let lock = claim(&config.data_dir)?;
+        let file = config.data_dir.join("api.db");
+        let opened = SqliteStore::open(&file).await.map_err(|error| match error {
+            OpenError::Corrupt(source) => {
+                StartError::Corrupt { file: file.clone(), source: source.into() }
+            }
+            OpenError::Failed(source) => {
+                StartError::Storage { file: file.clone(), source: source.into() }
+            }
+            OpenError::Migration(source) => {
+                StartError::Storage { file: file.clone(), source: source.into() }
+            }
+            OpenError::Newer(migration) => {
+                StartError::NewerSchema { file: file.clone(), migration }
+            }
+        })?;
+        let app = App::new(Arc::new(opened), Arc::clone(&clock), entropy)
+            .await
+            .map_err(|source: StoreError| StartError::Storage { file, source: source.into() })?;
+        let keys = KeyCache::new(keys, Arc::clone(&clock));
+        let guard = Guard::new(&config.issuer, &config.audience, keys);
+        let request_timeout = config.request_timeout;
+        Ok(Self { app, guard, clock, observer, request_timeout, _lock: lock })
+    }
+
+    /// Creates the demo's categories, and folders and trees of `owner_id`'s. What is there already
+    /// is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`SeedError`], if storage fails.
+    pub async fn seed_demo(&self, owner_id: &str) -> Result<(), SeedError> {
+        self.app.seed_demo(owner_id).await.map_err(|error| SeedError(error.into()))
+    }
+
+    /// Serves on `listener` until `shutdown` resolves, lets the calls under way end, and closes the
+    /// database.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`], if the transport fails.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let service = ApiServiceServer::new(Rpc::new(self.app.clone()))
+            .max_decoding_message_size(MOST_MESSAGE_BYTES)
+            .max_encoding_message_size(MOST_MESSAGE_BYTES);
+        let guarded = GuardLayer::new(self.guard, guard_policy()).layer(service);
+        let serving = Serving {
+            clock: self.clock,
+            observer: self.observer,
+            request_life: self.request_timeout,
+        };
+        let served = serving.run(listener, Routes::new(guarded), &[SERVICE_NAME], shutdown).await;
+        self.app.close().await;
+        served
+    }
+}
+
+/// Takes the data directory for this process, until the file is dropped.
+fn claim(dir: &Path) -> Result<File, StartError> {
+    let denied = |path: &Path| {
+        let path = path.to_owned();
+        |source: io::Error| StartError::DataDir { path, source }
+    };
+    create_private(dir).map_err(denied(dir))?;
+    let path = dir.join("api.lock");
+    let file = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(denied(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse { path: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(denied(&path)(source)),
+    }
+}
+
+/// A directory that only its owner can look into: what users keep private is private on the disk.
+fn create_private(dir: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(dir)
+}
+
+/// A tree of 5,000 nodes with bodies of ordinary length fits well; the transport's own limit of
+/// 4 MiB does not hold one.
+const MOST_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

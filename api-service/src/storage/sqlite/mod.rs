@@ -1,0 +1,17 @@
+//! SQLite: a file in the data directory.
+
+mod categories;
+mod error;
+mod folders;
+mod open;
+mod row;
+mod store;
+mod trees;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{
+    error::code,
+    open::{OpenError, SqliteStore},
+};

@@ -1,0 +1,95 @@
+//! Opens and migrates the file.
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use thiserror::Error;
+
+use super::error::code;
+use crate::storage::StoreError;
+
+/// The store on SQLite.
+///
+/// One connection writes, so writers queue here in order and never fail on each other's locks;
+/// a few others read, each transaction from its own snapshot (WAL).
+#[derive(Clone, Debug)]
+pub(crate) struct SqliteStore {
+    pub(super) reads: SqlitePool,
+    pub(super) writes: SqlitePool,
+}
+
+/// Why the file could not be opened.
+#[derive(Debug, Error)]
+pub(crate) enum OpenError {
+    #[error("not a database, or a damaged one")]
+    Corrupt(#[source] sqlx::Error),
+    #[error("cannot be opened")]
+    Failed(#[source] sqlx::Error),
+    #[error("cannot be migrated")]
+    Migration(#[source] MigrateError),
+    #[error("has the schema of a newer version (migration {0})")]
+    Newer(i64),
+}
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+
+impl SqliteStore {
+    const READERS: u32 = 4;
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// Opens the file, creates it if there is none, and brings its schema up to date.
+    pub(crate) async fn open(file: &Path) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .busy_timeout(Self::PATIENCE)
+            .journal_mode(SqliteJournalMode::Wal)
+            // With WAL alone a commit may be lost when the power fails; an acknowledged write
+            // must not be.
+            .synchronous(SqliteSynchronous::Full);
+        let pool = || SqlitePoolOptions::new().acquire_timeout(Self::PATIENCE);
+        let writes = pool()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| OpenError::from_sqlx(error))?;
+        MIGRATIONS.run(&writes).await.map_err(OpenError::from_migration)?;
+        let reads = pool()
+            .max_connections(Self::READERS)
+            .connect_lazy_with(options.pragma("query_only", "ON"));
+        Ok(Self { reads, writes })
+    }
+
+    /// A transaction that may write. It takes the write lock at once: one that first reads and then
+    /// writes would fail whenever another wrote in between, however long it is willing to wait.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.writes.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+impl OpenError {
+    fn from_sqlx(error: sqlx::Error) -> Self {
+        // CORRUPT and NOTADB.
+        match code(&error) {
+            Some(11 | 26) => Self::Corrupt(error),
+            _ => Self::Failed(error),
+        }
+    }
+
+    fn from_migration(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(version) => Self::Newer(version),
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+                if matches!(code(&error), Some(11 | 26)) =>
+            {
+                Self::Corrupt(error)
+            }
+            error => Self::Migration(error),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! A tonic service that knows who calls it.
+//!
+//! Start AuthService, then `cargo run --example guarded_service --features guard`, and call it with
+//! an access token:
+//!
+//! ```text
+//! grpcurl -plaintext -H "authorization: Bearer $TOKEN" -proto greeter.proto 127.0.0.1:50060 example.v1.GreeterService/Greet
+//! ```
+
+use std::{convert::Infallible, sync::Arc};
+
+use client_sdk::guard::{AuthServiceKeys, Caller, Guard, GuardLayer, KeyCache, Policy};
+use http::{Request, Response};
+use token::clock::SystemClock;
+use tonic::{
+    Status,
+    body::Body,
+    server::NamedService,
+    transport::{Endpoint, Server},
+};
+use tower::ServiceBuilder;
+
+/// Stands for the server that tonic generates from a `.proto` file.
+#[derive(Clone)]
+struct Greeter;
+
+impl NamedService for Greeter {
+    const NAME: &'static str = "example.v1.GreeterService";
+}
+
+impl tower::Service<Request<Body>> for Greeter {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Infallible>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        // A handler of a generated service reads `request.extensions()` in the same way.
+        let answer = match request.extensions().get::<Caller>() {
+            Some(caller) => Status::unimplemented(format!("nothing here yet, {}", caller.user_id)),
+            None => Status::unimplemented("nothing here yet, whoever you are"),
+        };
+        std::future::ready(Ok(answer.into_http()))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let auth = Endpoint::from_static("http://127.0.0.1:50051").connect_lazy();
+    let keys = KeyCache::new(AuthServiceKeys::new(auth), Arc::new(SystemClock::new()));
+    let guard = Guard::new("evergreen", "evergreen", keys);
+    let policy = Policy::deny_all()
+        .public("/example.v1.GreeterService/Ping")
+        .authenticated("/example.v1.GreeterService/Greet")
+        .role("/example.v1.GreeterService/Dismiss", "admin");
+
+    let greeter = ServiceBuilder::new().layer(GuardLayer::new(guard, policy)).service(Greeter);
+    Server::builder().add_service(greeter).serve("127.0.0.1:50060".parse()?).await?;
+    Ok(())
+}

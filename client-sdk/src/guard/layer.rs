@@ -1,0 +1,188 @@
+//! The guard as a tower layer.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response, header::AUTHORIZATION};
+use tonic::{Status, server::NamedService};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    caller::Caller,
+    policy::{Access, Policy},
+    refusal::Refusal,
+    verify::{Guard, Judged},
+};
+
+/// Puts a [`Guarded`] in front of a service.
+#[derive(Clone, Debug)]
+pub struct GuardLayer {
+    guard: Guard,
+    policy: Arc<Policy>,
+}
+
+impl GuardLayer {
+    /// Lets through what `guard` accepts and `policy` allows.
+    #[must_use]
+    pub fn new(guard: Guard, policy: Policy) -> Self {
+        Self { guard, policy: Arc::new(policy) }
+    }
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Guarded { inner, layer: self.clone() }
+    }
+}
+
+/// Lets a call through to `S`, with a [`Caller`] in its extensions, or answers it.
+#[derive(Clone, Debug)]
+pub struct Guarded<S> {
+    inner: S,
+    layer: GuardLayer,
+}
+
+/// A guarded service is served under its own name, beside others that are not guarded.
+impl<S: NamedService> NamedService for Guarded<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S, B, R> Service<Request<B>> for Guarded<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    R: Default,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let GuardLayer { guard, policy } = &self.layer;
+        let access = match policy.access(request.uri().path()) {
+            None => return ResponseFuture::refused(Refusal::Denied),
+            Some(Access::Public) => return ResponseFuture::call(&mut self.inner, request),
+            Some(access) => access,
+        };
+        let judged = guard.judge(request.headers());
+        // Whatever logs headers further in does not log this one.
+        if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
+            value.set_sensitive(true);
+        }
+        match judged {
+            Judged::Now(Ok(caller)) => match access.admit(&caller) {
+                Ok(()) => {
+                    request.extensions_mut().insert(caller);
+                    ResponseFuture::call(&mut self.inner, request)
+                }
+                Err(refusal) => ResponseFuture::refused(refusal),
+            },
+            Judged::Now(Err(refusal)) => ResponseFuture::refused(refusal),
+            Judged::Wait(token) => {
+                let (guard, access) = (guard.clone(), access.clone());
+                let verdict = Box::pin(async move {
+                    let caller = guard.settle(&token).await?;
+                    access.admit(&caller)?;
+                    Ok(caller)
+                });
+                // The service that was polled ready goes into the future; a clone, which may not
+                // be ready, stays behind.
+                let clone = self.inner.clone();
+                let service = std::mem::replace(&mut self.inner, clone);
+                ResponseFuture {
+                    state: State::Judging { verdict, service, request: Some(request) },
+                }
+            }
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// Resolves to the service's response, or to the guard's refusal.
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B, S::Future>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = StateProj]
+    enum State<S, B, F> {
+        /// The keys that the token must be judged by are being fetched.
+        Judging { verdict: Verdict, service: S, request: Option<Request<B>> },
+        /// The call was let through.
+        Calling { #[pin] future: F },
+        /// The call was not let through.
+        Refused { refusal: Option<Refusal> },
+    }
+}
+
+type Verdict = Pin<Box<dyn Future<Output = Result<Caller, Refusal>> + Send>>;
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn call(service: &mut S, request: Request<B>) -> Self {
+        Self { state: State::Calling { future: service.call(request) } }
+    }
+
+    fn refused(refusal: Refusal) -> Self {
+        Self { state: State::Refused { refusal: Some(refusal) } }
+    }
+}
+
+impl<S, B, R> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Default,
+{
+    type Output = Result<Response<R>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProj::Judging { verdict, service, request } => {
+                    match ready!(verdict.as_mut().poll(cx)) {
+                        Ok(caller) => {
+                            let mut request = request.take().expect(ONCE);
+                            request.extensions_mut().insert(caller);
+                            State::Calling { future: service.call(request) }
+                        }
+                        Err(refusal) => State::Refused { refusal: Some(refusal) },
+                    }
+                }
+                StateProj::Calling { future } => return future.poll(cx),
+                StateProj::Refused { refusal } => {
+                    let status = Status::from(refusal.take().expect(ONCE));
+                    return Poll::Ready(Ok(status.into_http()));
+                }
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+impl<S, B> std::fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+const ONCE: &str = "a future is not polled after it has resolved";

@@ -1,0 +1,116 @@
+//! From metadata to a caller: what the layer and the interceptor share.
+
+use http::HeaderMap;
+use token::{Verifier, VerifyError};
+
+use super::{
+    bearer,
+    caller::Caller,
+    keys::{Held, KeyCache, Lookup},
+    refusal::Refusal,
+};
+
+/// Judges access tokens of one issuer for one audience. Clones share the keys.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    verifier: Verifier,
+    keys: KeyCache,
+}
+
+/// What can be said of a call without waiting.
+pub(super) enum Judged {
+    Now(Result<Caller, Refusal>),
+    /// Keys must be fetched to judge this token.
+    Wait(String),
+}
+
+impl Guard {
+    /// Accepts `issuer`'s tokens for `audience`, signed by one of `keys`.
+    #[must_use]
+    pub fn new(issuer: &str, audience: &str, keys: KeyCache) -> Self {
+        Self { verifier: Verifier::new(issuer, audience), keys }
+    }
+
+    /// Who calls, from a call's metadata; fetches keys if it must.
+    ///
+    /// # Errors
+    ///
+    /// Every [`Refusal`] but [`Refusal::Denied`].
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        match self.judge(headers) {
+            Judged::Now(result) => result,
+            Judged::Wait(token) => self.settle(&token).await,
+        }
+    }
+
+    /// Who calls, judged by the keys at hand alone. If those do not do, it has them fetched for the
+    /// next call and answers [`Refusal::KeysUnavailable`].
+    ///
+    /// # Errors
+    ///
+    /// Every [`Refusal`] but [`Refusal::Denied`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, if keys must be fetched.
+    pub fn authenticate_cached(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        match self.judge(headers) {
+            Judged::Now(result) => result,
+            Judged::Wait(_) => {
+                self.keys.warm_up(self.keys.now());
+                Err(UNAVAILABLE)
+            }
+        }
+    }
+
+    pub(super) fn judge(&self, headers: &HeaderMap) -> Judged {
+        let token = match bearer::token(headers) {
+            Ok(token) => token,
+            Err(refusal) => return Judged::Now(Err(refusal)),
+        };
+        // Copied only if it is going to be waited for, and then bounded.
+        if token.len() > Verifier::MAX_TOKEN_BYTES {
+            return Judged::Now(Err(Refusal::Invalid));
+        }
+        let now = self.keys.now();
+        let held = self.keys.usable(now);
+        match held.as_ref().and_then(|held| held.as_deref()) {
+            Some(held) => match self.verifier.verify(token, &held.keys, now) {
+                Err(VerifyError::UnknownKey) => Judged::Wait(token.to_owned()),
+                verdict => Judged::Now(verdict.map(Caller::from).map_err(Refusal::from)),
+            },
+            None => Judged::Wait(token.to_owned()),
+        }
+    }
+
+    /// Judges a token for which keys must be fetched.
+    pub(super) async fn settle(&self, token: &str) -> Result<Caller, Refusal> {
+        let now = self.keys.now();
+        if self.keys.usable(now).is_none() {
+            self.keys.renew(now).await;
+        }
+        let held = self.keys.any().ok_or(UNAVAILABLE)?;
+        match self.verify(token, &held) {
+            Err(VerifyError::UnknownKey) => {}
+            verdict => return verdict.map(Caller::from).map_err(Refusal::from),
+        }
+        match self.keys.look_up(self.keys.now()).await {
+            Lookup::Fetched => {
+                let held = self.keys.any().ok_or(UNAVAILABLE)?;
+                Ok(self.verify(token, &held)?.into())
+            }
+            // The key may be one that could not be fetched: that is no verdict on the token.
+            Lookup::Unreachable => Err(UNAVAILABLE),
+            // The source's last answer, a moment old, lacks the key. If it is genuine after all,
+            // the answer harms nobody: on ACCESS_TOKEN_INVALID a client refreshes and replays, and
+            // only AuthService's own verdict on a refresh token ends a session.
+            Lookup::Throttled => Err(Refusal::Invalid),
+        }
+    }
+
+    fn verify(&self, token: &str, held: &Held) -> Result<token::AccessClaims, VerifyError> {
+        self.verifier.verify(token, &held.keys, self.keys.now())
+    }
+}
+
+const UNAVAILABLE: Refusal = Refusal::KeysUnavailable { retry_after: KeyCache::RETRY_INTERVAL };
