@@ -22,7 +22,6 @@ use crate::{
 
 /// The settings of AuthService.
 #[derive(Args, Clone, Debug)]
-#[non_exhaustive]
 pub struct Config {
     /// Where to listen; port 0 picks a free one
     #[arg(

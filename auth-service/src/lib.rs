@@ -12,7 +12,6 @@ pub mod domain;
 mod rpc;
 mod server;
 mod storage;
-pub mod telemetry;
 
 pub use self::{
     app::{HashParams, KeysError},

@@ -1,12 +1,15 @@
 //! The `auth-service` binary.
 
-use std::{future::Future, io::Write as _, process::ExitCode, sync::Arc};
+use std::{io::Write as _, process::ExitCode, sync::Arc};
 
-use auth_service::{Config, Server, UserKind, telemetry};
+use auth_service::{Config, Server, UserKind};
 use clap::{Args, Parser, Subcommand};
 use token::{clock::SystemClock, entropy::SystemEntropy};
-use tokio::signal::unix::{SignalKind, signal};
-use transport::{observe::LogObserver, serve::bind};
+use transport::{
+    observe::LogObserver,
+    process::{start_log, stop_signal},
+    serve::bind,
+};
 
 /// Evergreen's AuthService: logs users in and keeps their sessions alive.
 #[derive(Parser)]
@@ -48,7 +51,7 @@ struct CreateUser {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    telemetry::start();
+    start_log("info");
     let done = match Cli::parse().command {
         Command::Serve(config) => serve(config).await,
         Command::Migrate(config) => open(config).await.map(|_| say("the database is up to date")),
@@ -91,17 +94,6 @@ async fn create_user(user: CreateUser) -> Result<(), Failure> {
     let id = open(user.config).await?.ensure_user(&user.username, password, kind).await?;
     say(&format!("{} is {kind} {id}", user.username));
     Ok(())
-}
-
-fn stop_signal() -> Result<impl Future<Output = ()>, std::io::Error> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }
 
 fn say(line: &str) {

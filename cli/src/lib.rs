@@ -10,6 +10,7 @@ mod up;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use transport::process::start_log;
 
 /// Sessions that nobody is thrown out of.
 ///
@@ -31,8 +32,10 @@ enum Command {
 
 /// Parses the command line and does what it says.
 pub async fn run() -> ExitCode {
-    auth_service::telemetry::start();
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    // The demonstration and the benchmarks cause on purpose what a log would warn of.
+    start_log(if matches!(command, Command::Up(_)) { "info" } else { "error" });
+    let done = match command {
         Command::Bench(bench) => bench.run().await,
         Command::Demo(demo) => demo.run().await,
         Command::Up(up) => up.run().await,

@@ -4,8 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use token::clock::{Clock, SystemClock};
-use tokio::signal::unix::{SignalKind, signal};
-use transport::observe::LogObserver;
+use transport::{observe::LogObserver, process::stop_signal};
 
 use crate::{
     lab::{DEMO_PASSWORD, DEMO_USER, Failure, start_api, start_auth},
@@ -68,8 +67,7 @@ pub(crate) struct Up {
 impl Up {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         // Asked for first, so that a signal during the start is not lost.
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = stop_signal()?;
         let demo = self.demo;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let observer = Arc::new(LogObserver);
@@ -82,32 +80,38 @@ impl Up {
         tokio::select! {
             error = auth.failed() => return Err(error),
             error = api.failed() => return Err(error),
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = stop => {}
         }
         api.stop().await?;
         auth.stop().await
     }
 
     fn config(self) -> (auth_service::Config, api_service::Config) {
-        let mut auth = auth_service::Config::default();
-        auth.listen = self.auth_listen;
-        auth.data_dir = self.data_dir.clone();
-        auth.access_token_ttl = self.access_token_ttl;
-        auth.refresh_token_ttl = self.refresh_token_ttl;
-        auth.session_ttl = auth.session_ttl.max(self.refresh_token_ttl);
-        auth.reuse_grace = self.reuse_grace;
-        auth.rival_window = self.rival_window;
-        // One process has one clock, and a short trial of the window needs requests as short.
-        auth.clock_skew = Duration::ZERO;
-        auth.request_timeout =
-            auth.request_timeout.min(self.rival_window.mul_f64(0.8)).max(SHORTEST_REQUEST);
-        auth.open_registration = true;
-        auth.insecure = self.insecure;
-        let mut api = api_service::Config::default();
-        api.listen = self.api_listen;
-        api.data_dir = self.data_dir;
-        api.insecure = self.insecure;
+        let defaults = auth_service::Config::default();
+        let auth = auth_service::Config {
+            listen: self.auth_listen,
+            data_dir: self.data_dir.clone(),
+            access_token_ttl: self.access_token_ttl,
+            refresh_token_ttl: self.refresh_token_ttl,
+            session_ttl: defaults.session_ttl.max(self.refresh_token_ttl),
+            reuse_grace: self.reuse_grace,
+            rival_window: self.rival_window,
+            // One process has one clock, and a short trial of the window needs requests as short.
+            clock_skew: Duration::ZERO,
+            request_timeout: defaults
+                .request_timeout
+                .min(self.rival_window.mul_f64(0.8))
+                .max(SHORTEST_REQUEST),
+            open_registration: true,
+            insecure: self.insecure,
+            ..defaults
+        };
+        let api = api_service::Config {
+            listen: self.api_listen,
+            data_dir: self.data_dir,
+            insecure: self.insecure,
+            ..api_service::Config::default()
+        };
         (auth, api)
     }
 }

@@ -48,12 +48,14 @@ impl World {
     pub async fn start_with(change: impl FnOnce(&mut auth_service::Config)) -> Self {
         let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
         let dir = TempDir::new().expect("a temporary directory can be made");
-        let mut auth_config = auth_service::Config::default();
-        auth_config.listen = FREE_PORT.parse().expect("an address");
-        auth_config.data_dir = dir.path().to_owned();
-        auth_config.open_registration = true;
-        auth_config.hash_memory_kib = 64;
-        auth_config.hash_iterations = 1;
+        let mut auth_config = auth_service::Config {
+            listen: free_port(),
+            data_dir: dir.path().to_owned(),
+            open_registration: true,
+            hash_memory_kib: 64,
+            hash_iterations: 1,
+            ..auth_service::Config::default()
+        };
         change(&mut auth_config);
         let auth_seen = Arc::new(Recorder::new());
         let (auth, _) = start_auth(auth_config.clone(), clock.clone(), auth_seen.clone(), false)
@@ -61,10 +63,12 @@ impl World {
             .expect("AuthService starts");
         auth_config.listen = auth.address;
 
-        let mut api_config = api_service::Config::default();
-        api_config.listen = FREE_PORT.parse().expect("an address");
-        api_config.data_dir = dir.path().to_owned();
-        api_config.auth_url = auth.url();
+        let mut api_config = api_service::Config {
+            listen: free_port(),
+            data_dir: dir.path().to_owned(),
+            auth_url: auth.url(),
+            ..api_service::Config::default()
+        };
         let api_seen = Arc::new(Recorder::new());
         let api = start_api(api_config.clone(), clock.clone(), api_seen.clone(), None)
             .await
@@ -174,4 +178,6 @@ pub fn reason<T: std::fmt::Debug>(result: Result<T, Status>) -> String {
     reason_of(&status).unwrap_or_else(|| panic!("an error without a reason: {status:?}"))
 }
 
-const FREE_PORT: &str = "127.0.0.1:0";
+fn free_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}

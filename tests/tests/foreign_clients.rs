@@ -25,18 +25,23 @@ struct Demo {
 async fn demo() -> Demo {
     let dir = TempDir::new().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let mut config = auth_service::Config::default();
-    config.listen = "127.0.0.1:0".parse().unwrap();
-    config.data_dir = dir.path().to_owned();
-    // Long past the reuse grace at once, so that a spent token is caught without waiting.
-    config.reuse_grace = std::time::Duration::ZERO;
+    let free_port = ([127, 0, 0, 1], 0).into();
+    let config = auth_service::Config {
+        listen: free_port,
+        data_dir: dir.path().to_owned(),
+        // Past the reuse grace at once, so that a spent token is caught without waiting.
+        reuse_grace: std::time::Duration::ZERO,
+        ..auth_service::Config::default()
+    };
     let observer = Arc::new(LogObserver);
     let (auth, owner) =
         start_auth(config, Arc::clone(&clock), observer.clone(), true).await.unwrap();
-    let mut config = api_service::Config::default();
-    config.listen = "127.0.0.1:0".parse().unwrap();
-    config.data_dir = dir.path().to_owned();
-    config.auth_url = auth.url();
+    let config = api_service::Config {
+        listen: free_port,
+        data_dir: dir.path().to_owned(),
+        auth_url: auth.url(),
+        ..api_service::Config::default()
+    };
     let api = start_api(config, clock, observer, owner.as_deref()).await.unwrap();
     Demo { auth, api, _dir: dir }
 }

@@ -42,7 +42,7 @@ async fn doubled_and_malformed_entries_are_refused() {
         &format!("Bearer {token}"),
     );
     assert_eq!(reason(world.auth_client().refresh(doubled).await), "REFRESH_TOKEN_INVALID");
-    for value in ["", "Bearer", "Basic YTpi", token] {
+    for value in ["Bearer", "Basic YTpi", token] {
         let request = with_metadata(Request::new(RefreshRequest {}), "authorization", value);
         let refused = reason(world.auth_client().refresh(request).await);
         assert_eq!(refused, "REFRESH_TOKEN_INVALID", "{value:?}");

@@ -6,6 +6,7 @@
 
 #![warn(missing_docs)]
 
+#[cfg(feature = "jwt")]
 pub mod bearer;
 pub mod clock;
 pub mod entropy;

@@ -6,6 +6,7 @@
 pub mod deadline;
 pub mod observe;
 mod oversize;
+pub mod process;
 pub mod recorder;
 pub mod serve;
 pub mod status;

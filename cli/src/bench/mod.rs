@@ -118,9 +118,11 @@ impl Bench {
     /// Durable refreshes per second, each session on its own, against an echo of the same messages.
     async fn refresh(self) -> Result<Ratio, Failure> {
         let dir = TempDir::new()?;
-        let mut config = auth_service::Config::default();
-        config.listen = ([127, 0, 0, 1], 0).into();
-        config.data_dir = dir.path().to_owned();
+        let config = auth_service::Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            data_dir: dir.path().to_owned(),
+            ..auth_service::Config::default()
+        };
         let clock = Arc::new(SystemClock::new());
         let (auth, _) = start_auth(config, clock, Arc::new(Unobserved), true).await?;
         let stub = AuthServiceClient::new(connect(&auth.url()).await?);

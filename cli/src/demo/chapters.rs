@@ -31,6 +31,11 @@ pub(super) async fn tell(
     let unaware = stage.client(url.clone(), false).await?;
     let aware = stage.client(url.clone(), true).await?;
     let crowd = stage.client(url, false).await?;
+    for session in [&unaware, &aware, &crowd] {
+        for answer in page_load(&stage.api_as(session).await?).await {
+            answer?;
+        }
+    }
     stage.idle().await;
 
     let expected = Tally { calls: 3, refused: 3, refreshes: 1, replays: 3, errors: 0 };
@@ -176,7 +181,7 @@ async fn a_stolen_token(stage: &Stage) -> Result<Chapter, Failure> {
                 told == "SESSION_REVOKED",
             ),
             Claim::new(
-                format!("the owner is asked to log in again, {signed_out} time"),
+                format!("the owner is told to log in again ({signed_out} event)"),
                 signed_out == 1,
             ),
         ],

@@ -42,17 +42,21 @@ impl Stage {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let free_port = ([127, 0, 0, 1], 0).into();
 
-        let mut config = auth_service::Config::default();
-        config.listen = free_port;
-        config.data_dir = dir.path().to_owned();
-        config.access_token_ttl = ACCESS_TOKEN_TTL;
+        let config = auth_service::Config {
+            listen: free_port,
+            data_dir: dir.path().to_owned(),
+            access_token_ttl: ACCESS_TOKEN_TTL,
+            ..auth_service::Config::default()
+        };
         let auth_seen = Arc::new(Recorder::new());
         let (auth, owner) = start_auth(config, Arc::clone(&clock), auth_seen.clone(), true).await?;
 
-        let mut config = api_service::Config::default();
-        config.listen = free_port;
-        config.data_dir = dir.path().to_owned();
-        config.auth_url = auth.url();
+        let config = api_service::Config {
+            listen: free_port,
+            data_dir: dir.path().to_owned(),
+            auth_url: auth.url(),
+            ..api_service::Config::default()
+        };
         let api_seen = Arc::new(Recorder::new());
         let api = start_api(config, clock, api_seen.clone(), owner.as_deref()).await?;
         Ok(Self { auth, api, auth_seen, api_seen, quiet, _dir: dir })

@@ -51,7 +51,6 @@
 //!
 //! A handler then reads `request.extensions().get::<Caller>()`.
 
-mod bearer;
 mod caller;
 mod interceptor;
 mod jwks;

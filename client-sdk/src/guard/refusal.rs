@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use evergreen_proto::{ERROR_DOMAIN, reason};
 use thiserror::Error;
-use token::VerifyError;
+use token::{VerifyError, bearer::BearerError};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -62,6 +62,15 @@ impl From<Refusal> for Status {
             details.set_retry_info(Some(retry_after));
         }
         Status::with_error_details(refusal.code(), refusal.to_string(), details)
+    }
+}
+
+impl From<BearerError> for Refusal {
+    fn from(error: BearerError) -> Self {
+        match error {
+            BearerError::Missing => Self::Missing,
+            _ => Self::Invalid,
+        }
     }
 }
 

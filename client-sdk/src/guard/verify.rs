@@ -1,10 +1,9 @@
 //! From metadata to a caller: what the layer and the interceptor share.
 
-use http::HeaderMap;
-use token::{Verifier, VerifyError};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use token::{Verifier, VerifyError, bearer::bearer_token};
 
 use super::{
-    bearer,
     caller::Caller,
     keys::{Held, KeyCache, Lookup},
     refusal::Refusal,
@@ -64,9 +63,10 @@ impl Guard {
     }
 
     pub(super) fn judge(&self, headers: &HeaderMap) -> Judged {
-        let token = match bearer::token(headers) {
+        let values = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        let token = match bearer_token(values) {
             Ok(token) => token,
-            Err(refusal) => return Judged::Now(Err(refusal)),
+            Err(error) => return Judged::Now(Err(error.into())),
         };
         // Copied only if it is going to be waited for, and then bounded.
         if token.len() > Verifier::MAX_TOKEN_BYTES {
