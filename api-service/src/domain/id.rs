@@ -24,14 +24,6 @@ macro_rules! ids {
                 pub(crate) fn parse(field: &str, text: &str) -> Result<Self, Violation> {
                     parse(field, text).map(Self)
                 }
-
-                /// The id that a field of a request holds; empty is none.
-                pub(crate) fn parse_optional(
-                    field: &str,
-                    text: &str,
-                ) -> Result<Option<Self>, Violation> {
-                    if text.is_empty() { Ok(None) } else { Self::parse(field, text).map(Some) }
-                }
             }
 
             impl fmt::Display for $name {
@@ -50,6 +42,15 @@ ids! {
     FolderId
     /// Names a tree.
     TreeId
+}
+
+/// The id that a field of a request holds; empty is none.
+pub(crate) fn optional<T>(
+    field: &str,
+    text: &str,
+    parse: fn(&str, &str) -> Result<T, Violation>,
+) -> Result<Option<T>, Violation> {
+    if text.is_empty() { Ok(None) } else { parse(field, text).map(Some) }
 }
 
 fn uuid(now: Timestamp, entropy: &dyn Entropy) -> Uuid {
@@ -92,6 +93,6 @@ mod tests {
         for bad in ["", "x", &bare, &format!("{{{text}}}"), &format!("{text} "), &text[1..]] {
             assert_eq!(TreeId::parse("tree_id", bad).unwrap_err().field, "tree_id", "{bad:?}");
         }
-        assert_eq!(TreeId::parse_optional("tree_id", ""), Ok(None));
+        assert_eq!(optional("tree_id", "", TreeId::parse), Ok(None));
     }
 }

@@ -8,7 +8,7 @@ use super::mask::Mask;
 use crate::domain::{
     caller::Caller,
     category, folder,
-    id::{CategoryId, FolderId},
+    id::{self, CategoryId, FolderId},
     node::{Node, NodeKind, Nodes},
     page::{PageRequest, PageSize},
     tree::{self, Visibility},
@@ -44,10 +44,11 @@ pub(super) fn tree_edit(tree: pb::Tree, mask: &Mask) -> Result<tree::Edit, Viola
         description: mask
             .pick("description", || tree::description("tree.description", tree.description))?,
         category_id: mask.pick("category_id", || {
-            CategoryId::parse_optional("tree.category_id", &tree.category_id)
+            id::optional("tree.category_id", &tree.category_id, CategoryId::parse)
         })?,
-        folder_id: mask
-            .pick("folder_id", || FolderId::parse_optional("tree.folder_id", &tree.folder_id))?,
+        folder_id: mask.pick("folder_id", || {
+            id::optional("tree.folder_id", &tree.folder_id, FolderId::parse)
+        })?,
         status: mask
             .pick("status", || Ok(status("tree.status", tree.status)?.unwrap_or_default()))?,
         visibility: mask.pick("visibility", || visibility("tree.visibility", tree.visibility))?,
@@ -59,7 +60,7 @@ pub(super) fn tree_edit(tree: pb::Tree, mask: &Mask) -> Result<tree::Edit, Viola
 pub(super) fn folder_edit(folder: pb::Folder, mask: &Mask) -> Result<folder::Edit, Violation> {
     Ok(folder::Edit {
         parent_id: mask.pick("parent_id", || {
-            FolderId::parse_optional("folder.parent_id", &folder.parent_id)
+            id::optional("folder.parent_id", &folder.parent_id, FolderId::parse)
         })?,
         name: mask.pick("name", || folder::name("folder.name", folder.name))?,
         position: mask.pick("position", || Ok(folder.position))?,
@@ -68,7 +69,7 @@ pub(super) fn folder_edit(folder: pb::Folder, mask: &Mask) -> Result<folder::Edi
 
 pub(super) fn new_folder(folder: pb::Folder) -> Result<folder::Content, Violation> {
     Ok(folder::Content {
-        parent_id: FolderId::parse_optional("folder.parent_id", &folder.parent_id)?,
+        parent_id: id::optional("folder.parent_id", &folder.parent_id, FolderId::parse)?,
         name: folder::name("folder.name", folder.name)?,
         position: folder.position,
     })

@@ -11,7 +11,11 @@ use super::{
 };
 use crate::{
     app::AppError,
-    domain::{etag::Etag, folder::Edit, id::FolderId},
+    domain::{
+        etag::Etag,
+        folder::Edit,
+        id::{self, FolderId},
+    },
 };
 
 impl Rpc {
@@ -21,7 +25,7 @@ impl Rpc {
     ) -> Result<pb::ListFoldersResponse, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let parent = FolderId::parse_optional("parent_id", &request.parent_id).map_err(bad)?;
+        let parent = id::optional("parent_id", &request.parent_id, FolderId::parse).map_err(bad)?;
         let page = page_request(request.page_size, request.page_token).map_err(bad)?;
         let page =
             self.app.list_folders(&caller, parent, &page).await.map_err(AppError::into_status)?;
@@ -72,7 +76,7 @@ impl Rpc {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let id = FolderId::parse("folder_id", &request.folder_id).map_err(bad)?;
-        let parent = FolderId::parse_optional("parent_id", &request.parent_id).map_err(bad)?;
+        let parent = id::optional("parent_id", &request.parent_id, FolderId::parse).map_err(bad)?;
         let etag = Etag::from_request(request.etag);
         let edit = Edit { parent_id: Some(parent), name: None, position: request.position };
         let folder = self.app.update_folder(&caller, id, etag, edit).await;

@@ -1,1 +1,10 @@
+//! The service over a real socket, with tokens signed by a test's key.
 
+mod harness;
+
+mod access;
+mod categories;
+mod folders;
+mod lists;
+mod trees;
+mod validation;

@@ -13,7 +13,7 @@ use crate::{
     app::{AppError, TreeQuery},
     domain::{
         etag::Etag,
-        id::{CategoryId, FolderId, TreeId},
+        id::{self, CategoryId, FolderId, TreeId},
     },
 };
 
@@ -25,9 +25,10 @@ impl Rpc {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let query = TreeQuery {
-            category_id: CategoryId::parse_optional("category_id", &request.category_id)
+            category_id: id::optional("category_id", &request.category_id, CategoryId::parse)
                 .map_err(bad)?,
-            folder_id: FolderId::parse_optional("folder_id", &request.folder_id).map_err(bad)?,
+            folder_id: id::optional("folder_id", &request.folder_id, FolderId::parse)
+                .map_err(bad)?,
             status: status("status", request.status).map_err(bad)?,
         };
         let page = page_request(request.page_size, request.page_token).map_err(bad)?;

@@ -11,7 +11,4 @@ mod trees;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{
-    error::code,
-    open::{OpenError, SqliteStore},
-};
+pub(crate) use self::open::{OpenError, SqliteStore};

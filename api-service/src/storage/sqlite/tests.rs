@@ -1,1 +1,166 @@
+//! The contract on files, and what is SQLite's own.
 
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite};
+use token::clock::Timestamp;
+use uuid::Uuid;
+
+use super::{SqliteStore, categories, folders, trees};
+use crate::{
+    domain::{
+        id::{CategoryId, FolderId, TreeId},
+        tree::Status,
+    },
+    storage::{
+        CategoryKey, FolderKey, Store, StoreError, TreeFilter, TreeKey,
+        contract::{Opened, contract},
+    },
+};
+
+async fn file() -> (SqliteStore, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    (SqliteStore::open(&dir.path().join("api.db")).await.unwrap(), dir)
+}
+
+async fn open() -> Opened {
+    let (store, dir) = file().await;
+    (Arc::new(store), Box::new(dir))
+}
+
+contract!(open);
+
+#[tokio::test]
+async fn a_commit_is_durable_and_references_are_enforced() {
+    let (store, _dir) = file().await;
+    for (pragma, expected) in
+        [("PRAGMA synchronous", 2), ("PRAGMA foreign_keys", 1), ("PRAGMA busy_timeout", 5_000)]
+    {
+        for pool in [&store.reads, &store.writes] {
+            let value: i64 = sqlx::query_scalar(pragma).fetch_one(pool).await.unwrap();
+            assert_eq!(value, expected, "{pragma}");
+        }
+    }
+    let mode: String =
+        sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.writes).await.unwrap();
+    assert_eq!(mode, "wal");
+    let written = sqlx::query("DELETE FROM secrets").execute(&store.reads).await;
+    assert!(written.is_err(), "a read connection wrote");
+}
+
+/// Steps of a plan that read a whole table, or build an index to avoid it.
+fn bad_steps(plan: &[String]) -> Vec<&String> {
+    // What a recursive walk or a merge has gathered is read whole, as it must be.
+    let gathered = ["SCAN up", "SCAN down", "SCAN (subquery"];
+    plan.iter()
+        .filter(|step| step.starts_with("SCAN") || step.contains("AUTOMATIC"))
+        .filter(|step| !gathered.iter().any(|allowed| step.starts_with(allowed)))
+        // The whole shelf in its order, as far as the page goes.
+        .filter(|step| !step.starts_with("SCAN categories USING INDEX categories_by_position"))
+        .collect()
+}
+
+#[tokio::test]
+async fn no_statement_reads_a_whole_table() {
+    let (store, _dir) = file().await;
+    let plan_of = async |sql: String| -> Vec<String> {
+        let steps = sqlx::query(AssertSqlSafe(sql)).fetch_all(&store.writes).await.unwrap();
+        steps.iter().map(|step| step.get("detail")).collect()
+    };
+    for sql in [
+        categories::FIND,
+        categories::EXISTS,
+        categories::UPDATE,
+        categories::USED,
+        categories::DELETE,
+        folders::FIND,
+        folders::UPDATE,
+        folders::ABOVE,
+        folders::HEIGHT,
+        folders::HOLDS_FOLDER,
+        folders::HOLDS_TREE,
+        folders::DELETE,
+        trees::FIND,
+        trees::FIND_NODES,
+        trees::ETAG,
+        trees::UPDATE,
+        trees::DELETE,
+        trees::DELETE_NODES,
+    ] {
+        let plan = plan_of(format!("EXPLAIN QUERY PLAN {sql}")).await;
+        assert!(!plan.is_empty());
+        assert!(bad_steps(&plan).is_empty(), "{sql}\n{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
+    const EXPLAIN: &str = "EXPLAIN QUERY PLAN ";
+    let (store, _dir) = file().await;
+    let id = Uuid::from_u128(1);
+    let mut queries: Vec<QueryBuilder<Sqlite>> = Vec::new();
+    let tree_key = TreeKey { created_at: Timestamp::UNIX_EPOCH, id: TreeId(id) };
+    for category in [None, Some(CategoryId(id))] {
+        for folder in [None, Some(FolderId(id))] {
+            for status in [None, Some(Status::Draft)] {
+                for after in [None, Some(&tree_key)] {
+                    let filter = TreeFilter {
+                        reader: "ada".into(),
+                        category_id: category,
+                        folder_id: folder,
+                        status,
+                    };
+                    queries.push(trees::list(EXPLAIN, &filter, after, 10));
+                }
+            }
+        }
+    }
+    let folder_key = FolderKey { position: 0, name: "a".into() };
+    for parent in [None, Some(FolderId(id))] {
+        for after in [None, Some(&folder_key)] {
+            queries.push(folders::list(EXPLAIN, "ada", parent, after, 10));
+        }
+    }
+    let category_key = CategoryKey { position: 0, name: "a".into(), id: CategoryId(id) };
+    for after in [None, Some(&category_key)] {
+        queries.push(categories::list(EXPLAIN, after, 10));
+    }
+    assert_eq!(queries.len(), 22);
+    for mut query in queries {
+        let steps = query.build().fetch_all(&store.writes).await.unwrap();
+        let plan: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+        assert!(bad_steps(&plan).is_empty(), "{plan:#?}");
+        // Only what an arm has gathered, at most a page, may be sorted again for the merge.
+        let sorted: Vec<_> =
+            plan.windows(2).filter(|pair| pair[1].contains("TEMP B-TREE")).collect();
+        assert!(sorted.iter().all(|pair| pair[0].starts_with("SCAN (subquery")), "{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn an_impossible_row_is_named() {
+    let (store, _dir) = file().await;
+    let id = Uuid::from_u128(7);
+    let insert = "INSERT INTO trees (id, owner_id, title, description, status, visibility, tags, \
+                  etag, created_at, updated_at) \
+                  VALUES ($1, 'ada', 't', '', 'draft', 'private', '[]', 'e', 0, 0)";
+    sqlx::query(insert).bind(id).execute(&store.writes).await.unwrap();
+    for (column, bad) in [("tags", "'not JSON'"), ("tags", "'[1]'"), ("created_at", "-1")] {
+        let sql = format!("UPDATE trees SET tags = '[]', created_at = 0, {column} = {bad}");
+        let sql = if column == "tags" { sql.replace("tags = '[]', ", "") } else { sql };
+        let sql = if column == "created_at" { sql.replace("created_at = 0, ", "") } else { sql };
+        sqlx::query(AssertSqlSafe(sql)).execute(&store.writes).await.unwrap();
+        match store.tree(TreeId(id), "ada").await {
+            Err(StoreError::Inconsistent { table: "trees", column: named, id: row }) => {
+                assert_eq!((named, row), (column, id.to_string()));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    sqlx::query("UPDATE trees SET created_at = 0").execute(&store.writes).await.unwrap();
+    let orphan = "INSERT INTO tree_nodes (tree_id, ordinal, node_id, parent_id, kind, title, body, \
+                  position) VALUES ($1, 0, 'a', 'gone', 'action', 't', '', 0)";
+    sqlx::query(orphan).bind(id).execute(&store.writes).await.unwrap();
+    let read = store.tree(TreeId(id), "ada").await;
+    assert!(matches!(read, Err(StoreError::Inconsistent { table: "tree_nodes", .. })));
+}
