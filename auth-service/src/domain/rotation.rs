@@ -307,8 +307,8 @@ pub enum Decision {
     Unknown,
 }
 
-/// Judges `presented` against the session's row at `now`: the first rule of [`Rule::TABLE`] that
-/// applies decides.
+/// Judges `presented` against the session's row at `now`: the first rule of the table that applies
+/// decides.
 #[must_use]
 pub fn decide(
     presented: &Presented<'_>,
@@ -316,21 +316,12 @@ pub fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    decide_by(&Rule::TABLE, presented, row, policy, now)
-        .expect("the last rule applies to every token")
-}
-
-/// The same by another table, so that a test can show what each rule is there for.
-pub(crate) fn decide_by(
-    table: &[Rule],
-    presented: &Presented<'_>,
-    row: Option<&Row>,
-    policy: &Policy,
-    now: Timestamp,
-) -> Option<Decision> {
-    let Some(row) = row else { return Some(decide_without_row(presented, policy, now)) };
+    let Some(row) = row else { return decide_without_row(presented, policy, now) };
     let case = Case { presented, row, policy, now };
-    table.iter().find_map(|rule| rule.judge(&case))
+    Rule::TABLE
+        .iter()
+        .find_map(|rule| rule.judge(&case))
+        .expect("the last rule applies to every token")
 }
 
 fn decide_without_row(presented: &Presented<'_>, policy: &Policy, now: Timestamp) -> Decision {
@@ -345,7 +336,7 @@ fn decide_without_row(presented: &Presented<'_>, policy: &Policy, now: Timestamp
 
 /// A line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
+enum Rule {
     /// The session was revoked, or its user disabled.
     Revoked,
     /// The session has ended by its own time.
@@ -405,7 +396,7 @@ impl Case<'_> {
 
 impl Rule {
     /// In the order in which they are asked.
-    pub(crate) const TABLE: [Self; 10] = [
+    const TABLE: [Self; 10] = [
         Self::Revoked,
         Self::Ended,
         Self::Current,
