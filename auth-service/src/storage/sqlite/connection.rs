@@ -41,6 +41,10 @@ impl SqliteStore {
     pub(crate) async fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let lock = Arc::new(lock(data_dir)?);
         let path = data_dir.join("auth.db");
+        make_private(&path).map_err(|source| OpenError::Directory {
+            path: path.display().to_string(),
+            source,
+        })?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -114,6 +118,18 @@ fn create_private_dir(path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn create_private_dir(path: &Path) -> std::io::Result<()> {
     fs::create_dir_all(path)
+}
+
+/// SQLite gives the files beside the database the mode of the database itself.
+#[cfg(unix)]
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options().append(true).create(true).mode(0o600).open(path).map(drop)
+}
+
+#[cfg(not(unix))]
+fn make_private(path: &Path) -> std::io::Result<()> {
+    File::options().append(true).create(true).open(path).map(drop)
 }
 
 fn unusable(path: &Path, error: &sqlx::Error) -> OpenError {
