@@ -31,6 +31,9 @@ use crate::{
     },
 };
 
+#[cfg(test)]
+mod tests;
+
 /// An ApiService on its data directory. While it lives, no other process can open the directory.
 #[derive(Debug)]
 pub struct Server {

@@ -94,9 +94,9 @@ impl SqliteStore {
     }
 }
 
-pub(super) fn list<'a>(
+pub(super) fn list(
     prefix: &'static str,
-    after: Option<&'a CategoryKey>,
+    after: Option<&CategoryKey>,
     limit: i64,
 ) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(prefix);

@@ -57,7 +57,7 @@ impl SqliteStore {
             .max_connections(1)
             .connect_with(options.clone())
             .await
-            .map_err(|error| OpenError::from_sqlx(error))?;
+            .map_err(OpenError::from_sqlx)?;
         MIGRATIONS.run(&writes).await.map_err(OpenError::from_migration)?;
         let reads = pool()
             .max_connections(Self::READERS)
@@ -91,5 +91,13 @@ impl OpenError {
             }
             error => Self::Migration(error),
         }
+    }
+}
+
+#[cfg(test)]
+impl SqliteStore {
+    /// Makes a database that no version of this program makes.
+    pub(crate) async fn execute_for_test(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.writes).await.unwrap();
     }
 }
