@@ -49,8 +49,12 @@ async fn what_is_private_is_private_on_the_disk() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
     let _server = open(config(dir.path())).await.unwrap();
-    let mode = std::fs::metadata(dir.path().join("data")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o700);
+    let data = dir.path().join("data");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for file in ["api.db", "api.db-wal", "api.lock"] {
+        assert_eq!(mode(&data.join(file)), 0o600, "{file}");
+    }
 }
 
 #[tokio::test]
