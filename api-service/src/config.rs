@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
-use thiserror::Error;
 use tonic::transport::{Endpoint, Uri};
+use transport::config::ConfigError;
 
 /// How to serve. Flags win over environment variables, those over the defaults.
 #[derive(Clone, Debug, Args)]
@@ -14,7 +14,7 @@ pub struct Config {
     pub listen: SocketAddr,
 
     /// Directory of the database, which no other process may use at the same time
-    #[arg(long, env = "EVERGREEN_API_DATA_DIR", default_value = "./evergreen-data")]
+    #[arg(long, env = "EVERGREEN_API_DATA_DIR", default_value = "evergreen-data")]
     pub data_dir: PathBuf,
 
     /// Where AuthService publishes the keys that verify access tokens
@@ -33,25 +33,17 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_API_INSECURE")]
     pub insecure: bool,
 
-    /// No request lives longer; as 10s, 500ms or 1m
-    #[arg(long, env = "EVERGREEN_API_REQUEST_TIMEOUT", default_value = "10s",
-          value_parser = parse_duration)]
+    /// No request lives longer
+    #[arg(long, env = "EVERGREEN_API_REQUEST_TIMEOUT", default_value = "10s", value_name = "DURATION",
+          value_parser = humantime::parse_duration)]
     pub request_timeout: Duration,
-}
-
-/// A setting that cannot be what it is.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{setting}: {mend}")]
-pub struct ConfigError {
-    setting: &'static str,
-    mend: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50052)),
-            data_dir: "./evergreen-data".into(),
+            data_dir: "evergreen-data".into(),
             auth_url: "http://127.0.0.1:50051".into(),
             issuer: "evergreen".into(),
             audience: "evergreen".into(),
@@ -67,26 +59,29 @@ impl Config {
     /// # Errors
     ///
     /// [`ConfigError`], for the first setting that cannot be what it is.
-    pub fn check(&self) -> Result<(), ConfigError> {
+    pub fn validate(&self) -> Result<(), ConfigError> {
         self.auth_endpoint()?;
-        for (setting, value) in [("issuer", &self.issuer), ("audience", &self.audience)] {
+        for (setting, value) in [("--issuer", &self.issuer), ("--audience", &self.audience)] {
             if value.is_empty() {
                 return Err(ConfigError::new(setting, "must not be empty"));
             }
         }
         if self.request_timeout.is_zero() || self.request_timeout > Duration::from_secs(3600) {
-            return Err(ConfigError::new("request-timeout", "must be more than 0 and at most 60m"));
+            return Err(ConfigError::new(
+                "--request-timeout",
+                "must be more than 0 and at most 60m",
+            ));
         }
         if !self.insecure && !self.listen.ip().is_loopback() {
             let mend = "is reachable from other machines, and tokens would travel there \
                         unencrypted; listen on 127.0.0.1, or allow it with --insecure";
-            return Err(ConfigError::new("listen", format!("{} {mend}", self.listen)));
+            return Err(ConfigError::new("--listen", format!("{} {mend}", self.listen)));
         }
         Ok(())
     }
 
     pub(crate) fn auth_endpoint(&self) -> Result<Endpoint, ConfigError> {
-        let bad = |mend: &str| Err(ConfigError::new("auth-url", mend));
+        let bad = |mend: &str| Err(ConfigError::new("--auth-url", mend));
         let Ok(uri) = self.auth_url.parse::<Uri>() else {
             return bad("must be a URL such as http://127.0.0.1:50051");
         };
@@ -102,31 +97,10 @@ impl Config {
     }
 }
 
-impl ConfigError {
-    fn new(setting: &'static str, mend: impl Into<String>) -> Self {
-        Self { setting, mend: mend.into() }
-    }
-}
-
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at(at);
-    let amount: u64 = digits.parse().map_err(|_| DURATION.to_owned())?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        _ => return Err(DURATION.to_owned()),
-    };
-    amount.checked_mul(millis).map(Duration::from_millis).ok_or_else(|| DURATION.to_owned())
-}
-
-const DURATION: &str = "must be a whole number and a unit, as 10s, 500ms or 1m";
 
 #[cfg(test)]
 mod tests {
@@ -144,7 +118,7 @@ mod tests {
     fn the_flags_defaults_are_the_defaults() {
         let parsed = Cli::parse_from(["api-service"]).config;
         assert_eq!(format!("{parsed:?}"), format!("{:?}", Config::default()));
-        assert_eq!(parsed.check(), Ok(()));
+        assert_eq!(parsed.validate(), Ok(()));
     }
 
     #[test]
@@ -152,32 +126,21 @@ mod tests {
         let bad = |change: fn(&mut Config)| {
             let mut config = Config::default();
             change(&mut config);
-            config.check().unwrap_err().setting
+            config.validate().unwrap_err().setting
         };
-        assert_eq!(bad(|c| c.auth_url = "localhost".into()), "auth-url");
-        assert_eq!(bad(|c| c.auth_url = "https://127.0.0.1".into()), "auth-url");
-        assert_eq!(bad(|c| c.auth_url = "http://auth.example:50051".into()), "auth-url");
-        assert_eq!(bad(|c| c.issuer.clear()), "issuer");
-        assert_eq!(bad(|c| c.audience.clear()), "audience");
-        assert_eq!(bad(|c| c.request_timeout = Duration::ZERO), "request-timeout");
-        assert_eq!(bad(|c| c.listen = ([0, 0, 0, 0], 1).into()), "listen");
+        assert_eq!(bad(|c| c.auth_url = "localhost".into()), "--auth-url");
+        assert_eq!(bad(|c| c.auth_url = "https://127.0.0.1".into()), "--auth-url");
+        assert_eq!(bad(|c| c.auth_url = "http://auth.example:50051".into()), "--auth-url");
+        assert_eq!(bad(|c| c.issuer.clear()), "--issuer");
+        assert_eq!(bad(|c| c.audience.clear()), "--audience");
+        assert_eq!(bad(|c| c.request_timeout = Duration::ZERO), "--request-timeout");
+        assert_eq!(bad(|c| c.listen = ([0, 0, 0, 0], 1).into()), "--listen");
         let open = Config {
             auth_url: "http://auth.example:50051".into(),
             listen: ([0, 0, 0, 0], 1).into(),
             insecure: true,
             ..Config::default()
         };
-        assert_eq!(open.check(), Ok(()));
-    }
-
-    #[test]
-    fn durations_have_a_number_and_a_unit() {
-        assert_eq!(parse_duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
-        for bad in ["", "10", "s", "-1s", "1.5s", "1h", "10 s", "99999999999999999999s"] {
-            assert!(parse_duration(bad).is_err(), "{bad}");
-        }
-        assert!(parse_duration(&format!("{}m", u64::MAX)).is_err());
+        assert_eq!(open.validate(), Ok(()));
     }
 }

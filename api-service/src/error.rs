@@ -3,8 +3,7 @@
 use std::{io, path::PathBuf};
 
 use thiserror::Error;
-
-use crate::config::ConfigError;
+use transport::config::ConfigError;
 
 /// Why a server could not be opened. Each names the setting and what to do.
 #[derive(Debug, Error)]
@@ -15,7 +14,7 @@ pub enum StartError {
     Config(#[from] ConfigError),
     /// The database is not one, or damaged.
     #[error(
-        "data-dir: {file} is not a database or is damaged; restore it from a backup, or move it \
+        "--data-dir: {file} is not a database or is damaged; restore it from a backup, or move it \
          away to start empty"
     )]
     Corrupt {
@@ -26,7 +25,7 @@ pub enum StartError {
     },
     /// The directory or a file in it cannot be written.
     #[error(
-        "data-dir: {path} cannot be written; make it writable for this user, or choose another one"
+        "--data-dir: {path} cannot be written; make it writable for this user, or choose another one"
     )]
     DataDir {
         /// What cannot be written.
@@ -36,7 +35,7 @@ pub enum StartError {
     },
     /// Another process uses the directory.
     #[error(
-        "data-dir: {path} is in use by another process; stop that one, or choose another directory"
+        "--data-dir: {path} is in use by another process; stop that one, or choose another directory"
     )]
     InUse {
         /// The directory.
@@ -44,7 +43,7 @@ pub enum StartError {
     },
     /// The database was written by a newer version.
     #[error(
-        "data-dir: {file} has the schema of a newer version (migration {migration}); run that \
+        "--data-dir: {file} has the schema of a newer version (migration {migration}); run that \
          version, or restore the backup from before it"
     )]
     NewerSchema {
@@ -54,7 +53,7 @@ pub enum StartError {
         migration: i64,
     },
     /// The database cannot be used, for another reason.
-    #[error("data-dir: {file} cannot be used; check the disk's space and the file's permissions")]
+    #[error("--data-dir: {file} cannot be used; check the disk's space and the file's permissions")]
     Storage {
         /// The database.
         file: PathBuf,

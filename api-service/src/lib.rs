@@ -12,12 +12,11 @@ mod error;
 mod rpc;
 mod server;
 mod storage;
-pub mod telemetry;
 
 pub use transport::serve::ServeError;
 
 pub use self::{
-    config::{Config, ConfigError},
+    config::Config,
     error::StartError,
     server::{SeedError, Server},
 };

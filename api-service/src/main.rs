@@ -2,19 +2,19 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use api_service::{Config, Server, telemetry};
+use api_service::{Config, Server};
 use clap::{Args, Parser, Subcommand};
 use token::{clock::SystemClock, entropy::SystemEntropy};
-use transport::{observe::LogObserver, serve::bind};
+use transport::{
+    observe::LogObserver,
+    process::{start_log, stop_signal},
+    serve::bind,
+};
 
 /// Evergreen's ApiService: trees, folders and categories
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
-    /// What to log, as `info` or `api_service=debug,info`
-    #[arg(long, env = "EVERGREEN_API_LOG", default_value = "info", global = true)]
-    log: String,
-
     #[command(subcommand)]
     command: Command,
 }
@@ -39,12 +39,9 @@ type Failure = Box<dyn std::error::Error>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if let Err(error) = telemetry::init(&cli.log) {
-        eprintln!("error: log: {error}");
-        return ExitCode::from(64);
-    }
-    let done = match cli.command {
+    let command = Cli::parse().command;
+    start_log("info");
+    let done = match command {
         Command::Serve(settings) => serve(settings.config).await,
         Command::Migrate(settings) => migrate(settings.config).await,
         Command::CheckConfig(settings) => check_config(&settings.config),
@@ -52,7 +49,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("api-service: {error}");
             let mut cause = error.source();
             while let Some(error) = cause {
                 eprintln!("  caused by: {error}");
@@ -64,13 +61,14 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
-    config.check()?;
-    let listener = bind("listen", config.listen, config.insecure).await?;
+    config.validate()?;
+    // Asked for first, so that a signal during the start is not lost.
+    let stop = stop_signal()?;
+    let listener = bind("--listen", config.listen, config.insecure).await?;
     let address = listener.local_addr()?;
     let server = open(config).await?;
-    let shutdown = shutdown()?;
     println!("ApiService is ready on {address}");
-    Ok(server.run(listener, shutdown).await?)
+    Ok(server.run(listener, stop).await?)
 }
 
 async fn migrate(config: Config) -> Result<(), Failure> {
@@ -81,7 +79,7 @@ async fn migrate(config: Config) -> Result<(), Failure> {
 }
 
 fn check_config(config: &Config) -> Result<(), Failure> {
-    config.check()?;
+    config.validate()?;
     println!("{config:#?}");
     Ok(())
 }
@@ -94,19 +92,4 @@ async fn open(config: Config) -> Result<Server, Failure> {
         Arc::new(LogObserver),
     );
     Ok(server.await?)
-}
-
-/// Resolves at SIGTERM or ctrl-c. The handlers are in place when this returns: from then on neither
-/// kills the process.
-fn shutdown() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("draining");
-    })
 }

@@ -31,6 +31,9 @@ use crate::{
     },
 };
 
+#[cfg(test)]
+mod tests;
+
 /// An ApiService on its data directory. While it lives, no other process can open the directory.
 #[derive(Debug)]
 pub struct Server {
@@ -72,9 +75,15 @@ impl Server {
         observer: Arc<dyn Observer>,
         keys: impl KeySource,
     ) -> Result<Self, StartError> {
-        config.check()?;
+        config.validate()?;
         let lock = claim(&config.data_dir)?;
         let file = config.data_dir.join("api.db");
+        // SQLite takes an empty file for a new database, and gives the files that it puts beside it
+        // the same permissions.
+        drop(
+            open_private(&file)
+                .map_err(|source| StartError::DataDir { path: file.clone(), source })?,
+        );
         let opened = SqliteStore::open(&file).await.map_err(|error| match error {
             OpenError::Corrupt(source) => {
                 StartError::Corrupt { file: file.clone(), source: source.into() }
@@ -142,17 +151,20 @@ fn claim(dir: &Path) -> Result<File, StartError> {
     };
     create_private(dir).map_err(denied(dir))?;
     let path = dir.join("api.lock");
-    let file = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(denied(&path))?;
+    let file = open_private(&path).map_err(denied(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StartError::InUse { path: dir.to_owned() }),
         Err(TryLockError::Error(source)) => Err(denied(&path)(source)),
     }
+}
+
+/// A file that only its owner can read, if it is created here.
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.create(true).write(true).truncate(false).open(path)
 }
 
 /// A directory that only its owner can look into: what users keep private is private on the disk.

@@ -1,7 +1,6 @@
 //! Settings: flags, each with an environment variable, and what is demanded of them together.
 
 use std::{
-    fmt,
     net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -10,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use thiserror::Error;
+use transport::config::ConfigError;
 
 use crate::{
     app::{HashLimits, HashParams},
@@ -115,21 +114,6 @@ pub struct Config {
     pub insecure: bool,
 }
 
-/// A setting that cannot be, and how to mend it.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub struct ConfigError {
-    /// The flag.
-    pub setting: &'static str,
-    /// What to do.
-    pub mend: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.setting, self.mend)
-    }
-}
-
 impl Default for Config {
     /// The defaults that `--help` tells; the environment is not read.
     fn default() -> Self {
@@ -165,7 +149,7 @@ impl Config {
     /// The first that cannot be, and how to mend it.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let check = |holds: bool, setting, mend: &str| {
-            if holds { Ok(()) } else { Err(ConfigError { setting, mend: mend.to_owned() }) }
+            if holds { Ok(()) } else { Err(ConfigError::new(setting, mend)) }
         };
         let second = Duration::from_secs(1);
         check(!self.issuer.is_empty(), "--issuer", "must not be empty")?;
@@ -196,7 +180,7 @@ impl Config {
             ),
         )?;
         HashParams::new(self.hash_memory_kib, self.hash_iterations, HASH_LANES)
-            .map_err(|mend| ConfigError { setting: "--hash-memory-kib", mend })?;
+            .map_err(|mend| ConfigError::new("--hash-memory-kib", mend))?;
         Ok(())
     }
 
@@ -219,7 +203,7 @@ impl Config {
 
     pub(crate) fn hash_params(&self) -> Result<HashParams, ConfigError> {
         HashParams::new(self.hash_memory_kib, self.hash_iterations, HASH_LANES)
-            .map_err(|mend| ConfigError { setting: "--hash-memory-kib", mend })
+            .map_err(|mend| ConfigError::new("--hash-memory-kib", mend))
     }
 
     pub(crate) fn hash_limits(&self) -> HashLimits {

@@ -15,7 +15,7 @@ mod storage;
 
 pub use self::{
     app::{HashParams, KeysError},
-    config::{Config, ConfigError},
+    config::Config,
     server::{CreateUserError, Server, StartError, UserKind},
     storage::error::OpenError,
 };

@@ -8,13 +8,14 @@ use token::{Verifier, clock::Clock, entropy::Entropy};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use transport::{
+    config::ConfigError,
     observe::Observer,
     serve::{ServeError, Serving},
 };
 
 use crate::{
     app::{App, AppError, Keys, KeysError, MasterKeys, Passwords},
-    config::{Config, ConfigError},
+    config::Config,
     domain::user::Role,
     rpc::AuthRpc,
     storage::{

@@ -438,6 +438,18 @@ async fn without_keys_the_layer_says_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn what_no_key_could_make_good_is_refused_without_asking_for_any() {
+    let bench = Bench::new();
+    bench.publish(None);
+    let good = bench.token(1);
+    for bad in ["a.b.c", &good[..good.len() / 3], &"a".repeat(64 * 1024)] {
+        assert_eq!(bench.present(bad).await, Err(Refusal::Invalid));
+    }
+    assert_eq!(bench.guard.authenticate(&HeaderMap::new()).await, Err(Refusal::Missing));
+    assert_eq!(bench.fetches(), 0);
+}
+
+#[tokio::test]
 async fn the_interceptor_judges_by_keys_at_hand() {
     let bench = Bench::new();
     let mut interceptor = GuardInterceptor::new(bench.guard.clone());

@@ -1,7 +1,7 @@
 //! From metadata to a caller: what the layer and the interceptor share.
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use token::{Verifier, VerifyError, bearer::bearer_token};
+use token::{KeySet, Verifier, VerifyError, bearer::bearer_token};
 
 use super::{
     caller::Caller,
@@ -74,12 +74,14 @@ impl Guard {
         }
         let now = self.keys.now();
         let held = self.keys.usable(now);
-        match held.as_ref().and_then(|held| held.as_deref()) {
-            Some(held) => match self.verifier.verify(token, &held.keys, now) {
-                Err(VerifyError::UnknownKey) => Judged::Wait(token.to_owned()),
-                verdict => Judged::Now(verdict.map(Caller::from).map_err(Refusal::from)),
-            },
-            None => Judged::Wait(token.to_owned()),
+        let verdict = match held.as_ref().and_then(|held| held.as_deref()) {
+            Some(held) => self.verifier.verify(token, &held.keys, now),
+            // Without any key it can still be told that no key would help.
+            None => self.verifier.verify(token, &KeySet::default(), now),
+        };
+        match verdict {
+            Err(VerifyError::UnknownKey) => Judged::Wait(token.to_owned()),
+            verdict => Judged::Now(verdict.map(Caller::from).map_err(Refusal::from)),
         }
     }
 

@@ -93,3 +93,11 @@ impl OpenError {
         }
     }
 }
+
+#[cfg(test)]
+impl SqliteStore {
+    /// Makes a database that no version of this program makes.
+    pub(crate) async fn execute_for_test(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.writes).await.unwrap();
+    }
+}

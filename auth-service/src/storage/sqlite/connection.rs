@@ -41,10 +41,8 @@ impl SqliteStore {
     pub(crate) async fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let lock = Arc::new(lock(data_dir)?);
         let path = data_dir.join("auth.db");
-        make_private(&path).map_err(|source| OpenError::Directory {
-            path: path.display().to_string(),
-            source,
-        })?;
+        make_private(&path)
+            .map_err(|source| OpenError::Directory { path: path.display().to_string(), source })?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
