@@ -321,6 +321,7 @@ pub(super) async fn trees_are_listed_newest_first_and_once(world: World) {
             let page =
                 world.store.trees(&everything_of("ada"), after.as_ref(), limit).await.unwrap();
             found.extend(page.iter().map(|tree| (tree.created_at, tree.id.0)));
+            assert!(found.len() < 1_000, "the list does not come to an end");
             // Newer ones, which belong before every page to come, are neither shown nor in the way.
             world.tree("ada", 1_000, |t| t.content.visibility = Visibility::Shared).await;
             match page.last() {
@@ -475,6 +476,7 @@ pub(super) async fn categories_have_their_own_slugs(world: World) {
             id: next.id,
         });
         found.push(next);
+        assert!(found.len() < 100, "the list does not come to an end");
     }
     let slugs: Vec<_> = found.iter().map(|category| category.content.slug.as_str()).collect();
     assert_eq!(slugs, ["d", "b", "c", "a"]);

@@ -1,8 +1,11 @@
 //! The contract on files, and what is SQLite's own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, QueryBuilder, Row as _, Sqlite,
+    sqlite::SqliteConnectOptions,
+};
 use token::clock::Timestamp;
 use uuid::Uuid;
 
@@ -46,6 +49,23 @@ async fn a_commit_is_durable_and_references_are_enforced() {
     assert_eq!(mode, "wal");
     let written = sqlx::query("DELETE FROM secrets").execute(&store.reads).await;
     assert!(written.is_err(), "a read connection wrote");
+}
+
+#[tokio::test]
+async fn a_transaction_that_may_write_keeps_other_programs_from_writing_at_once() {
+    let (store, dir) = file().await;
+    let tx = store.begin().await.unwrap();
+    let options = SqliteConnectOptions::new()
+        .filename(dir.path().join("api.db"))
+        .busy_timeout(Duration::ZERO);
+    let mut other = options.connect().await.unwrap();
+    let write = "DELETE FROM secrets";
+    let refused = sqlx::query(write).execute(&mut other).await.map(drop).unwrap_err();
+    assert!(matches!(StoreError::from(refused), StoreError::Unavailable(_)));
+    drop(tx);
+    // The roll-back is queued behind the drop; the next transaction begins after it.
+    store.begin().await.unwrap().rollback().await.unwrap();
+    sqlx::query(write).execute(&mut other).await.unwrap();
 }
 
 /// Steps of a plan that read a whole table, or build an index to avoid it.

@@ -81,12 +81,9 @@ impl SqliteStore {
             .bind(tags_text(&content.tags))
             .bind(&tree.etag.0)
             .bind(tree.updated_at.unix_millis());
-        // What it refers to is looked at first, or a dangling reference would be a broken key
-        // instead of an answer; but a tree that is gone comes before what it referred to.
-        let etag = current(&mut tx, tree.id, &tree.owner_id).await?;
-        if etag != *seen {
-            return Err(StoreError::EtagMismatch);
-        }
+        // A tree that is gone comes before what it referred to, and that before the write, or a
+        // dangling reference would be a broken key instead of an answer.
+        current(&mut tx, tree.id, &tree.owner_id).await?;
         check_references(&mut tx, tree).await?;
         if written.execute(&mut *tx).await?.rows_affected() != 1 {
             return Err(StoreError::EtagMismatch);
