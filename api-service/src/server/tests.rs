@@ -83,7 +83,7 @@ async fn an_error_at_the_start_names_the_setting_and_the_mend() {
     assert!(matches!(corrupt, StartError::Corrupt { .. }), "{corrupt:?}");
 
     let bad = open(Config { auth_url: "nowhere".into(), ..config(dir.path()) }).await.unwrap_err();
-    assert!(bad.to_string().starts_with("auth-url: "), "{bad}");
+    assert!(bad.to_string().starts_with("--auth-url: "), "{bad}");
     for error in [unwritable, newer, corrupt] {
         assert!(error.to_string().starts_with("--data-dir: "), "{error}");
         assert!(error.to_string().contains("; "), "{error}");
