@@ -16,6 +16,8 @@ mod claims;
 #[cfg(feature = "jwt")]
 mod error;
 #[cfg(feature = "jwt")]
+mod nonce;
+#[cfg(feature = "jwt")]
 mod refresh;
 #[cfg(feature = "jwt")]
 mod ring;
@@ -28,7 +30,8 @@ mod verifier;
 pub use self::{
     claims::{AccessClaims, Kind},
     error::{KeyError, RefreshTokenError, VerifyError},
-    refresh::{Nonce, RefreshClaims, names_itself_refresh_token},
+    nonce::Nonce,
+    refresh::{RefreshClaims, names_itself_refresh_token},
     ring::{KeyRing, MasterKey},
     signer::{PublicKey, SigningKey},
     verifier::{KeySet, Verifier},

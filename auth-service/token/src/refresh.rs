@@ -1,53 +1,13 @@
 //! Refresh tokens: JWTs with an HMAC, opaque to clients.
 
-use std::fmt;
-
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    clock::Timestamp, entropy::Entropy, error::RefreshTokenError, ring::KeyRing, verifier::Verifier,
+    clock::Timestamp, error::RefreshTokenError, nonce::Nonce, ring::KeyRing, verifier::Verifier,
 };
-
-/// What tells one refresh token of a generation from another.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Nonce([u8; 16]);
-
-impl Nonce {
-    /// The nonce of these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// A nonce that nobody can derive, for a client that names no attempt.
-    #[must_use]
-    pub fn random(entropy: &dyn Entropy) -> Self {
-        Self(entropy.array())
-    }
-
-    /// Its bytes, for storage.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-
-    /// The first half of an HMAC-SHA256 tag (RFC 2104 section 5 allows truncation to half).
-    pub(crate) fn from_tag(tag: &[u8]) -> Self {
-        let mut nonce = [0; 16];
-        nonce.copy_from_slice(&tag[..16]);
-        Self(nonce)
-    }
-}
-
-impl fmt::Debug for Nonce {
-    /// A nonce is half of a token's secret, so it is not shown.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Nonce([redacted])")
-    }
-}
 
 /// What a refresh token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +51,7 @@ impl KeyRing {
             sid: claims.session,
             sub: claims.user,
             r#gen: claims.generation,
-            non: BASE64_URL_SAFE_NO_PAD.encode(claims.nonce.0),
+            non: BASE64_URL_SAFE_NO_PAD.encode(claims.nonce.as_bytes()),
             auth_time: claims.auth_time.unix_seconds(),
             iat: claims.issued_at.unix_seconds(),
             exp: claims.expires_at.unix_seconds(),
@@ -136,7 +96,7 @@ impl KeyRing {
             session: encoded.sid,
             user: encoded.sub,
             generation: encoded.r#gen,
-            nonce: Nonce(nonce),
+            nonce: Nonce::from_bytes(nonce),
             auth_time: Timestamp::from_unix_seconds(encoded.auth_time),
             issued_at: Timestamp::from_unix_seconds(encoded.iat),
             expires_at: Timestamp::from_unix_seconds(encoded.exp),
@@ -173,7 +133,7 @@ mod tests {
             session: Uuid::from_u128(1),
             user: Uuid::from_u128(2),
             generation: 3,
-            nonce: Nonce([4; 16]),
+            nonce: Nonce::from_bytes([4; 16]),
             auth_time: Timestamp::from_unix_seconds(5),
             issued_at: Timestamp::from_unix_seconds(6),
             expires_at: Timestamp::from_unix_seconds(7),

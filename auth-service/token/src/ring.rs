@@ -11,7 +11,7 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{entropy::Entropy, error::KeyError, refresh::Nonce};
+use crate::{entropy::Entropy, error::KeyError, nonce::Nonce};
 
 /// 32 secret bytes from which every key of one age of the ring is derived (RFC 5869), each under a
 /// label of its own.

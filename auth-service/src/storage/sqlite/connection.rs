@@ -17,7 +17,7 @@ use token::clock::Clock;
 use crate::storage::{
     error::{OpenError, StoreError},
     group_commit::GroupCommit,
-    sqlite::sessions::SqliteCommitter,
+    sqlite::advances::SqliteCommitter,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

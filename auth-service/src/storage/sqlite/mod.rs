@@ -1,5 +1,6 @@
 //! The embedded backend: one file, one writer, any number of readers.
 
+mod advances;
 mod connection;
 mod keys;
 mod rows;
