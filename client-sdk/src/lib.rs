@@ -82,3 +82,8 @@ pub use self::{
 };
 #[cfg(feature = "auth-service")]
 pub use self::{refresher::AuthServiceRefresher, session::Identity};
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
