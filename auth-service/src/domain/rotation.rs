@@ -320,12 +320,21 @@ pub fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    let Some(row) = row else { return decide_without_row(presented, policy, now) };
-    let case = Case { presented, row, policy, now };
-    Rule::TABLE
-        .iter()
-        .find_map(|rule| rule.judge(&case))
+    decide_by(&Rule::TABLE, presented, row, policy, now)
         .expect("the last rule applies to every token")
+}
+
+/// The same by another table, so that a test can show what each rule is there for.
+fn decide_by(
+    table: &[Rule],
+    presented: &Presented<'_>,
+    row: Option<&Row>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<Decision> {
+    let Some(row) = row else { return Some(decide_without_row(presented, policy, now)) };
+    let case = Case { presented, row, policy, now };
+    table.iter().find_map(|rule| rule.judge(&case))
 }
 
 fn decide_without_row(presented: &Presented<'_>, policy: &Policy, now: Timestamp) -> Decision {
@@ -338,5 +347,7 @@ fn decide_without_row(presented: &Presented<'_>, policy: &Policy, now: Timestamp
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;
