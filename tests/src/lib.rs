@@ -35,6 +35,21 @@ pub struct World {
     dir: TempDir,
 }
 
+/// A world without AuthService.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Moves when it is told to.
+    pub clock: Arc<ManualClock>,
+    _api: Running,
+    _dir: TempDir,
+}
+
+/// A bare client of an AuthService.
+#[must_use]
+pub fn auth_client_of(auth: &Running) -> AuthServiceClient<Channel> {
+    AuthServiceClient::new(channel(auth.address))
+}
+
 /// A password that is good enough.
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -93,6 +108,12 @@ impl World {
         Self { auth, ..self }
     }
 
+    /// Stops AuthService, and gives back what is left and the settings to start it with again.
+    pub async fn stop_auth(self) -> (Stopped, auth_service::Config) {
+        self.auth.stop().await.expect("AuthService stops");
+        (Stopped { clock: self.clock, _api: self.api, _dir: self.dir }, self.auth_config)
+    }
+
     /// Stops ApiService and starts it again on the same files and port.
     pub async fn restart_api(self) -> Self {
         self.api.stop().await.expect("ApiService stops");
@@ -111,7 +132,7 @@ impl World {
     /// A bare client of AuthService.
     #[must_use]
     pub fn auth_client(&self) -> AuthServiceClient<Channel> {
-        AuthServiceClient::new(channel(self.auth.address))
+        auth_client_of(&self.auth)
     }
 
     /// A bare client of ApiService.
