@@ -91,7 +91,7 @@ async fn create_user(user: CreateUser) -> Result<(), Failure> {
     std::io::stdin().read_line(&mut password)?;
     let password = password.trim_end_matches(['\r', '\n']);
     let kind = if user.admin { UserKind::Admin } else { UserKind::Editor };
-    let id = open(user.config).await?.ensure_user(&user.username, password, kind).await?;
+    let id = open(user.config).await?.create_user(&user.username, password, kind).await?;
     say(&format!("{} is {kind} {id}", user.username));
     Ok(())
 }

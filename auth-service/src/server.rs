@@ -106,27 +106,42 @@ impl Server {
         self.serving.run(listener, Routes::new(service), &[SERVICE_NAME], shutdown).await
     }
 
-    /// Creates a user without asking whether registration is open; an existing user of that name
-    /// is left as they are. Gives back the user's id.
+    /// Creates a user without asking whether registration is open, and gives back their id.
     ///
     /// # Errors
     ///
-    /// [`CreateUserError`] says what is wrong with name or password, or that the database did not
-    /// answer.
+    /// [`CreateUserError`] says what is wrong with name or password, that the name is taken, or that
+    /// the database did not answer.
+    pub async fn create_user(
+        &self,
+        username: &str,
+        password: &str,
+        kind: UserKind,
+    ) -> Result<String, CreateUserError> {
+        let id = self.app.add_user(username, password.to_owned(), kind.roles()).await;
+        id.map(|id| id.to_string()).map_err(|error| CreateUserError::new(&error))
+    }
+
+    /// The id of the user of this name: as they are if they exist, else created as by
+    /// [`Server::create_user`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::create_user`], but for a name that is taken.
     pub async fn ensure_user(
         &self,
         username: &str,
         password: &str,
         kind: UserKind,
     ) -> Result<String, CreateUserError> {
-        let roles = match kind {
-            UserKind::Editor => vec![Role::Editor],
-            UserKind::Admin => vec![Role::Editor, Role::Admin],
-        };
-        let failed = |error: AppError| CreateUserError(error.to_string());
-        let id =
-            self.app.ensure_user(username, password.to_owned(), roles).await.map_err(failed)?;
-        Ok(id.to_string())
+        let id = self.app.ensure_user(username, password.to_owned(), kind.roles()).await;
+        id.map(|id| id.to_string()).map_err(|error| CreateUserError::new(&error))
+    }
+}
+
+impl CreateUserError {
+    fn new(error: &AppError) -> Self {
+        Self(error.to_string())
     }
 }
 
@@ -138,6 +153,15 @@ pub enum UserKind {
     Editor,
     /// Administers too.
     Admin,
+}
+
+impl UserKind {
+    fn roles(self) -> Vec<Role> {
+        match self {
+            Self::Editor => vec![Role::Editor],
+            Self::Admin => vec![Role::Editor, Role::Admin],
+        }
+    }
 }
 
 impl fmt::Display for UserKind {

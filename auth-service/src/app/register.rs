@@ -36,9 +36,19 @@ impl App {
         roles: Vec<Role>,
     ) -> Result<UserId, AppError> {
         let key = Username::parse(username).map(|name| name.key()).unwrap_or_default();
-        if let Some(user) = self.store.user_by_name(&key).await? {
-            return Ok(user.id);
+        match self.store.user_by_name(&key).await? {
+            Some(user) => Ok(user.id),
+            None => self.add_user(username, password, roles).await,
         }
+    }
+
+    /// Creates a user with these roles, who has no session yet.
+    pub(crate) async fn add_user(
+        &self,
+        username: &str,
+        password: String,
+        roles: Vec<Role>,
+    ) -> Result<UserId, AppError> {
         let user = self.new_user(username, password, roles).await?;
         self.store.create_user(&user, None).await?;
         Ok(user.id)
