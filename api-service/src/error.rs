@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use thiserror::Error;
-use transport::config::ConfigError;
+use transport::{config::ConfigError, data_dir::DataDirError};
 
 /// Why a server could not be opened. Each names the setting and what to do.
 #[derive(Debug, Error)]
@@ -60,4 +60,13 @@ pub enum StartError {
         /// What the driver said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl From<DataDirError> for StartError {
+    fn from(error: DataDirError) -> Self {
+        match error {
+            DataDirError::InUse(path) => Self::InUse { path },
+            DataDirError::Unusable { path, source } => Self::DataDir { path, source },
+        }
+    }
 }

@@ -1,12 +1,6 @@
 //! The composition root: the one place that sees every layer.
 
-use std::{
-    fs::{File, TryLockError},
-    io,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use client_sdk::guard::{AuthServiceKeys, Guard, GuardLayer, KeyCache, KeySource};
 use evergreen_proto::api::v1::api_service_server::{ApiServiceServer, SERVICE_NAME};
@@ -16,6 +10,7 @@ use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tower::Layer as _;
 use transport::{
+    data_dir::DataDir,
     observe::Observer,
     serve::{ServeError, Serving},
 };
@@ -42,7 +37,7 @@ pub struct Server {
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     request_timeout: Duration,
-    _lock: File,
+    _directory: DataDir,
 }
 
 /// The demo's data could not be written.
@@ -76,14 +71,8 @@ impl Server {
         keys: impl KeySource,
     ) -> Result<Self, StartError> {
         config.validate()?;
-        let lock = claim(&config.data_dir)?;
-        let file = config.data_dir.join("api.db");
-        // SQLite takes an empty file for a new database, and gives the files that it puts beside it
-        // the same permissions.
-        drop(
-            open_private(&file)
-                .map_err(|source| StartError::DataDir { path: file.clone(), source })?,
-        );
+        let directory = DataDir::claim(&config.data_dir, "api")?;
+        let file = directory.private_file("api.db")?;
         let opened = SqliteStore::open(&file).await.map_err(|error| match error {
             OpenError::Corrupt(source) => {
                 StartError::Corrupt { file: file.clone(), source: source.into() }
@@ -104,7 +93,7 @@ impl Server {
         let keys = KeyCache::new(keys, Arc::clone(&clock));
         let guard = Guard::new(&config.issuer, &config.audience, keys);
         let request_timeout = config.request_timeout;
-        Ok(Self { app, guard, clock, observer, request_timeout, _lock: lock })
+        Ok(Self { app, guard, clock, observer, request_timeout, _directory: directory })
     }
 
     /// Creates the demo's categories, and folders and trees of `owner_id`'s. What is there already
@@ -141,38 +130,6 @@ impl Server {
         self.app.close().await;
         served
     }
-}
-
-/// Takes the data directory for this process, until the file is dropped.
-fn claim(dir: &Path) -> Result<File, StartError> {
-    let denied = |path: &Path| {
-        let path = path.to_owned();
-        |source: io::Error| StartError::DataDir { path, source }
-    };
-    create_private(dir).map_err(denied(dir))?;
-    let path = dir.join("api.lock");
-    let file = open_private(&path).map_err(denied(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::InUse { path: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(denied(&path)(source)),
-    }
-}
-
-/// A file that only its owner can read, if it is created here.
-fn open_private(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.create(true).write(true).truncate(false).open(path)
-}
-
-/// A directory that only its owner can look into: what users keep private is private on the disk.
-fn create_private(dir: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(dir)
 }
 
 /// A tree of 5,000 nodes with bodies of ordinary length fits well; the transport's own limit of

@@ -1,6 +1,6 @@
 //! From data directory to the first answer.
 
-use std::{convert::Infallible, pin::Pin, task};
+use std::{convert::Infallible, path::Path, pin::Pin, task};
 
 use client_sdk::guard::Kind;
 use evergreen_proto::{

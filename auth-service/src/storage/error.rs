@@ -1,6 +1,7 @@
 //! What can go wrong in storage.
 
 use thiserror::Error;
+use transport::data_dir::DataDirError;
 
 /// An operation that did not happen.
 #[derive(Debug, Error)]
@@ -77,4 +78,15 @@ pub enum OpenError {
         /// The newest schema that this program knows.
         known: i64,
     },
+}
+
+impl From<DataDirError> for OpenError {
+    fn from(error: DataDirError) -> Self {
+        match error {
+            DataDirError::InUse(path) => Self::InUse { path: path.display().to_string() },
+            DataDirError::Unusable { path, source } => {
+                Self::Directory { path: path.display().to_string(), source }
+            }
+        }
+    }
 }

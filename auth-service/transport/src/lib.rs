@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod config;
+pub mod data_dir;
 pub mod deadline;
 pub mod observe;
 mod oversize;

@@ -1,11 +1,6 @@
 //! Opening the database, and the one connection that writes.
 
-use std::{
-    fs::{self, File, TryLockError},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     SqlitePool,
@@ -13,6 +8,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use token::clock::Clock;
+use transport::data_dir::DataDir;
 
 use crate::storage::{
     error::{OpenError, StoreError},
@@ -31,18 +27,16 @@ pub(crate) struct SqliteStore {
     pub(super) reader: SqlitePool,
     pub(super) advances: GroupCommit,
     pub(super) clock: Arc<dyn Clock>,
-    /// Held as long as the database is open.
-    _lock: Arc<File>,
+    /// Ours as long as the database is open.
+    _directory: Arc<DataDir>,
 }
 
 impl SqliteStore {
     /// Opens `auth.db` in `data_dir`, creating and migrating it as needed, and keeps other processes
     /// out of the directory while it is open.
     pub(crate) async fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let lock = Arc::new(lock(data_dir)?);
-        let path = data_dir.join("auth.db");
-        make_private(&path)
-            .map_err(|source| OpenError::Directory { path: path.display().to_string(), source })?;
+        let directory = DataDir::claim(data_dir, "auth")?;
+        let path = directory.private_file("auth.db")?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -67,7 +61,7 @@ impl SqliteStore {
             .map_err(corrupt)?;
         let committer = SqliteCommitter { writer: writer.clone(), clock: Arc::clone(&clock) };
         let advances = GroupCommit::start(committer, MAX_GROUP);
-        Ok(Self { writer, reader, advances, clock, _lock: lock })
+        Ok(Self { writer, reader, advances, clock, _directory: Arc::new(directory) })
     }
 
     /// A transaction that holds the write lock from its first statement: one that read first and
@@ -87,47 +81,6 @@ async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), OpenError> {
         }
         error => OpenError::Corrupt { path: path.display().to_string(), detail: error.to_string() },
     })
-}
-
-/// Takes the directory for this process alone. The lock is the system's: it goes when the process
-/// does, however it ends.
-fn lock(data_dir: &Path) -> Result<File, OpenError> {
-    let unusable = |source| OpenError::Directory { path: data_dir.display().to_string(), source };
-    create_private_dir(data_dir).map_err(unusable)?;
-    let path: PathBuf = data_dir.join("auth.lock");
-    let file =
-        File::options().create(true).truncate(false).write(true).open(path).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(OpenError::InUse { path: data_dir.display().to_string() })
-        }
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
-    }
-}
-
-/// The directory holds password hashes and keys: nobody else has business there.
-#[cfg(unix)]
-fn create_private_dir(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn create_private_dir(path: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(path)
-}
-
-/// SQLite gives the files beside the database the mode of the database itself.
-#[cfg(unix)]
-fn make_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    File::options().append(true).create(true).mode(0o600).open(path).map(drop)
-}
-
-#[cfg(not(unix))]
-fn make_private(path: &Path) -> std::io::Result<()> {
-    File::options().append(true).create(true).open(path).map(drop)
 }
 
 fn unusable(path: &Path, error: &sqlx::Error) -> OpenError {
