@@ -1,4 +1,4 @@
-//! What is kept, behind one trait.
+//! What is kept, behind one trait, which is made of one for each kind of thing.
 
 mod error;
 pub(crate) mod sqlite;
@@ -9,5 +9,7 @@ mod contract;
 
 pub(crate) use self::{
     error::StoreError,
-    store::{CategoryKey, FolderKey, Store, TreeFilter, TreeKey},
+    store::{
+        CategoryKey, CategoryStore, FolderKey, FolderStore, Store, TreeFilter, TreeKey, TreeStore,
+    },
 };

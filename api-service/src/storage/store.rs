@@ -25,7 +25,18 @@ use crate::domain::{
 /// - Lists come in their promised order and begin right after a key, so that an insert elsewhere
 ///   neither repeats nor skips an item.
 #[async_trait]
-pub(crate) trait Store: fmt::Debug + Send + Sync {
+pub(crate) trait Store: TreeStore + FolderStore + CategoryStore {
+    /// The key that authenticates page tokens: `fresh` if there was none yet, the same for every
+    /// instance on this database.
+    async fn page_token_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
+
+    /// Ends every connection; what is asked afterwards is [`StoreError::Unavailable`].
+    async fn close(&self);
+}
+
+/// Trees and their nodes.
+#[async_trait]
+pub(crate) trait TreeStore: fmt::Debug + Send + Sync {
     /// Trees that the filter's reader may read, newest first, without their nodes.
     async fn trees(
         &self,
@@ -49,7 +60,11 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
         owner: &str,
         seen: Option<&Etag>,
     ) -> Result<(), StoreError>;
+}
 
+/// Folders.
+#[async_trait]
+pub(crate) trait FolderStore: fmt::Debug + Send + Sync {
     /// `owner`'s folders right below one parent, by position, then name.
     async fn folders(
         &self,
@@ -74,7 +89,11 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
         owner: &str,
         seen: Option<&Etag>,
     ) -> Result<(), StoreError>;
+}
 
+/// Categories.
+#[async_trait]
+pub(crate) trait CategoryStore: fmt::Debug + Send + Sync {
     /// Categories by position, then name.
     async fn categories(
         &self,
@@ -91,13 +110,6 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
 
     /// Deletes a category that no tree is in, whose etag is `seen` if that is given.
     async fn delete_category(&self, id: CategoryId, seen: Option<&Etag>) -> Result<(), StoreError>;
-
-    /// The key that authenticates page tokens: `fresh` if there was none yet, the same for every
-    /// instance on this database.
-    async fn page_token_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
-
-    /// Ends every connection; what is asked afterwards is [`StoreError::Unavailable`].
-    async fn close(&self);
 }
 
 /// Which trees to list.

@@ -1,5 +1,6 @@
 //! Categories.
 
+use async_trait::async_trait;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::{
@@ -13,11 +14,12 @@ use crate::{
         etag::Etag,
         id::CategoryId,
     },
-    storage::{CategoryKey, StoreError},
+    storage::{CategoryKey, CategoryStore, StoreError},
 };
 
-impl SqliteStore {
-    pub(super) async fn list_categories(
+#[async_trait]
+impl CategoryStore for SqliteStore {
+    async fn categories(
         &self,
         after: Option<&CategoryKey>,
         limit: i64,
@@ -27,12 +29,12 @@ impl SqliteStore {
         rows.into_iter().map(Category::try_from).collect()
     }
 
-    pub(super) async fn find_category(&self, id: CategoryId) -> Result<Category, StoreError> {
+    async fn category(&self, id: CategoryId) -> Result<Category, StoreError> {
         let row: Option<Row> = sqlx::query_as(FIND).bind(id.0).fetch_optional(&self.reads).await?;
         row.ok_or(StoreError::CategoryNotFound)?.try_into()
     }
 
-    pub(super) async fn add_category(&self, category: &Category) -> Result<(), StoreError> {
+    async fn insert_category(&self, category: &Category) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query(INSERT)
             .bind(category.id.0)
@@ -49,11 +51,7 @@ impl SqliteStore {
         Ok(tx.commit().await?)
     }
 
-    pub(super) async fn overwrite_category(
-        &self,
-        category: &Category,
-        seen: &Etag,
-    ) -> Result<(), StoreError> {
+    async fn update_category(&self, category: &Category, seen: &Etag) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let written = sqlx::query(UPDATE)
             .bind(category.id.0)
@@ -74,11 +72,7 @@ impl SqliteStore {
         Ok(tx.commit().await?)
     }
 
-    pub(super) async fn remove_category(
-        &self,
-        id: CategoryId,
-        seen: Option<&Etag>,
-    ) -> Result<(), StoreError> {
+    async fn delete_category(&self, id: CategoryId, seen: Option<&Etag>) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let etag: Option<String> =
             sqlx::query_scalar(EXISTS).bind(id.0).fetch_optional(&mut *tx).await?;

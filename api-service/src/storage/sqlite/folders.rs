@@ -1,5 +1,6 @@
 //! Folders.
 
+use async_trait::async_trait;
 use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 use uuid::Uuid;
 
@@ -14,11 +15,12 @@ use crate::{
         folder::{Content, Folder, Misplaced, check_place},
         id::FolderId,
     },
-    storage::{FolderKey, StoreError},
+    storage::{FolderKey, FolderStore, StoreError},
 };
 
-impl SqliteStore {
-    pub(super) async fn list_folders(
+#[async_trait]
+impl FolderStore for SqliteStore {
+    async fn folders(
         &self,
         owner: &str,
         parent: Option<FolderId>,
@@ -30,17 +32,13 @@ impl SqliteStore {
         rows.into_iter().map(Folder::try_from).collect()
     }
 
-    pub(super) async fn find_folder(
-        &self,
-        id: FolderId,
-        owner: &str,
-    ) -> Result<Folder, StoreError> {
+    async fn folder(&self, id: FolderId, owner: &str) -> Result<Folder, StoreError> {
         let row: Option<Row> =
             sqlx::query_as(FIND).bind(id.0).bind(owner).fetch_optional(&self.reads).await?;
         row.ok_or(StoreError::FolderNotFound)?.try_into()
     }
 
-    pub(super) async fn add_folder(&self, folder: &Folder) -> Result<(), StoreError> {
+    async fn insert_folder(&self, folder: &Folder) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         place(&mut tx, folder, 1).await?;
         sqlx::query(INSERT)
@@ -58,11 +56,7 @@ impl SqliteStore {
         Ok(tx.commit().await?)
     }
 
-    pub(super) async fn overwrite_folder(
-        &self,
-        folder: &Folder,
-        seen: &Etag,
-    ) -> Result<(), StoreError> {
+    async fn update_folder(&self, folder: &Folder, seen: &Etag) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let (etag, parent) = current(&mut tx, folder.id, &folder.owner_id).await?;
         if etag != *seen {
@@ -86,7 +80,7 @@ impl SqliteStore {
         Ok(tx.commit().await?)
     }
 
-    pub(super) async fn remove_folder(
+    async fn delete_folder(
         &self,
         id: FolderId,
         owner: &str,

@@ -16,7 +16,7 @@ use crate::{
         tree::Status,
     },
     storage::{
-        CategoryKey, FolderKey, Store, StoreError, TreeFilter, TreeKey,
+        CategoryKey, FolderKey, StoreError, TreeFilter, TreeKey, TreeStore as _,
         contract::{Opened, contract},
     },
 };

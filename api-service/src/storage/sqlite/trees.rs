@@ -1,5 +1,6 @@
 //! Trees and their nodes.
 
+use async_trait::async_trait;
 use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 
 use super::{
@@ -13,11 +14,12 @@ use crate::{
         node::{Node, NodeKind, Nodes},
         tree::{Content, Status, Tree, Visibility},
     },
-    storage::{StoreError, TreeFilter, TreeKey},
+    storage::{StoreError, TreeFilter, TreeKey, TreeStore},
 };
 
-impl SqliteStore {
-    pub(super) async fn list_trees(
+#[async_trait]
+impl TreeStore for SqliteStore {
+    async fn trees(
         &self,
         filter: &TreeFilter,
         after: Option<&TreeKey>,
@@ -28,7 +30,7 @@ impl SqliteStore {
         rows.into_iter().map(Tree::try_from).collect()
     }
 
-    pub(super) async fn find_tree(&self, id: TreeId, reader: &str) -> Result<Tree, StoreError> {
+    async fn tree(&self, id: TreeId, reader: &str) -> Result<Tree, StoreError> {
         // One snapshot, so that a tree and its nodes belong together.
         let mut tx = self.reads.begin().await?;
         let row: Option<Row> =
@@ -42,7 +44,7 @@ impl SqliteStore {
         Ok(tree)
     }
 
-    pub(super) async fn add_tree(&self, tree: &Tree) -> Result<(), StoreError> {
+    async fn insert_tree(&self, tree: &Tree) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         check_references(&mut tx, tree).await?;
         let content = &tree.content;
@@ -65,7 +67,7 @@ impl SqliteStore {
         Ok(tx.commit().await?)
     }
 
-    pub(super) async fn overwrite_tree(&self, tree: &Tree, seen: &Etag) -> Result<(), StoreError> {
+    async fn update_tree(&self, tree: &Tree, seen: &Etag) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let content = &tree.content;
         let written = sqlx::query(UPDATE)
@@ -93,7 +95,7 @@ impl SqliteStore {
         Ok(tx.commit().await?)
     }
 
-    pub(super) async fn remove_tree(
+    async fn delete_tree(
         &self,
         id: TreeId,
         owner: &str,
