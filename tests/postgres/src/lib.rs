@@ -1,0 +1,305 @@
+//! A PostgreSQL server of one's own, for as long as a test process lives.
+//!
+//! Nothing has to be set up: if PostgreSQL's binaries are installed, [`Postgres::start`] makes a
+//! cluster in a temporary directory and serves it on a Unix socket there. The server ends with its
+//! handle, and with the process however that ends, since a guardian shell waits for the end of a
+//! pipe that only this process holds open.
+//!
+//! As root the server runs as the user `postgres`, because it refuses to run as root.
+//!
+//! ```no_run
+//! use private_postgres::{Durability, Postgres};
+//!
+//! let Some(postgres) = Postgres::start(Durability::ProcessCrash)? else { return Ok(()) };
+//! let url = postgres.create_database("shelf")?;
+//! assert!(url.starts_with("postgres://"));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+use std::{
+    env, fs,
+    io::{self, Read as _, Write as _},
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use tempfile::TempDir;
+
+/// What a commit survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a commit is synced to the disk or is not")]
+pub enum Durability {
+    /// The death of the server's processes: what they had written is with the operating system.
+    ProcessCrash,
+    /// The loss of power: every commit is synced to the disk, as in production.
+    PowerLoss,
+}
+
+/// A running server, and the directory it lives in.
+#[derive(Debug)]
+pub struct Postgres {
+    bin: PathBuf,
+    durability: Durability,
+    running: Mutex<Option<Guarded>>,
+    directory: TempDir,
+}
+
+/// The guardian, and the pipe whose end tells it to stop the server.
+#[derive(Debug)]
+struct Guarded {
+    guardian: Child,
+    lifeline: ChildStdin,
+}
+
+impl Postgres {
+    /// Starts a server, or tells on standard error why there is none. `None` only if PostgreSQL is
+    /// not installed.
+    ///
+    /// # Errors
+    ///
+    /// If it is installed and cannot be started, or if it is not installed and the environment
+    /// variable `EVERGREEN_REQUIRE_POSTGRES` is set.
+    pub fn start(durability: Durability) -> io::Result<Option<Self>> {
+        let Some(bin) = installed() else {
+            let absent = "PostgreSQL is not installed (no initdb in PATH or /usr/lib/postgresql)";
+            if env::var_os("EVERGREEN_REQUIRE_POSTGRES").is_some() {
+                return Err(io::Error::other(absent));
+            }
+            let _ = writeln!(io::stderr(), "SKIPPED: {absent}");
+            return Ok(None);
+        };
+        let directory = tempfile::Builder::new().prefix("evergreen-postgres-").tempdir()?;
+        if let Some(owner) = owner() {
+            std::os::unix::fs::chown(directory.path(), Some(owner.uid), Some(owner.gid))?;
+        }
+        let server = Self { bin, durability, running: Mutex::default(), directory };
+        done(
+            server
+                .command("initdb")
+                .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"])
+                .args(["--no-sync", "--no-instructions", "--pgdata"])
+                .arg(server.data())
+                .output()?,
+        )?;
+        server.serve()?;
+        Ok(Some(server))
+    }
+
+    /// The server that all tests of this process share: each takes a database of its own.
+    ///
+    /// # Panics
+    ///
+    /// If PostgreSQL is installed and cannot be started, or is required and not installed.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: LazyLock<Option<Postgres>> = LazyLock::new(|| {
+            Postgres::start(Durability::ProcessCrash).expect("a private PostgreSQL starts")
+        });
+        SHARED.as_ref()
+    }
+
+    /// Makes an empty database, and gives its URL.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn create_database(&self, name: &str) -> io::Result<String> {
+        self.sql("postgres", &format!("CREATE DATABASE \"{name}\""))?;
+        Ok(self.url(name))
+    }
+
+    /// The URL of a database of this server.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        let socket = self.directory.path().display().to_string().replace('/', "%2F");
+        format!("postgres://postgres@{socket}/{database}")
+    }
+
+    /// Runs statements in a database, and gives what they print.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn sql(&self, database: &str, statements: &str) -> io::Result<String> {
+        let output = self
+            .command("psql")
+            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+            .args(["--set=ON_ERROR_STOP=1", "--username=postgres", "--dbname", database, "--host"])
+            .arg(self.directory.path())
+            .args(["--command", statements])
+            .output()?;
+        done(output).map(|text| text.trim().to_owned())
+    }
+
+    /// Kills the server and all its processes, as a loss of power would.
+    ///
+    /// # Errors
+    ///
+    /// If it is not running.
+    pub fn kill(&self) -> io::Result<()> {
+        let pid = fs::read_to_string(self.data().join("postmaster.pid"))?;
+        let pid = pid.lines().next().unwrap_or_default().to_owned();
+        // The children are in sessions of their own, so each is named: first the one that would
+        // otherwise notice the others' death and recover.
+        let children = Command::new("ps").args(["-o", "pid=", "--ppid", &pid]).output()?;
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        let all = [pid.as_str()].into_iter().chain(children.split_whitespace());
+        Command::new("kill").arg("-KILL").args(all).stderr(Stdio::null()).status()?;
+        if let Some(Guarded { mut guardian, mut lifeline }) = self.lock().take() {
+            lifeline.write_all(b"keep\n")?;
+            guardian.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Serves again after [`Postgres::kill`]: the server recovers what was committed.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come up.
+    pub fn serve(&self) -> io::Result<()> {
+        let sync = match self.durability {
+            Durability::ProcessCrash => "off",
+            Durability::PowerLoss => "on",
+        };
+        let mut guardian = self
+            .command("sh")
+            .args(["-c", GUARDIAN, "guardian"])
+            .arg(self.bin.join("postgres"))
+            .arg("-D")
+            .arg(self.data())
+            .args(["-c", "listen_addresses=", "-c", "max_connections=300"])
+            .args(["-c", &format!("fsync={sync}"), "-c", &format!("full_page_writes={sync}")])
+            .arg("-c")
+            .arg(format!("unix_socket_directories={}", self.directory.path().display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(self.directory.path().join("log"))?)
+            .spawn()?;
+        let lifeline = guardian.stdin.take().expect("its standard input is a pipe");
+        *self.lock() = Some(Guarded { guardian, lifeline });
+        for _ in 0..STARTS {
+            let ready = self
+                .command("pg_isready")
+                .args(["--quiet", "--timeout=1", "--username=postgres", "--host"])
+                .arg(self.directory.path())
+                .status()?;
+            if ready.success() {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let mut log = String::new();
+        fs::File::open(self.directory.path().join("log"))?.read_to_string(&mut log)?;
+        Err(io::Error::other(format!("PostgreSQL does not come up:\n{log}")))
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Guarded>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A program of PostgreSQL, or of the system if it has none of that name, as the user that may
+    /// run a server.
+    fn command(&self, program: &str) -> Command {
+        let own = self.bin.join(program);
+        let mut command = Command::new(if own.exists() { own } else { program.into() });
+        command.current_dir(self.directory.path()).env("LC_ALL", "C");
+        if let Some(owner) = owner() {
+            command.uid(owner.uid).gid(owner.gid);
+        }
+        command
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(Guarded { mut guardian, lifeline }) = self.lock().take() {
+            drop(lifeline);
+            let _ = guardian.wait();
+        }
+    }
+}
+
+/// Runs the server until the pipe ends. Unless told to keep it, it then sweeps up the directory: a
+/// process that died cannot.
+const GUARDIAN: &str = r#"
+"$@" </dev/null & server=$!
+read -r word
+kill -QUIT $server 2>/dev/null
+wait $server
+[ "$word" = keep ] || rm -rf "$PWD"
+"#;
+
+/// Where initdb is: in the path, or where Debian puts the newest version.
+fn installed() -> Option<PathBuf> {
+    let in_path = env::var_os("PATH")
+        .into_iter()
+        .flat_map(|path| env::split_paths(&path).map(|dir| dir.to_path_buf()).collect::<Vec<_>>());
+    let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .collect();
+    versions.sort_by_key(|bin| std::cmp::Reverse(version(bin)));
+    versions.into_iter().chain(in_path).find(|bin| {
+        bin.join("initdb").exists() && bin.join("postgres").exists() && bin.join("psql").exists()
+    })
+}
+
+fn version(bin: &Path) -> Option<u32> {
+    bin.parent()?.file_name()?.to_str()?.parse().ok()
+}
+
+struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+/// Whom the server runs as, if this process may not run one itself.
+fn owner() -> Option<Owner> {
+    if fs::metadata("/proc/self").map(|this| this.uid()).unwrap_or(1) != 0 {
+        return None;
+    }
+    let id = |flag| -> Option<u32> {
+        let output = Command::new("id").args([flag, "postgres"]).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    };
+    Some(Owner { uid: id("-u")?, gid: id("-g")? })
+}
+
+fn done(output: Output) -> io::Result<String> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+/// How often the server is asked whether it is ready, 20 ms apart: crash recovery takes a while.
+const STARTS: u32 = 1500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_committed_survives_a_kill_and_the_directory_goes_with_the_handle() {
+        let Some(postgres) = Postgres::start(Durability::ProcessCrash).unwrap() else { return };
+        let url = postgres.create_database("shelf").unwrap();
+        assert!(url.ends_with("/shelf"), "{url}");
+        postgres
+            .sql("shelf", "CREATE TABLE book (id bigint); INSERT INTO book VALUES (7)")
+            .unwrap();
+        postgres.kill().unwrap();
+        assert!(postgres.sql("shelf", "SELECT 1").is_err(), "it is dead");
+        postgres.serve().unwrap();
+        assert_eq!(postgres.sql("shelf", "SELECT id FROM book").unwrap(), "7");
+        let directory = postgres.directory.path().to_owned();
+        drop(postgres);
+        assert!(!directory.exists());
+    }
+}
