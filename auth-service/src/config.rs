@@ -12,6 +12,7 @@ use clap::Args;
 use transport::config::ConfigError;
 
 use crate::{
+    DatabaseUrl,
     app::{HashLimits, HashParams},
     domain::{
         policy::{Lifetimes, Policy},
@@ -31,7 +32,7 @@ pub struct Config {
     )]
     pub listen: SocketAddr,
 
-    /// Where the database and the master keys are kept
+    /// Where the master keys and, without --database-url, the database are kept
     #[arg(
         long,
         env = "EVERGREEN_AUTH_DATA_DIR",
@@ -39,6 +40,11 @@ pub struct Config {
         value_name = "DIR"
     )]
     pub data_dir: PathBuf,
+
+    /// A PostgreSQL database to use instead of a file, so that several instances can serve it:
+    /// postgres://user:password@host:5432/database
+    #[arg(long, env = "EVERGREEN_AUTH_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<DatabaseUrl>,
 
     /// The file of master keys, made on first use [default: master.keys in the data directory]
     #[arg(long, env = "EVERGREEN_AUTH_MASTER_KEYS", value_name = "FILE")]
@@ -84,6 +90,10 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_AUTH_ADOPT", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub adopt: bool,
 
+    /// How long audit events are kept
+    #[arg(long, env = "EVERGREEN_AUTH_AUDIT_RETENTION", default_value = "90d", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub audit_retention: Duration,
+
     /// Let anybody register
     #[arg(long, env = "EVERGREEN_AUTH_OPEN_REGISTRATION")]
     pub open_registration: bool,
@@ -120,6 +130,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
             data_dir: PathBuf::from("evergreen-data"),
+            database_url: None,
             master_keys: None,
             issuer: "evergreen".into(),
             audience: "evergreen".into(),
@@ -131,6 +142,7 @@ impl Default for Config {
             clock_skew: Duration::from_secs(2),
             request_timeout: MAX_REQUEST_LIFE,
             adopt: true,
+            audit_retention: Duration::from_secs(90 * 86_400),
             open_registration: false,
             hash_memory_kib: 19_456,
             hash_iterations: 2,

@@ -8,6 +8,7 @@
 
 mod app;
 mod config;
+mod database_url;
 pub mod domain;
 mod rpc;
 mod server;
@@ -16,6 +17,9 @@ mod storage;
 pub use self::{
     app::{HashParams, KeysError},
     config::Config,
-    server::{CreateUserError, Server, StartError, UserKind},
+    database_url::{DatabaseUrl, DatabaseUrlError},
+    server::{
+        AuditError, AuditRecord, CreateUserError, Server, SetStatusError, StartError, UserKind,
+    },
     storage::error::OpenError,
 };

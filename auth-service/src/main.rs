@@ -27,7 +27,9 @@ enum Command {
     Migrate(Config),
     /// Check the settings without touching anything
     CheckConfig(Config),
-    /// Work on users while the service is stopped
+    /// Show the newest security events, newest first
+    Audit(Audit),
+    /// Work on users (with the embedded database, while the service is stopped)
     #[command(subcommand)]
     User(UserCommand),
 }
@@ -36,6 +38,27 @@ enum Command {
 enum UserCommand {
     /// Create a user; the password is read from standard input
     Create(CreateUser),
+    /// Bar a user from logging in, and end all their sessions
+    Disable(NamedUser),
+    /// Let a user log in again; ended sessions stay ended
+    Enable(NamedUser),
+}
+
+#[derive(Args)]
+struct NamedUser {
+    /// Their name
+    username: String,
+    #[command(flatten)]
+    config: Config,
+}
+
+#[derive(Args)]
+struct Audit {
+    /// How many events at the most
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: u32,
+    #[command(flatten)]
+    config: Config,
 }
 
 #[derive(Args)]
@@ -54,11 +77,14 @@ async fn main() -> ExitCode {
     start_log("info");
     let done = match Cli::parse().command {
         Command::Serve(config) => serve(config).await,
-        Command::Migrate(config) => open(config).await.map(|_| say("the database is up to date")),
+        Command::Migrate(config) => migrate(config).await,
         Command::CheckConfig(config) => {
             config.validate().map_err(Into::into).map(|()| say("the settings are sound"))
         }
+        Command::Audit(audit) => show_audit(audit).await,
         Command::User(UserCommand::Create(user)) => create_user(user).await,
+        Command::User(UserCommand::Disable(user)) => set_enabled(user, false).await,
+        Command::User(UserCommand::Enable(user)) => set_enabled(user, true).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -86,12 +112,55 @@ async fn serve(config: Config) -> Result<(), Failure> {
     Ok(server.run(listener, stop).await?)
 }
 
+async fn migrate(config: Config) -> Result<(), Failure> {
+    open(config).await?.close().await;
+    say("the database is up to date");
+    Ok(())
+}
+
+async fn show_audit(audit: Audit) -> Result<(), Failure> {
+    let server = open(audit.config).await?;
+    let events = server.newest_audit_events(audit.limit).await?;
+    server.close().await;
+    let absent = || "-".to_owned();
+    say(&format!(
+        "{:<24}  {:<18}  {:<36}  {:<36}  {:<15}  DEVICE",
+        "TIME", "EVENT", "USER", "SESSION", "ADDRESS"
+    ));
+    for event in events {
+        let millis = u64::try_from(event.time.unix_millis()).unwrap_or_default();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis);
+        say(&format!(
+            "{:<24}  {:<18}  {:<36}  {:<36}  {:<15}  {}",
+            humantime::format_rfc3339_millis(time),
+            event.kind,
+            event.user_id.unwrap_or_else(absent),
+            event.session_id.unwrap_or_else(absent),
+            event.address.map_or_else(absent, |address| address.to_string()),
+            event.device,
+        ));
+    }
+    Ok(())
+}
+
+async fn set_enabled(user: NamedUser, enabled: bool) -> Result<(), Failure> {
+    let server = open(user.config).await?;
+    let changed = server.set_enabled(&user.username, enabled).await?;
+    server.close().await;
+    let state = if enabled { "enabled" } else { "disabled" };
+    let already = if changed { "" } else { " already" };
+    say(&format!("{} is {state}{already}", user.username));
+    Ok(())
+}
+
 async fn create_user(user: CreateUser) -> Result<(), Failure> {
     let mut password = String::new();
     std::io::stdin().read_line(&mut password)?;
     let password = password.trim_end_matches(['\r', '\n']);
     let kind = if user.admin { UserKind::Admin } else { UserKind::Editor };
-    let id = open(user.config).await?.create_user(&user.username, password, kind).await?;
+    let server = open(user.config).await?;
+    let id = server.create_user(&user.username, password, kind).await?;
+    server.close().await;
     say(&format!("{} is {kind} {id}", user.username));
     Ok(())
 }

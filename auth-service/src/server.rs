@@ -1,10 +1,14 @@
 //! The composition root: from settings to a server that answers.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use evergreen_proto::auth::v1::auth_service_server::{AuthServiceServer, SERVICE_NAME};
 use thiserror::Error;
-use token::{Verifier, clock::Clock, entropy::Entropy};
+use token::{
+    Verifier,
+    clock::{Clock, Timestamp},
+    entropy::Entropy,
+};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use transport::{
@@ -14,14 +18,15 @@ use transport::{
 };
 
 use crate::{
-    app::{App, AppError, Keys, KeysError, MasterKeys, Passwords},
+    app::{App, AppError, AuditLog, Keys, KeysError, MasterKeys, Passwords, StatusSet, keep_clean},
     config::Config,
-    domain::user::Role,
+    domain::user::{Role, Status},
     rpc::AuthRpc,
     storage::{
         error::OpenError,
+        postgres::{DatabaseClock, PostgresStore},
         sqlite::SqliteStore,
-        store::{KeyStore as _, Store},
+        store::Store,
     },
 };
 
@@ -29,6 +34,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Server {
     app: Arc<App>,
+    audit_retention: Duration,
     serving: Serving,
 }
 
@@ -66,16 +72,16 @@ impl Server {
     ) -> Result<Self, StartError> {
         config.validate()?;
         let params = config.hash_params()?;
-        let store = SqliteStore::open(&config.data_dir, Arc::clone(&clock)).await?;
+        let store = open_store(&config, &clock).await?;
         // A database without signing keys is new: nothing depends on a ring yet.
         let keys = store.signing_keys().await;
         let is_new =
             keys.map_err(|error| KeysError::Storage { detail: error.to_string() })?.is_empty();
         let ring = config.master_keys_path();
         let master = MasterKeys::open(&ring, is_new, Arc::clone(&clock), &*entropy)?;
-        let keys = Keys::open(&store, &master, &*entropy, clock.now()).await?;
-        let store: Arc<dyn Store> = Arc::new(store);
+        let keys = Keys::open(&*store, &master, &*entropy, clock.now()).await?;
         let app = App {
+            audit: AuditLog::start(Arc::clone(&store)),
             store,
             master,
             keys,
@@ -88,7 +94,7 @@ impl Server {
             entropy,
         };
         let serving = Serving { clock, observer, request_life: config.request_timeout };
-        Ok(Self { app: Arc::new(app), serving })
+        Ok(Self { app: Arc::new(app), audit_retention: config.audit_retention, serving })
     }
 
     /// Serves on `listener` until `shutdown` resolves and the calls under way have ended.
@@ -101,9 +107,63 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        let rpc = AuthRpc::new(self.app, self.serving.request_life, JWKS_MAX_AGE);
+        let app = Arc::clone(&self.app);
+        let rpc = AuthRpc::new(app, self.serving.request_life, JWKS_MAX_AGE);
         let service = AuthServiceServer::new(rpc).max_decoding_message_size(MAX_REQUEST_BYTES);
-        self.serving.run(listener, Routes::new(service), &[SERVICE_NAME], shutdown).await
+        let serving =
+            self.serving.clone().run(listener, Routes::new(service), &[SERVICE_NAME], shutdown);
+        let served = tokio::select! {
+            served = serving => served,
+            () = keep_clean(&*self.app.store, self.audit_retention) => Ok(()),
+        };
+        self.close().await;
+        served
+    }
+
+    /// Stores what is still to be stored, and closes the database.
+    pub async fn close(self) {
+        self.app.audit.flush().await;
+        self.app.store.close().await;
+    }
+
+    /// Sets whether the user of this name may log in and act. Disabling ends all their sessions,
+    /// which enabling does not bring back. `false` if it was so already.
+    ///
+    /// # Errors
+    ///
+    /// [`SetStatusError`]: there is no such user, or the database did not answer.
+    pub async fn set_enabled(&self, username: &str, enabled: bool) -> Result<bool, SetStatusError> {
+        let status = if enabled { Status::Active } else { Status::Disabled };
+        match self.app.set_status(username, status).await {
+            Ok(StatusSet::NoSuchUser) => {
+                Err(SetStatusError(format!("{username:?}: there is no user of this name")))
+            }
+            Ok(set) => Ok(set == StatusSet::Changed),
+            Err(error) => Err(SetStatusError(error.to_string())),
+        }
+    }
+
+    /// The newest security events, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] if the database does not answer.
+    pub async fn newest_audit_events(&self, limit: u32) -> Result<Vec<AuditRecord>, AuditError> {
+        self.app.audit.flush().await;
+        let events = self.app.store.newest_events(limit).await;
+        let events = events.map_err(|error| AuditError(error.to_string()))?;
+        let optional = |id: Option<uuid::Uuid>| id.map(|id| id.to_string());
+        Ok(events
+            .into_iter()
+            .map(|event| AuditRecord {
+                time: event.time,
+                kind: event.kind.as_str(),
+                user_id: optional(event.user.map(|user| user.0)),
+                session_id: optional(event.session.map(|session| session.0)),
+                address: event.address,
+                device: event.device,
+            })
+            .collect())
     }
 
     /// Creates a user without asking whether registration is open, and gives back their id.
@@ -137,6 +197,45 @@ impl Server {
         let id = self.app.ensure_user(username, password.to_owned(), kind.roles()).await;
         id.map(|id| id.to_string()).map_err(|error| CreateUserError::new(&error))
     }
+}
+
+/// Why a user's status could not be set.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct SetStatusError(String);
+
+/// Why the audit events could not be read.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct AuditError(String);
+
+/// A security event, as an operator reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditRecord {
+    /// When it happened.
+    pub time: Timestamp,
+    /// What happened: `login_failed`, `refresh_reused` and so on.
+    pub kind: &'static str,
+    /// Whose account it was, if the request named one that exists.
+    pub user_id: Option<String>,
+    /// Which session it was.
+    pub session_id: Option<String>,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
+    /// What the client called itself when it logged in.
+    pub device: String,
+}
+
+/// The database that the settings name.
+async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, OpenError> {
+    let clock = Arc::clone(clock);
+    Ok(match &config.database_url {
+        Some(url) => {
+            Arc::new(PostgresStore::open(url.options(), DatabaseClock::SERVER, clock).await?)
+        }
+        None => Arc::new(SqliteStore::open(&config.data_dir, clock).await?),
+    })
 }
 
 impl CreateUserError {

@@ -4,14 +4,16 @@ use token::clock::Timestamp;
 
 use crate::{
     app::{
+        audit::Origin,
         context::{App, Authenticated},
         error::AppError,
         passwords::Proof,
     },
     domain::{
+        audit::EventKind,
         id::{SessionId, UserId},
-        secret::PlainPassword,
-        user::Role,
+        secret::{PlainPassword, Username},
+        user::{Role, Status},
     },
 };
 
@@ -23,6 +25,15 @@ pub(crate) struct CurrentUser {
     pub(crate) roles: Vec<Role>,
     pub(crate) create_time: Timestamp,
     pub(crate) session: SessionId,
+}
+
+/// What came of setting a user's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StatusSet {
+    Changed,
+    /// It was so already.
+    Unchanged,
+    NoSuchUser,
 }
 
 impl App {
@@ -47,6 +58,7 @@ impl App {
         caller: &Authenticated,
         old: String,
         new: String,
+        origin: Origin,
     ) -> Result<(), AppError> {
         let old = PlainPassword::presented(old)
             .map_err(|mend| AppError::FieldInvalid { field: "old_password", mend: mend.into() })?;
@@ -58,10 +70,34 @@ impl App {
         }
         let hash = self.passwords.hash(new).await?;
         let kept = caller.session_id();
-        if self.store.change_password(user.id, user.password_version, &hash, kept).await? {
+        let event = self.event(EventKind::PasswordChanged, origin);
+        let event = event.of_user(user.id).of_session(kept);
+        let proven = user.password_version;
+        if self.store.change_password(user.id, proven, &hash, kept, &event).await? {
             Ok(())
         } else {
             Err(AppError::PasswordChanged)
         }
+    }
+
+    /// Sets whether the user of this name may log in and act; disabling ends their sessions.
+    pub(crate) async fn set_status(
+        &self,
+        username: &str,
+        status: Status,
+    ) -> Result<StatusSet, AppError> {
+        let key = Username::parse(username).map(|name| name.key()).unwrap_or_default();
+        let Some(user) = self.store.user_by_name(&key).await? else {
+            return Ok(StatusSet::NoSuchUser);
+        };
+        let kind = match status {
+            Status::Active => EventKind::UserEnabled,
+            Status::Disabled => EventKind::UserDisabled,
+        };
+        let event = self.event(kind, Origin::default()).of_user(user.id);
+        Ok(match self.store.set_status(user.id, status, &event).await? {
+            true => StatusSet::Changed,
+            false => StatusSet::Unchanged,
+        })
     }
 }

@@ -1,29 +1,129 @@
-//! What a security reviewer asks for later.
+//! Making audit events, and storing those that tell of no change.
 
-use crate::domain::id::{SessionId, UserId};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-/// Something that an operator may have to look at.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum SecurityEvent {
-    /// A genuine refresh token was newer than its row, or had none: the database is a restored or
-    /// failed-over copy.
-    Adopted { session: SessionId, user: UserId },
-    /// A spent refresh token came back, and its session was revoked.
-    Reused { session: SessionId, user: UserId },
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    app::context::App,
+    domain::{
+        audit::{AuditEvent, EventKind},
+        id::new_v7,
+    },
+    storage::store::Store,
+};
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Origin {
+    pub(crate) address: Option<IpAddr>,
 }
 
-impl SecurityEvent {
-    /// Writes the event to the log, at level WARN.
-    pub(crate) fn record(self) {
-        match self {
-            Self::Adopted { session, user } => tracing::warn!(
-                target: "evergreen::audit", event = "refresh_adopted", %session, %user,
-                "a session newer than the database was adopted"
-            ),
-            Self::Reused { session, user } => tracing::warn!(
-                target: "evergreen::audit", event = "refresh_reused", %session, %user,
-                "a spent refresh token came back; the session was revoked"
-            ),
+impl App {
+    /// An event of now; whoever makes it says whom it is about.
+    pub(super) fn event(&self, kind: EventKind, origin: Origin) -> AuditEvent {
+        let now = self.clock.now();
+        AuditEvent {
+            id: new_v7(now, &*self.entropy),
+            time: now,
+            kind,
+            user: None,
+            session: None,
+            address: origin.address,
+            device: String::new(),
         }
     }
 }
+
+/// Tells whoever watches the log of what an operator may have to act on.
+pub(super) fn warn(event: &AuditEvent) {
+    let what = match event.kind {
+        EventKind::RefreshAdopted => "a session newer than the database was adopted",
+        EventKind::RefreshReused => "a spent refresh token came back; its session was revoked",
+        _ => return,
+    };
+    let id = |id: Option<uuid::Uuid>| id.map(tracing::field::display);
+    tracing::warn!(
+        target: "evergreen::audit",
+        event = event.kind.as_str(),
+        session = id(event.session.map(|session| session.0)),
+        user = id(event.user.map(|user| user.0)),
+        "{what}"
+    );
+}
+
+/// Stores events of what changed nothing (a wrong password, a superseded attempt) behind the back
+/// of the request. Events of changes are stored by those changes.
+///
+/// Whoever floods a service with bad requests must not make it remember them all in memory, so a
+/// full queue drops events, and says how many.
+#[derive(Debug)]
+pub(crate) struct AuditLog {
+    queue: mpsc::Sender<Entry>,
+    dropped: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Event(AuditEvent),
+    /// All that came before has been stored, or could not be.
+    Flush(oneshot::Sender<()>),
+}
+
+impl AuditLog {
+    pub(crate) fn start(store: Arc<dyn Store>) -> Self {
+        let (queue, entries) = mpsc::channel(QUEUE);
+        let dropped = Arc::new(AtomicU64::new(0));
+        tokio::spawn(write(store, entries, Arc::clone(&dropped)));
+        Self { queue, dropped }
+    }
+
+    pub(super) fn record(&self, event: AuditEvent) {
+        if self.queue.try_send(Entry::Event(event)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Resolves when all that was recorded before is stored.
+    pub(crate) async fn flush(&self) {
+        let (done, stored) = oneshot::channel();
+        if self.queue.send(Entry::Flush(done)).await.is_ok() {
+            // A writer that is gone has nothing left to store.
+            let _ = stored.await;
+        }
+    }
+}
+
+async fn write(store: Arc<dyn Store>, mut entries: mpsc::Receiver<Entry>, dropped: Arc<AtomicU64>) {
+    let mut batch = Vec::new();
+    while entries.recv_many(&mut batch, BATCH).await > 0 {
+        let (mut events, mut flushed) = (Vec::new(), Vec::new());
+        for entry in batch.drain(..) {
+            match entry {
+                Entry::Event(event) => events.push(event),
+                Entry::Flush(done) => flushed.push(done),
+            }
+        }
+        if !events.is_empty()
+            && let Err(error) = store.record(&events).await
+        {
+            tracing::error!(%error, lost = events.len(), "audit events could not be stored");
+        }
+        let dropped = dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            tracing::error!(dropped, "audit events came faster than they could be stored");
+        }
+        for done in flushed {
+            let _ = done.send(());
+        }
+    }
+}
+
+const QUEUE: usize = 1024;
+const BATCH: usize = 256;

@@ -11,6 +11,7 @@ use token::{
 
 use crate::{
     app::{
+        audit::AuditLog,
         error::AppError,
         keys::{Keys, MasterKeys},
         passwords::Passwords,
@@ -34,6 +35,7 @@ pub(crate) struct App {
     pub(crate) keys: Keys,
     pub(crate) verifier: Verifier,
     pub(crate) passwords: Passwords,
+    pub(crate) audit: AuditLog,
     pub(crate) policy: Policy,
     pub(crate) issuer: String,
     pub(crate) audience: String,

@@ -2,13 +2,15 @@
 
 use crate::{
     app::{
+        audit::Origin,
         context::{App, Issued},
         error::AppError,
         passwords::Proof,
     },
     domain::{
+        audit::{AuditEvent, EventKind},
         secret::{PlainPassword, Username},
-        user::Status,
+        user::{Status, User},
     },
 };
 
@@ -19,6 +21,7 @@ impl App {
         username: &str,
         password: String,
         device_name: String,
+        origin: Origin,
     ) -> Result<Issued, AppError> {
         let password = PlainPassword::presented(password)
             .map_err(|mend| AppError::FieldInvalid { field: "password", mend: mend.into() })?;
@@ -28,19 +31,28 @@ impl App {
         let user = self.store.user_by_name(&key).await?;
         let stored = user.as_ref().map(|user| user.password.clone());
         let proof = self.passwords.check(password.clone(), stored).await?;
-        let (Proof::Proven { outdated }, Some(user)) = (proof, user) else {
+        let failed = |user: Option<&User>| {
+            let event = self.event(EventKind::LoginFailed, origin).from_device(&device_name);
+            self.audit.record(AuditEvent { user: user.map(|user| user.id), ..event });
+        };
+        let (Proof::Proven { outdated }, Some(user)) = (proof, &user) else {
+            failed(user.as_ref());
             return Err(AppError::InvalidCredentials);
         };
         if user.status == Status::Disabled {
+            failed(Some(user));
             return Err(AppError::AccountDisabled);
         }
         if outdated {
             let hash = self.passwords.hash(password).await?;
             self.store.rehash_password(user.id, user.password_version, &hash).await?;
         }
-        let session = self.new_session(user.id, device_name);
-        if !self.store.insert_session(&session, user.password_version).await? {
+        let session = self.new_session(user.id, device_name.clone());
+        let event = self.event(EventKind::LoginSucceeded, origin);
+        let event = event.of_user(user.id).of_session(session.id);
+        if !self.store.insert_session(&session, user.password_version, &event).await? {
             // The password was changed, or the user disabled, since it was proven.
+            failed(Some(user));
             return Err(AppError::InvalidCredentials);
         }
         Ok(self.issue_first(&session, &user.roles))

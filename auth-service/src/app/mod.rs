@@ -10,14 +10,17 @@ mod passwords;
 mod refresh;
 mod register;
 mod sessions;
+mod upkeep;
 
 pub(crate) use self::{
-    accounts::CurrentUser,
+    accounts::{CurrentUser, StatusSet},
+    audit::{AuditLog, Origin},
     context::{App, Authenticated, Issued},
     error::AppError,
     keys::{Keys, MasterKeys},
     passwords::{HashLimits, Passwords},
     refresh::{IdempotencyKey, RefreshRequest},
     sessions::SessionPage,
+    upkeep::keep_clean,
 };
 pub use self::{error::KeysError, passwords::HashParams};

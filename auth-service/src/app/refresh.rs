@@ -8,11 +8,12 @@ use uuid::Uuid;
 
 use crate::{
     app::{
-        audit::SecurityEvent,
+        audit::{Origin, warn},
         context::{App, Issued, Tip},
         error::AppError,
     },
     domain::{
+        audit::EventKind,
         id::{SessionId, UserId},
         rotation::{self, Attempt, Decision, Head, Presented, Successor, Successors},
         session::{RevokeReason, Session},
@@ -20,7 +21,7 @@ use crate::{
     },
     storage::{
         error::StoreError,
-        store::{Advance, Advanced, LostSession},
+        store::{Adoption, Advance, Advanced, LostSession},
     },
 };
 
@@ -44,6 +45,7 @@ pub(crate) struct RefreshRequest<'a> {
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) after_superseded: bool,
     pub(crate) deadline: Deadline,
+    pub(crate) origin: Origin,
 }
 
 impl App {
@@ -64,9 +66,7 @@ impl App {
             None => Attempt::Keyless { fresh: Nonce::random(&*self.entropy) },
         };
         let presented = Presented::new(&claims, attempt, request.after_superseded);
-        if self.clock.now() >= claims.expires_at {
-            return Err(AppError::RefreshTokenExpired);
-        }
+        let event = |kind| self.event(kind, request.origin).of_user(user).of_session(session);
         let mut decision = Decision::Rotate(presented.successor());
         let mut seen: Option<Session> = None;
         let mut now = self.clock.now();
@@ -76,32 +76,39 @@ impl App {
                     let expected = Head::new(presented.generation, presented.nonce);
                     let advance = self.advance(&claims, expected, None, to, request.deadline);
                     if let Some(advanced) = self.store.advance(advance).await? {
-                        return Ok(self.issue_advanced(session, to, &advanced));
+                        return Ok(self.issue_advanced(&claims, to, &advanced));
                     }
                 }
                 Decision::Adopt { behind, successor: to } => {
-                    let adopted = Some(presented.nonce);
-                    let advance = self.advance(&claims, behind, adopted, to, request.deadline);
+                    let event = event(EventKind::RefreshAdopted);
+                    let adoption = Adoption { presented: presented.nonce, event: event.clone() };
+                    let advance =
+                        self.advance(&claims, behind, Some(adoption), to, request.deadline);
                     if let Some(advanced) = self.store.advance(advance).await? {
-                        SecurityEvent::Adopted { session, user }.record();
-                        return Ok(self.issue_advanced(session, to, &advanced));
+                        warn(&event);
+                        return Ok(self.issue_advanced(&claims, to, &advanced));
                     }
                 }
                 Decision::Recreate => {
-                    if !self.store.recreate_session(&self.lost(&claims)).await? {
+                    let event = event(EventKind::RefreshAdopted);
+                    if !self.store.recreate_session(&self.lost(&claims), &event).await? {
                         return Err(AppError::SessionRevoked);
                     }
-                    SecurityEvent::Adopted { session, user }.record();
+                    warn(&event);
                 }
                 Decision::Repeat => {
                     let row = seen.as_ref().expect("a repeat is decided on a row that was read");
                     return Ok(self.issue_again(row, now));
                 }
-                Decision::Superseded => return Err(AppError::RefreshSuperseded),
+                Decision::Superseded => {
+                    self.audit.record(event(EventKind::RefreshSuperseded));
+                    return Err(AppError::RefreshSuperseded);
+                }
                 Decision::Reused { seen } => {
                     let reason = RevokeReason::Reused;
-                    if self.store.revoke_if_unmoved(session, seen, reason).await? {
-                        SecurityEvent::Reused { session, user }.record();
+                    let event = event(EventKind::RefreshReused);
+                    if self.store.revoke_if_unmoved(session, seen, reason, &event).await? {
+                        warn(&event);
                         return Err(AppError::RefreshTokenReused);
                     }
                 }
@@ -110,7 +117,7 @@ impl App {
                 Decision::Unknown => return Err(AppError::RefreshTokenInvalid),
             }
             (seen, now) = self.store.session(session).await?;
-            if request.deadline.passed(now) {
+            if request.deadline.passed(self.clock.now()) {
                 return Err(AppError::DeadlineExceeded);
             }
             decision = match &seen {
@@ -132,7 +139,7 @@ impl App {
         &self,
         claims: &RefreshClaims,
         expected: Head,
-        adopted: Option<Nonce>,
+        adoption: Option<Adoption>,
         to: Successor,
         deadline: Deadline,
     ) -> Advance {
@@ -140,7 +147,7 @@ impl App {
         Advance {
             session: SessionId(claims.session),
             expected,
-            adopted,
+            adoption,
             to,
             idle_floor: claims.issued_at + idle_life,
             idle_life,
@@ -160,17 +167,17 @@ impl App {
         }
     }
 
-    fn issue_advanced(&self, session: SessionId, to: Successor, row: &Advanced) -> Issued {
+    fn issue_advanced(&self, claims: &RefreshClaims, to: Successor, row: &Advanced) -> Issued {
         let tip = Tip {
-            session,
-            user: row.user,
-            roles: &row.holder.roles,
+            session: SessionId(claims.session),
+            user: UserId(claims.user),
+            roles: &row.roles,
             generation: to.generation,
             nonce: to.nonce,
-            auth_time: row.auth_time,
+            auth_time: claims.auth_time,
             rotated_at: row.rotated_at,
             idle_until: row.idle_until,
-            absolute_until: row.absolute_until,
+            absolute_until: claims.expires_at,
         };
         self.issue(&tip, row.now)
     }

@@ -2,10 +2,12 @@
 
 use crate::{
     app::{
+        audit::Origin,
         context::{App, Issued},
         error::AppError,
     },
     domain::{
+        audit::EventKind,
         id::UserId,
         secret::{PlainPassword, Username},
         user::{NewUser, Role},
@@ -18,13 +20,16 @@ impl App {
         &self,
         username: &str,
         password: String,
+        origin: Origin,
     ) -> Result<Issued, AppError> {
         if !self.policy.open_registration {
             return Err(AppError::RegistrationClosed);
         }
         let user = self.new_user(username, password, vec![Role::Editor]).await?;
         let session = self.new_session(user.id, String::new());
-        self.store.create_user(&user, Some(&session)).await?;
+        let event = self.event(EventKind::UserCreated, origin);
+        let event = event.of_user(user.id).of_session(session.id);
+        self.store.create_user(&user, Some(&session), &event).await?;
         Ok(self.issue_first(&session, &user.roles))
     }
 
@@ -50,7 +55,8 @@ impl App {
         roles: Vec<Role>,
     ) -> Result<UserId, AppError> {
         let user = self.new_user(username, password, roles).await?;
-        self.store.create_user(&user, None).await?;
+        let event = self.event(EventKind::UserCreated, Origin::default()).of_user(user.id);
+        self.store.create_user(&user, None, &event).await?;
         Ok(user.id)
     }
 

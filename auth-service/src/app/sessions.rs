@@ -6,10 +6,12 @@ use uuid::Uuid;
 
 use crate::{
     app::{
+        audit::Origin,
         context::{App, Authenticated},
         error::AppError,
     },
     domain::{
+        audit::EventKind,
         id::{SessionId, UserId},
         session::{RevokeReason, Session},
     },
@@ -56,12 +58,14 @@ impl App {
         &self,
         caller: &Authenticated,
         session: &str,
+        origin: Origin,
     ) -> Result<(), AppError> {
         let session: SessionId = session.parse().map(SessionId).map_err(|_| {
             let mend = "must be a session_id as ListSessions shows it (a UUID)".into();
             AppError::FieldInvalid { field: "session_id", mend }
         })?;
-        let revoked = self.revoke(session, caller.user_id(), RevokeReason::User).await?;
+        let revoked =
+            self.revoke(session, caller.user_id(), None, RevokeReason::User, origin).await?;
         if revoked { Ok(()) } else { Err(AppError::SessionNotFound(session)) }
     }
 
@@ -69,32 +73,29 @@ impl App {
     pub(crate) async fn revoke_all_sessions(
         &self,
         caller: &Authenticated,
+        origin: Origin,
     ) -> Result<u64, AppError> {
-        Ok(self.store.revoke_all_sessions(caller.user_id()).await?)
+        let user = caller.user_id();
+        let event = self.event(EventKind::SessionsRevoked, origin);
+        let event = event.of_user(user).of_session(caller.session_id());
+        Ok(self.store.revoke_all_sessions(user, &event).await?)
     }
 
     /// Ends the session of a token of either kind; of a refresh token whatever its generation and
     /// age.
-    pub(crate) async fn logout(&self, token: &str) -> Result<(), AppError> {
+    pub(crate) async fn logout(&self, token: &str, origin: Origin) -> Result<(), AppError> {
         if names_itself_refresh_token(token) {
             let claims = self.master.verify(token).await?;
             let session = SessionId(claims.session);
-            let revoked = self
-                .store
-                .revoke_session(
-                    session,
-                    UserId(claims.user),
-                    claims.expires_at,
-                    RevokeReason::Logout,
-                )
-                .await?;
+            let (user, end) = (UserId(claims.user), Some(claims.expires_at));
+            let revoked = self.revoke(session, user, end, RevokeReason::Logout, origin).await?;
             return if revoked { Ok(()) } else { Err(AppError::RefreshTokenInvalid) };
         }
         let claims = self.verify_access_token(token)?;
         let invalid = |_| AppError::AccessTokenInvalid;
         let session = claims.sid.parse().map(SessionId).map_err(invalid)?;
         let user = claims.sub.parse().map(UserId).map_err(invalid)?;
-        let revoked = self.revoke(session, user, RevokeReason::Logout).await?;
+        let revoked = self.revoke(session, user, None, RevokeReason::Logout, origin).await?;
         if revoked { Ok(()) } else { Err(AppError::AccessTokenInvalid) }
     }
 
@@ -102,11 +103,18 @@ impl App {
         &self,
         session: SessionId,
         user: UserId,
+        end: Option<Timestamp>,
         reason: RevokeReason,
+        origin: Origin,
     ) -> Result<bool, AppError> {
-        // Longer than any token of a forgotten session can live.
-        let absolute_until = self.clock.now() + self.policy.lifetimes.absolute;
-        Ok(self.store.revoke_session(session, user, absolute_until, reason).await?)
+        let kind = match reason {
+            RevokeReason::Logout => EventKind::SessionLoggedOut,
+            _ => EventKind::SessionRevoked,
+        };
+        let event = self.event(kind, origin).of_user(user).of_session(session);
+        // Without the token's word, longer than any token of a forgotten session can live.
+        let end = end.unwrap_or_else(|| self.clock.now() + self.policy.lifetimes.absolute);
+        Ok(self.store.revoke_session(session, user, end, reason, &event).await?)
     }
 }
 

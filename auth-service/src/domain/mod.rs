@@ -1,5 +1,6 @@
 //! Pure types and rules: no I/O, no clock, no randomness.
 
+pub(crate) mod audit;
 pub(crate) mod id;
 pub(crate) mod policy;
 pub mod rotation;

@@ -11,6 +11,8 @@ use crate::domain::{
 /// Why a session was ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RevokeReason {
+    /// Its user was disabled.
+    Disabled,
     /// Its holder logged out.
     Logout,
     /// Its user's password was changed in another session.
@@ -24,6 +26,7 @@ pub(crate) enum RevokeReason {
 impl RevokeReason {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
+            Self::Disabled => "disabled",
             Self::Logout => "logout",
             Self::PasswordChanged => "password_changed",
             Self::Reused => "reused",

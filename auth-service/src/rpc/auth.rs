@@ -11,7 +11,9 @@ use crate::{
     app::{App, Authenticated, RefreshRequest},
     rpc::{
         convert,
-        metadata::{access_token, after_superseded, deadline, idempotency_key, refresh_token},
+        metadata::{
+            access_token, after_superseded, deadline, idempotency_key, origin, refresh_token,
+        },
         status::to_status,
     },
 };
@@ -42,8 +44,9 @@ impl AuthService for AuthRpc {
         &self,
         request: Request<pb::RegisterRequest>,
     ) -> Result<Response<pb::RegisterResponse>, Status> {
+        let origin = origin(&request);
         let pb::RegisterRequest { username, password } = request.into_inner();
-        let issued = self.app.register(&username, password).await.map_err(to_status)?;
+        let issued = self.app.register(&username, password, origin).await.map_err(to_status)?;
         let tokens = Some(convert::token_pair(&issued));
         Ok(Response::new(pb::RegisterResponse { tokens }))
     }
@@ -52,8 +55,10 @@ impl AuthService for AuthRpc {
         &self,
         request: Request<pb::LoginRequest>,
     ) -> Result<Response<pb::LoginResponse>, Status> {
+        let origin = origin(&request);
         let pb::LoginRequest { username, password, device_name } = request.into_inner();
-        let issued = self.app.login(&username, password, device_name).await.map_err(to_status)?;
+        let issued = self.app.login(&username, password, device_name, origin).await;
+        let issued = issued.map_err(to_status)?;
         let tokens = Some(convert::token_pair(&issued));
         Ok(Response::new(pb::LoginResponse { tokens }))
     }
@@ -67,6 +72,7 @@ impl AuthService for AuthRpc {
             key: idempotency_key(&request)?,
             after_superseded: after_superseded(&request)?,
             deadline: deadline(&request, self.app.clock.now(), self.request_life),
+            origin: origin(&request),
         };
         let issued = self.app.refresh(refresh).await.map_err(to_status)?;
         let tokens = Some(convert::token_pair(&issued));
@@ -77,7 +83,8 @@ impl AuthService for AuthRpc {
         &self,
         request: Request<pb::LogoutRequest>,
     ) -> Result<Response<pb::LogoutResponse>, Status> {
-        self.app.logout(access_token(&request)?).await.map_err(to_status)?;
+        let origin = origin(&request);
+        self.app.logout(access_token(&request)?, origin).await.map_err(to_status)?;
         Ok(Response::new(pb::LogoutResponse {}))
     }
 
@@ -95,8 +102,10 @@ impl AuthService for AuthRpc {
         request: Request<pb::ChangePasswordRequest>,
     ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
         let caller = self.caller(&request).await?;
+        let origin = origin(&request);
         let pb::ChangePasswordRequest { old_password, new_password } = request.into_inner();
-        self.app.change_password(&caller, old_password, new_password).await.map_err(to_status)?;
+        let changed = self.app.change_password(&caller, old_password, new_password, origin).await;
+        changed.map_err(to_status)?;
         Ok(Response::new(pb::ChangePasswordResponse {}))
     }
 
@@ -116,8 +125,9 @@ impl AuthService for AuthRpc {
         request: Request<pb::RevokeSessionRequest>,
     ) -> Result<Response<pb::RevokeSessionResponse>, Status> {
         let caller = self.caller(&request).await?;
+        let origin = origin(&request);
         let session = request.into_inner().session_id;
-        self.app.revoke_session(&caller, &session).await.map_err(to_status)?;
+        self.app.revoke_session(&caller, &session, origin).await.map_err(to_status)?;
         Ok(Response::new(pb::RevokeSessionResponse {}))
     }
 
@@ -126,7 +136,8 @@ impl AuthService for AuthRpc {
         request: Request<pb::RevokeAllSessionsRequest>,
     ) -> Result<Response<pb::RevokeAllSessionsResponse>, Status> {
         let caller = self.caller(&request).await?;
-        let revoked = self.app.revoke_all_sessions(&caller).await.map_err(to_status)?;
+        let revoked =
+            self.app.revoke_all_sessions(&caller, origin(&request)).await.map_err(to_status)?;
         let revoked_count = i32::try_from(revoked).unwrap_or(i32::MAX);
         Ok(Response::new(pb::RevokeAllSessionsResponse { revoked_count }))
     }

@@ -13,7 +13,7 @@ use transport::{
     status::{argument_invalid, unauthenticated},
 };
 
-use crate::app::IdempotencyKey;
+use crate::app::{IdempotencyKey, Origin};
 
 /// The access token of a request.
 pub(super) fn access_token<T>(request: &Request<T>) -> Result<&str, Status> {
@@ -68,6 +68,11 @@ pub(super) fn after_superseded<T>(request: &Request<T>) -> Result<bool, Status> 
 /// handler directly, the longest life counts.
 pub(super) fn deadline<T>(request: &Request<T>, now: Timestamp, life: Duration) -> Deadline {
     request.extensions().get().copied().unwrap_or(Deadline(now + life))
+}
+
+/// Where a request came from; not known to a test that calls the handler directly.
+pub(super) fn origin<T>(request: &Request<T>) -> Origin {
+    Origin { address: request.remote_addr().map(|address| address.ip().to_canonical()) }
 }
 
 fn bearer<T>(request: &Request<T>) -> Result<&str, BearerError> {

@@ -67,8 +67,8 @@ fn store_status(error: &StoreError) -> Status {
             )
         }
         StoreError::Group(error) => store_status(error),
-        StoreError::Inconsistent { .. } | StoreError::UsernameTaken => {
-            tracing::error!(%error, "storage answered what it never should");
+        StoreError::Inconsistent { .. } | StoreError::Refused(_) | StoreError::UsernameTaken => {
+            tracing::error!(?error, "storage answered what it never should");
             internal()
         }
     }

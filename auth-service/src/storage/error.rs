@@ -1,5 +1,6 @@
 //! What can go wrong in storage.
 
+use sqlx::error::ErrorKind;
 use thiserror::Error;
 use transport::data_dir::DataDirError;
 
@@ -15,6 +16,9 @@ pub(crate) enum StoreError {
     /// A row says something that no code writes.
     #[error("inconsistent database: table {table}, column {column}, row {row}")]
     Inconsistent { table: &'static str, column: &'static str, row: String },
+    /// The database refuses these very values; they would be refused again.
+    #[error("the database refused the statement")]
+    Refused(#[source] sqlx::Error),
     /// The request's deadline had passed when its turn to write came.
     #[error("the deadline passed before the write")]
     TooLate,
@@ -30,7 +34,20 @@ impl From<sqlx::Error> for StoreError {
     /// Whatever a database refuses for reasons of its own is transient to a client: its session is
     /// kept, and it asks again.
     fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(error)
+        if blames_the_values(&error) { Self::Refused(error) } else { Self::Unavailable(error) }
+    }
+}
+
+/// Whether the error is about what was written, and not about the database's state.
+fn blames_the_values(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            // SQLSTATE class 22 is "data exception".
+            !matches!(error.kind(), ErrorKind::Other)
+                || error.code().is_some_and(|code| code.len() == 5 && code.starts_with("22"))
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => true,
+        _ => false,
     }
 }
 
@@ -38,6 +55,14 @@ impl From<sqlx::Error> for StoreError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// The PostgreSQL server does not let us in, or cannot be reached.
+    #[error("--database-url: PostgreSQL cannot be used: {detail}; {mend}")]
+    Server {
+        /// What it said.
+        detail: String,
+        /// What to do about it.
+        mend: &'static str,
+    },
     /// The file is no database of ours, or is damaged.
     #[error(
         "{path} is not a usable database: {detail}; restore it from a backup, or choose another --data-dir"
@@ -68,11 +93,11 @@ pub enum OpenError {
     },
     /// The database was written by a newer version.
     #[error(
-        "{path} has schema {found}, newer than this program's {known}; run the newer program, or restore an older backup"
+        "{database} has schema {found}, newer than this program's {known}; run the newer program, or restore an older backup"
     )]
     NewerSchema {
-        /// The file.
-        path: String,
+        /// The file, or the setting that names the server.
+        database: String,
         /// Its schema.
         found: i64,
         /// The newest schema that this program knows.

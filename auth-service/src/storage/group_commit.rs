@@ -2,16 +2,21 @@
 //! all of it, and nobody is made to wait for company.
 //!
 //! A group never holds two members of one session, since a set-based update applies only one of
-//! two source rows for a target, and which one is not said. The second waits for the next group.
+//! two source rows for a target, and which one is not said. The same attempt joins the member that
+//! is there; anything else waits until that session's commit is done. Where several groups are in
+//! flight at a time, they share no session either.
 
 use std::{
-    collections::{HashSet, VecDeque},
-    fmt,
+    collections::{HashMap, HashSet, VecDeque},
+    fmt, slice,
     sync::Arc,
 };
 
 use async_trait::async_trait;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
 
 use crate::{
     domain::id::SessionId,
@@ -24,19 +29,31 @@ use crate::{
 /// Commits a group of advances, each of another session, in one transaction.
 #[async_trait]
 pub(crate) trait CommitGroup: fmt::Debug + Send + Sync + 'static {
-    /// One outcome a member, in the group's order. An error is every member's.
+    /// One outcome a member, in the group's order. An error is every member's, and nothing of the
+    /// group has been done, or it is not known whether it has.
     async fn commit(&self, group: &[Advance]) -> Result<Vec<Outcome>, StoreError>;
 }
 
 /// What became of one member of a group that was committed.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Outcome {
     /// Its row was moved.
     Advanced(Advanced),
+    /// Its row was moved, but what it says of its user cannot be.
+    Inconsistent(StoreError),
     /// Its deadline had passed, and its row was left alone.
     TooLate,
     /// Its row was not as expected, and was left alone.
     Unmoved,
+}
+
+/// How much is committed at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Members of one group; 1 for an engine that shards by session.
+    pub(crate) members: usize,
+    /// Groups under way at a time.
+    pub(crate) groups: usize,
 }
 
 type Reply = oneshot::Sender<Result<Option<Advanced>, StoreError>>;
@@ -46,10 +63,10 @@ type Reply = oneshot::Sender<Result<Option<Advanced>, StoreError>>;
 pub(crate) struct GroupCommit(mpsc::Sender<(Advance, Reply)>);
 
 impl GroupCommit {
-    /// Starts the task; it ends when the last handle is dropped.
-    pub(crate) fn start(committer: impl CommitGroup, max_group: usize) -> Self {
+    /// Starts the task; it ends when the last handle is dropped and all is committed.
+    pub(crate) fn start(committer: impl CommitGroup, limits: Limits) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(run(committer, receiver, max_group));
+        tokio::spawn(run(Arc::new(committer), receiver, limits));
         Self(sender)
     }
 
@@ -62,65 +79,333 @@ impl GroupCommit {
     }
 }
 
-async fn run(
-    committer: impl CommitGroup,
+async fn run<C: CommitGroup>(
+    committer: Arc<C>,
     mut queue: mpsc::Receiver<(Advance, Reply)>,
-    max_group: usize,
+    limits: Limits,
 ) {
     let mut waiting = VecDeque::new();
+    let mut commits = JoinSet::new();
+    let mut busy = HashSet::new();
     loop {
-        if waiting.is_empty() {
-            match queue.recv().await {
-                Some(member) => waiting.push_back(member),
-                None => return,
-            }
-        }
-        while waiting.len() < max_group
+        while waiting.len() < QUEUE
             && let Ok(member) = queue.try_recv()
         {
             waiting.push_back(member);
         }
-        let (group, replies) = next_group(&mut waiting, max_group);
-        match committer.commit(&group).await {
-            Ok(answers) => {
-                for (reply, outcome) in replies.into_iter().zip(answers) {
-                    // A caller who went away does not hear; the commit stands.
-                    let _ = reply.send(match outcome {
-                        Outcome::Advanced(advanced) => Ok(Some(advanced)),
-                        Outcome::TooLate => Err(StoreError::TooLate),
-                        Outcome::Unmoved => Ok(None),
+        while commits.len() < limits.groups
+            && let Some(group) = Group::next(&mut waiting, &busy, limits.members)
+        {
+            busy.extend(group.advances.iter().map(|advance| advance.session));
+            let committer = Arc::clone(&committer);
+            commits.spawn(async move { group.commit(&*committer).await });
+        }
+        tokio::select! {
+            biased;
+            Some(done) = commits.join_next() => match done {
+                Ok(sessions) => sessions.iter().for_each(|session| {
+                    busy.remove(session);
+                }),
+                // A commit that panicked has answered nobody, so its sessions may not be held up;
+                // to wait for the others first keeps two commits of one session apart.
+                Err(_) => {
+                    while commits.join_next().await.is_some() {}
+                    busy.clear();
+                }
+            },
+            member = queue.recv(), if waiting.len() < QUEUE => match member {
+                Some(member) => waiting.push_back(member),
+                None if waiting.is_empty() && commits.is_empty() => return,
+                // Nobody can send any more; what waits is waiting for a commit under way.
+                None => {
+                    if let Some(Ok(sessions)) = commits.join_next().await {
+                        sessions.iter().for_each(|session| {
+                            busy.remove(session);
+                        });
+                    }
+                }
+            },
+        }
+    }
+}
+
+/// Advances of different sessions, and who waits for each.
+#[derive(Debug, Default)]
+struct Group {
+    advances: Vec<Advance>,
+    replies: Vec<Vec<Reply>>,
+}
+
+impl Group {
+    /// Takes from `waiting`, in order, all that may go together. `None` if nothing may.
+    fn next(
+        waiting: &mut VecDeque<(Advance, Reply)>,
+        busy: &HashSet<SessionId>,
+        members: usize,
+    ) -> Option<Self> {
+        let mut group = Self::default();
+        let mut places: HashMap<SessionId, usize> = HashMap::new();
+        let mut later = VecDeque::new();
+        for (advance, reply) in waiting.drain(..) {
+            match places.get(&advance.session) {
+                Some(&place) if group.advances[place].is_same_attempt(&advance) => {
+                    // Whichever of them still has time is entitled to the rotation.
+                    let member = &mut group.advances[place];
+                    member.deadline = member.deadline.max(advance.deadline);
+                    group.replies[place].push(reply);
+                }
+                None if group.advances.len() < members && !busy.contains(&advance.session) => {
+                    places.insert(advance.session, group.advances.len());
+                    group.advances.push(advance);
+                    group.replies.push(vec![reply]);
+                }
+                _ => later.push_back((advance, reply)),
+            }
+        }
+        *waiting = later;
+        (!group.advances.is_empty()).then_some(group)
+    }
+
+    /// Commits, answers everybody who waits, and gives back the sessions.
+    async fn commit(self, committer: &impl CommitGroup) -> Vec<SessionId> {
+        let Self { advances, replies } = self;
+        match committer.commit(&advances).await {
+            Ok(outcomes) => {
+                for (replies, outcome) in replies.into_iter().zip(outcomes) {
+                    answer(replies, outcome.into_result());
+                }
+            }
+            // One member's values were refused, and the others' with them: each by itself, then.
+            Err(StoreError::Refused(_)) if advances.len() > 1 => {
+                for (advance, replies) in advances.iter().zip(replies) {
+                    let outcome = committer.commit(slice::from_ref(advance)).await;
+                    let outcome = outcome.and_then(|mut outcomes| {
+                        outcomes.pop().map_or(Ok(None), Outcome::into_result)
                     });
+                    answer(replies, outcome);
                 }
             }
             Err(error) => {
                 let error = Arc::new(error);
-                for reply in replies {
-                    let _ = reply.send(Err(StoreError::Group(Arc::clone(&error))));
+                for replies in replies {
+                    answer(replies, Err(StoreError::Group(Arc::clone(&error))));
                 }
             }
+        }
+        advances.into_iter().map(|advance| advance.session).collect()
+    }
+}
+
+impl Outcome {
+    fn into_result(self) -> Result<Option<Advanced>, StoreError> {
+        match self {
+            Self::Advanced(advanced) => Ok(Some(advanced)),
+            Self::Inconsistent(error) => Err(error),
+            Self::TooLate => Err(StoreError::TooLate),
+            Self::Unmoved => Ok(None),
         }
     }
 }
 
-/// Takes from `waiting`, in order, all that may go together.
-fn next_group(
-    waiting: &mut VecDeque<(Advance, Reply)>,
-    max_group: usize,
-) -> (Vec<Advance>, Vec<Reply>) {
-    let mut sessions: HashSet<SessionId> = HashSet::new();
-    let mut later = VecDeque::new();
-    let (mut group, mut replies) = (Vec::new(), Vec::new());
-    for (advance, reply) in waiting.drain(..) {
-        if group.len() < max_group && sessions.insert(advance.session) {
-            group.push(advance);
-            replies.push(reply);
-        } else {
-            later.push_back((advance, reply));
-        }
+/// A caller who went away does not hear; the commit stands.
+fn answer(replies: Vec<Reply>, result: Result<Option<Advanced>, StoreError>) {
+    let result = result.map_err(Arc::new);
+    for reply in replies {
+        let _ = reply.send(match &result {
+            Ok(advanced) => Ok(advanced.clone()),
+            Err(error) => Err(match **error {
+                StoreError::TooLate => StoreError::TooLate,
+                _ => StoreError::Group(Arc::clone(error)),
+            }),
+        });
     }
-    *waiting = later;
-    (group, replies)
 }
 
 /// How many advances may wait for their group; more wait in their callers' tasks.
 const QUEUE: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use token::{Nonce, clock::Timestamp};
+    use tokio::sync::Semaphore;
+    use transport::deadline::Deadline;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::rotation::{Head, Successor};
+
+    const START: Timestamp = Timestamp::from_unix_seconds(1_000_000);
+    /// A session whose values a database would refuse.
+    const POISON: u128 = 666;
+
+    /// Commits one group for each permit, and remembers it.
+    #[derive(Clone, Debug)]
+    struct Gated {
+        permits: Arc<Semaphore>,
+        groups: Arc<Mutex<Vec<Vec<u128>>>>,
+        under_way: Arc<Mutex<Vec<u128>>>,
+    }
+
+    impl Gated {
+        fn start(limits: Limits) -> (Self, GroupCommit) {
+            let gated = Self {
+                permits: Arc::new(Semaphore::new(0)),
+                groups: Arc::default(),
+                under_way: Arc::default(),
+            };
+            (gated.clone(), GroupCommit::start(gated, limits))
+        }
+
+        fn groups(&self) -> Vec<Vec<u128>> {
+            self.groups.lock().unwrap().clone()
+        }
+    }
+
+    #[async_trait]
+    impl CommitGroup for Gated {
+        async fn commit(&self, group: &[Advance]) -> Result<Vec<Outcome>, StoreError> {
+            let ids: Vec<_> = group.iter().map(|advance| advance.session.0.as_u128()).collect();
+            {
+                let mut under_way = self.under_way.lock().unwrap();
+                assert!(ids.iter().all(|id| !under_way.contains(id)), "one session, two groups");
+                under_way.extend(&ids);
+            }
+            self.permits.acquire().await.unwrap().forget();
+            self.under_way.lock().unwrap().retain(|id| !ids.contains(id));
+            let poisoned = ids.contains(&POISON);
+            self.groups.lock().unwrap().push(ids);
+            if poisoned {
+                return Err(StoreError::Refused(sqlx::Error::RowNotFound));
+            }
+            let advanced = |advance: &Advance| Advanced {
+                roles: Vec::new(),
+                rotated_at: START,
+                idle_until: START,
+                now: advance.deadline.0,
+            };
+            Ok(group.iter().map(|advance| Outcome::Advanced(advanced(advance))).collect())
+        }
+    }
+
+    /// The attempt `key` on the first token of a session.
+    fn advance(session: u128, key: u8, keyed: bool) -> Advance {
+        Advance {
+            session: SessionId(Uuid::from_u128(session)),
+            expected: Head::new(0, Nonce::from_bytes([0; 16])),
+            adoption: None,
+            to: Successor::for_test(1, Nonce::from_bytes([key; 16]), keyed),
+            idle_floor: START,
+            idle_life: std::time::Duration::ZERO,
+            deadline: Deadline(START),
+        }
+    }
+
+    type Waiting = tokio::task::JoinHandle<Result<Option<Advanced>, StoreError>>;
+
+    /// Sends an advance, and returns when it is in the queue.
+    async fn send(commits: &GroupCommit, advance: Advance) -> Waiting {
+        let commits = commits.clone();
+        let waiting = tokio::spawn(async move { commits.advance(advance).await });
+        // One thread runs these tests: by then it has sent, and the task has taken it.
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+        waiting
+    }
+
+    #[tokio::test]
+    async fn what_arrives_during_a_commit_forms_the_next_group_and_the_same_attempt_joins() {
+        let (gated, commits) = Gated::start(Limits { members: 64, groups: 1 });
+        let first = send(&commits, advance(1, 1, true)).await;
+        let mut rest = Vec::new();
+        for (session, key, keyed) in [
+            (2, 1, true),
+            (2, 1, true),  // the same attempt
+            (2, 2, true),  // a rival
+            (3, 1, false), // without a key
+            (3, 1, false), // never the same
+            (1, 2, true),
+        ] {
+            rest.push(send(&commits, advance(session, key, keyed)).await);
+        }
+        gated.permits.add_permits(3);
+        assert!(first.await.unwrap().unwrap().is_some());
+        for waiting in rest {
+            assert!(waiting.await.unwrap().unwrap().is_some());
+        }
+        assert_eq!(gated.groups(), [vec![1], vec![2, 3, 1], vec![2, 3]]);
+    }
+
+    #[tokio::test]
+    async fn a_twin_with_time_left_is_not_held_to_its_twins_deadline() {
+        let (gated, commits) = Gated::start(Limits { members: 64, groups: 1 });
+        let first = send(&commits, advance(1, 1, true)).await;
+        let later = Deadline(START + std::time::Duration::from_secs(9));
+        let early = send(&commits, advance(2, 1, true)).await;
+        let late = send(&commits, Advance { deadline: later, ..advance(2, 1, true) }).await;
+        gated.permits.add_permits(2);
+        first.await.unwrap().unwrap();
+        for twin in [early, late] {
+            assert_eq!(twin.await.unwrap().unwrap().unwrap().now, later.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn groups_in_flight_share_no_session() {
+        let (gated, commits) = Gated::start(Limits { members: 64, groups: 2 });
+        let mut waiting = Vec::new();
+        for (session, key) in [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)] {
+            waiting.push(send(&commits, advance(session, key, true)).await);
+        }
+        assert_eq!(*gated.under_way.lock().unwrap(), [1, 2], "two are under way");
+        gated.permits.add_permits(10);
+        for waiting in waiting {
+            assert!(waiting.await.unwrap().unwrap().is_some());
+        }
+        assert_eq!(gated.groups().concat().len(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_goes_away_cancels_nothing() {
+        let (gated, commits) = Gated::start(Limits { members: 64, groups: 1 });
+        send(&commits, advance(1, 1, true)).await.abort();
+        send(&commits, advance(2, 1, true)).await.abort();
+        gated.permits.add_permits(9);
+        assert!(commits.advance(advance(3, 1, true)).await.unwrap().is_some());
+        assert_eq!(gated.groups().concat(), [1, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn what_the_database_refuses_of_one_fails_none_of_its_neighbours() {
+        let (gated, commits) = Gated::start(Limits { members: 64, groups: 1 });
+        let first = send(&commits, advance(1, 1, true)).await;
+        let neighbour = send(&commits, advance(2, 1, true)).await;
+        let poison = send(&commits, advance(POISON, 1, true)).await;
+        let other = send(&commits, advance(3, 1, true)).await;
+        gated.permits.add_permits(5);
+        for waiting in [first, neighbour, other] {
+            assert!(waiting.await.unwrap().unwrap().is_some());
+        }
+        let refused = poison.await.unwrap().unwrap_err();
+        assert!(
+            matches!(&refused, StoreError::Group(error) if matches!(**error, StoreError::Refused(_))),
+            "{refused:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn no_group_is_larger_than_its_limit() {
+        let (gated, commits) = Gated::start(Limits { members: 1, groups: 1 });
+        let mut waiting = Vec::new();
+        for session in 1..=3 {
+            waiting.push(send(&commits, advance(session, 1, true)).await);
+        }
+        gated.permits.add_permits(3);
+        for waiting in waiting {
+            assert!(waiting.await.unwrap().unwrap().is_some());
+        }
+        assert_eq!(gated.groups(), [[1], [2], [3]]);
+    }
+}

@@ -2,6 +2,8 @@
 
 pub(crate) mod error;
 pub(crate) mod group_commit;
+pub(crate) mod postgres;
+mod rows;
 pub(crate) mod sqlite;
 pub(crate) mod store;
 

@@ -12,19 +12,22 @@ use transport::deadline::Deadline;
 
 use crate::{
     domain::{
+        audit::AuditEvent,
         id::{SessionId, UserId},
         rotation::{Head, Successor},
         secret::PasswordHash,
-        session::{Holder, NewSession, RevokeReason, Session},
-        user::{NewUser, PasswordVersion, User},
+        session::{NewSession, RevokeReason, Session},
+        user::{NewUser, PasswordVersion, Role, Status, User},
     },
     storage::error::StoreError,
 };
 
-/// A database of users, sessions and signing keys.
-pub(crate) trait Store: UserStore + SessionStore + KeyStore {}
-
-impl<S: UserStore + SessionStore + KeyStore> Store for S {}
+/// A database of users, sessions, signing keys and audit events.
+#[async_trait]
+pub(crate) trait Store: UserStore + SessionStore + KeyStore + AuditStore {
+    /// Ends all connections; what is under way is awaited.
+    async fn close(&self);
+}
 
 /// Users, and the sessions that are written together with them.
 #[async_trait]
@@ -36,6 +39,7 @@ pub(crate) trait UserStore: fmt::Debug + Send + Sync {
         &self,
         user: &NewUser,
         session: Option<&NewSession>,
+        event: &AuditEvent,
     ) -> Result<(), StoreError>;
 
     /// The user of this [`Username::key`](crate::domain::secret::Username::key).
@@ -60,6 +64,7 @@ pub(crate) trait UserStore: fmt::Debug + Send + Sync {
         proven: PasswordVersion,
         hash: &PasswordHash,
         kept: SessionId,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError>;
 
     /// Stores the session of a user who proved the password of this version. `false`, and nothing
@@ -68,6 +73,16 @@ pub(crate) trait UserStore: fmt::Debug + Send + Sync {
         &self,
         session: &NewSession,
         proven: PasswordVersion,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError>;
+
+    /// Sets whether a user may log in and act. Disabling revokes all their sessions, which enabling
+    /// does not bring back. `false`, and nothing done, if it was so already or there is no such user.
+    async fn set_status(
+        &self,
+        user: UserId,
+        status: Status,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError>;
 }
 
@@ -77,7 +92,7 @@ pub(crate) trait SessionStore: fmt::Debug + Send + Sync {
     /// The session, and the instant at which it was so.
     async fn session(&self, id: SessionId) -> Result<(Option<Session>, Timestamp), StoreError>;
 
-    /// Moves a session's row forward by compare-and-set. `None`, and nothing done, if the row is
+    /// Moves a session's row forward by compare-and-set, and records an adoption. `None`, and nothing done, if the row is
     /// not as expected: another head, revoked, ended, its user disabled, or absent.
     ///
     /// Fails with [`StoreError::TooLate`] if the deadline has passed when the write's turn comes.
@@ -86,7 +101,11 @@ pub(crate) trait SessionStore: fmt::Debug + Send + Sync {
     /// Creates the row of a session that this database has forgotten, unless another request did so
     /// first. `false`, and nothing created, if its user is unknown or disabled, or ended their
     /// sessions when this one had already begun.
-    async fn recreate_session(&self, lost: &LostSession) -> Result<bool, StoreError>;
+    async fn recreate_session(
+        &self,
+        lost: &LostSession,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError>;
 
     /// Revokes a session if its row still has the head that the decision saw. `false` if it has
     /// moved on, or was revoked before.
@@ -95,6 +114,7 @@ pub(crate) trait SessionStore: fmt::Debug + Send + Sync {
         session: SessionId,
         seen: Head,
         reason: RevokeReason,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError>;
 
     /// Revokes a session, whatever its state; of an absent one it leaves a tombstone, so that the
@@ -105,11 +125,16 @@ pub(crate) trait SessionStore: fmt::Debug + Send + Sync {
         user: UserId,
         absolute_until: Timestamp,
         reason: RevokeReason,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError>;
 
     /// Revokes every session of a user, and bars those that this database has forgotten. Tells how
     /// many were live.
-    async fn revoke_all_sessions(&self, user: UserId) -> Result<u64, StoreError>;
+    async fn revoke_all_sessions(
+        &self,
+        user: UserId,
+        event: &AuditEvent,
+    ) -> Result<u64, StoreError>;
 
     /// A user's live sessions, newest first, after `after` if it is given.
     async fn live_sessions(
@@ -118,6 +143,14 @@ pub(crate) trait SessionStore: fmt::Debug + Send + Sync {
         after: Option<SessionPosition>,
         limit: u32,
     ) -> Result<Vec<Session>, StoreError>;
+
+    /// Removes up to `limit` sessions, live, idle or revoked, whose absolute end is `ended_for` ago,
+    /// and tells how many.
+    async fn remove_ended_sessions(
+        &self,
+        ended_for: Duration,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
 }
 
 /// Signing keys.
@@ -130,14 +163,26 @@ pub(crate) trait KeyStore: fmt::Debug + Send + Sync {
     async fn insert_signing_key(&self, key: &SealedKey) -> Result<(), StoreError>;
 }
 
+/// Audit events. One that tells of a change is written by that change, in its transaction.
+#[async_trait]
+pub(crate) trait AuditStore: fmt::Debug + Send + Sync {
+    /// Stores events of what changed nothing.
+    async fn record(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
+
+    /// The newest events, newest first.
+    async fn newest_events(&self, limit: u32) -> Result<Vec<AuditEvent>, StoreError>;
+
+    /// Removes up to `limit` events that are older than `retention`, and tells how many.
+    async fn remove_old_events(&self, retention: Duration, limit: u32) -> Result<u64, StoreError>;
+}
+
 /// A rotation or an adoption, as a compare-and-set.
 #[derive(Clone, Debug)]
 pub(crate) struct Advance {
     pub(crate) session: SessionId,
     /// What the row must still say.
     pub(crate) expected: Head,
-    /// The nonce of the presented token, if it is not the expected one: then the row is behind it.
-    pub(crate) adopted: Option<Nonce>,
+    pub(crate) adoption: Option<Adoption>,
     pub(crate) to: Successor,
     /// The idle end that the presented token promised.
     pub(crate) idle_floor: Timestamp,
@@ -145,15 +190,35 @@ pub(crate) struct Advance {
     pub(crate) deadline: Deadline,
 }
 
-/// What a session's row says after it was moved, as of that statement.
+impl Advance {
+    /// Whether this and `other` are the same attempt: what answers one answers both. Attempts
+    /// without a key are never the same.
+    pub(crate) fn is_same_attempt(&self, other: &Self) -> bool {
+        self.to.keyed
+            && (self.session, self.expected, self.to) == (other.session, other.expected, other.to)
+            && self.presented_nonce() == other.presented_nonce()
+    }
+
+    /// The nonce of the presented token, if it is not the expected one.
+    pub(crate) fn presented_nonce(&self) -> Option<Nonce> {
+        self.adoption.as_ref().map(|adoption| adoption.presented)
+    }
+}
+
+/// What makes an advance an adoption: the row is behind the presented token.
+#[derive(Clone, Debug)]
+pub(crate) struct Adoption {
+    /// The nonce of the presented token.
+    pub(crate) presented: Nonce,
+    pub(crate) event: AuditEvent,
+}
+
+/// What is new after a session's row was moved, as of that statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Advanced {
-    pub(crate) user: UserId,
-    pub(crate) holder: Holder,
-    pub(crate) auth_time: Timestamp,
+    pub(crate) roles: Vec<Role>,
     pub(crate) rotated_at: Timestamp,
     pub(crate) idle_until: Timestamp,
-    pub(crate) absolute_until: Timestamp,
     pub(crate) now: Timestamp,
 }
 

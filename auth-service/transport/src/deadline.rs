@@ -25,7 +25,7 @@ use tower_service::Service;
 use crate::status::status;
 
 /// When a request's life ends, on the server's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub Timestamp);
 
 impl Deadline {

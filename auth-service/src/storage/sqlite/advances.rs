@@ -1,26 +1,67 @@
 //! Moving sessions forward: one statement a group.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    sync::{Arc, OnceLock},
+};
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, FromRow as _, SqlitePool};
-use token::clock::Clock;
+use sqlx::{
+    AssertSqlSafe, Connection as _, Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow,
+};
+use token::clock::{Clock, Timestamp};
+use uuid::Uuid;
 
-use crate::{
-    domain::id::SessionId,
-    storage::{
-        error::StoreError,
-        group_commit::{CommitGroup, Outcome},
-        sqlite::rows::AdvancedLookup,
-        store::Advance,
-    },
+use crate::storage::{
+    error::StoreError,
+    group_commit::{CommitGroup, Outcome},
+    rows::{decode_roles, encode_generation, inconsistent, pushed_nonces},
+    sqlite::audit,
+    store::{Advance, Advanced},
 };
 
 /// Commits groups of advances with one statement each.
 #[derive(Debug)]
 pub(super) struct SqliteCommitter {
-    pub(super) writer: SqlitePool,
-    pub(super) clock: Arc<dyn Clock>,
+    writer: SqlitePool,
+    clock: Arc<dyn Clock>,
+    /// The statement for one member, two members, and so on.
+    statements: Vec<OnceLock<Arc<str>>>,
+}
+
+impl SqliteCommitter {
+    pub(super) fn new(writer: SqlitePool, clock: Arc<dyn Clock>, max_members: usize) -> Self {
+        Self { writer, clock, statements: vec![OnceLock::new(); max_members] }
+    }
+
+    /// Moves the rows, and tells of each that moved.
+    async fn advance(
+        &self,
+        connection: &mut SqliteConnection,
+        members: &[&Advance],
+        now: Timestamp,
+    ) -> Result<HashMap<Uuid, SqliteRow>, StoreError> {
+        let Some(statement) = members.len().checked_sub(1).map(|place| &self.statements[place])
+        else {
+            return Ok(HashMap::new());
+        };
+        let statement = statement.get_or_init(|| advance_sql(members.len()).into());
+        let mut query = sqlx::query(AssertSqlSafe(Arc::clone(statement))).bind(now.unix_millis());
+        for advance in members {
+            query = query
+                .bind(advance.session.0)
+                .bind(encode_generation(advance.expected.generation))
+                .bind(advance.expected.nonce.as_bytes().to_vec())
+                .bind(encode_generation(advance.to.generation))
+                .bind(pushed_nonces(advance))
+                .bind(advance.to.keyed)
+                .bind(advance.idle_floor.unix_millis())
+                .bind((now + advance.idle_life).unix_millis());
+        }
+        let rows = query.fetch_all(connection).await?;
+        Ok(rows.into_iter().map(|row| Ok((row.try_get(0)?, row))).collect::<sqlx::Result<_>>()?)
+    }
 }
 
 #[async_trait]
@@ -31,30 +72,27 @@ impl CommitGroup for SqliteCommitter {
         let now = self.clock.now();
         let timely: Vec<&Advance> =
             group.iter().filter(|advance| !advance.deadline.passed(now)).collect();
-        let mut advanced = HashMap::with_capacity(timely.len());
-        if !timely.is_empty() {
-            let mut query =
-                sqlx::query(AssertSqlSafe(advance_sql(timely.len()))).bind(now.unix_millis());
-            for advance in &timely {
-                query = query
-                    .bind(advance.session.0)
-                    .bind(signed(advance.expected.generation))
-                    .bind(advance.expected.nonce.as_bytes().to_vec())
-                    .bind(signed(advance.to.generation))
-                    .bind(pushed(advance))
-                    .bind(advance.to.keyed)
-                    .bind(advance.idle_floor.unix_millis())
-                    .bind((now + advance.idle_life).unix_millis());
+        let adoptions: Vec<_> = timely
+            .iter()
+            .filter_map(|advance| Some((advance.session, advance.adoption.as_ref()?)))
+            .collect();
+        let moved = if adoptions.is_empty() {
+            self.advance(&mut connection, &timely, now).await?
+        } else {
+            let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+            let moved = self.advance(&mut tx, &timely, now).await?;
+            for (session, adoption) in adoptions {
+                if moved.contains_key(&session.0) {
+                    audit::insert(&mut tx, &adoption.event).await?;
+                }
             }
-            for row in query.fetch_all(&mut *connection).await? {
-                let row = AdvancedLookup::from_row(&row)?;
-                advanced.insert(SessionId(row.id), row.into_advanced(now)?);
-            }
-        }
+            tx.commit().await?;
+            moved
+        };
         Ok(group
             .iter()
-            .map(|advance| match advanced.remove(&advance.session) {
-                Some(row) => Outcome::Advanced(row),
+            .map(|advance| match moved.get(&advance.session.0) {
+                Some(row) => outcome(advance, row, now),
                 None if advance.deadline.passed(now) => Outcome::TooLate,
                 None => Outcome::Unmoved,
             })
@@ -62,26 +100,33 @@ impl CommitGroup for SqliteCommitter {
     }
 }
 
-/// The nonces that this advance puts in front of those that the row remembers.
-fn pushed(advance: &Advance) -> Vec<u8> {
-    let mut nonces = advance.to.nonce.as_bytes().to_vec();
-    if let Some(presented) = advance.adopted {
-        nonces.extend_from_slice(presented.as_bytes());
-    }
-    nonces
+fn outcome(advance: &Advance, row: &SqliteRow, now: Timestamp) -> Outcome {
+    let decoded = || -> Result<Advanced, StoreError> {
+        let roles: &str = row.try_get(2)?;
+        Ok(Advanced {
+            roles: decode_roles(roles)
+                .ok_or_else(|| inconsistent("users", "roles", advance.session))?,
+            rotated_at: Timestamp::from_unix_millis(row.try_get(1)?),
+            idle_until: now + advance.idle_life,
+            now,
+        })
+    };
+    decoded().map_or_else(Outcome::Inconsistent, Outcome::Advanced)
 }
 
 /// The statement that moves `members` rows, each by compare-and-set.
 fn advance_sql(members: usize) -> String {
     const COLUMNS: usize = 8;
-    let values = (0..members)
-        .map(|member| {
-            let parameters: Vec<_> =
-                (0..COLUMNS).map(|column| format!("${}", 2 + member * COLUMNS + column)).collect();
-            format!("({})", parameters.join(","))
-        })
-        .collect::<Vec<_>>()
-        .join(",");
+    let mut values = String::new();
+    for member in 0..members {
+        values.push_str(if member == 0 { "(" } else { ",(" });
+        for column in 0..COLUMNS {
+            let comma = if column == 0 { "" } else { "," };
+            write!(values, "{comma}${}", 2 + member * COLUMNS + column)
+                .expect("a string takes all that is written");
+        }
+        values.push(')');
+    }
     // A concatenation of blobs is text to SQLite, though its bytes are right: hence the cast.
     format!(
         "WITH v (id, generation, nonce, to_generation, pushed, keyed, idle_floor, idle_until) AS
@@ -101,13 +146,6 @@ fn advance_sql(members: usize) -> String {
            AND max(sessions.idle_until, v.idle_floor) > $1
            AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id
                        AND users.status = 'active')
-         RETURNING id, user_id, auth_time, rotated_at, idle_until, absolute_until,
-                   (SELECT status FROM users WHERE users.id = user_id) AS user_status,
-                   (SELECT roles FROM users WHERE users.id = user_id) AS user_roles"
+         RETURNING id, rotated_at, (SELECT roles FROM users WHERE users.id = user_id)"
     )
-}
-
-/// Generations count rotations, at most a few a second for a month.
-pub(super) fn signed(generation: u64) -> i64 {
-    i64::try_from(generation).unwrap_or(i64::MAX)
 }

@@ -12,7 +12,7 @@ use transport::data_dir::DataDir;
 
 use crate::storage::{
     error::{OpenError, StoreError},
-    group_commit::GroupCommit,
+    group_commit::{GroupCommit, Limits},
     sqlite::advances::SqliteCommitter,
 };
 
@@ -44,7 +44,9 @@ impl SqliteStore {
             // An answer may leave only when its commit would survive a loss of power.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            // A whole group's rows cross from SQLite's thread at once.
+            .row_buffer_size(MAX_GROUP);
         let corrupt = |error: sqlx::Error| unusable(&path, &error);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -59,9 +61,15 @@ impl SqliteStore {
             .connect_with(options.read_only(true).create_if_missing(false))
             .await
             .map_err(corrupt)?;
-        let committer = SqliteCommitter { writer: writer.clone(), clock: Arc::clone(&clock) };
-        let advances = GroupCommit::start(committer, MAX_GROUP);
+        let committer = SqliteCommitter::new(writer.clone(), Arc::clone(&clock), MAX_GROUP);
+        let advances = GroupCommit::start(committer, Limits { members: MAX_GROUP, groups: 1 });
         Ok(Self { writer, reader, advances, clock, _directory: Arc::new(directory) })
+    }
+
+    /// Closes the file; the last connection leaves no log behind.
+    pub(super) async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
     }
 
     /// A transaction that holds the write lock from its first statement: one that read first and
@@ -77,7 +85,7 @@ async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
     MIGRATIONS.run(pool).await.map_err(|error| match error {
         MigrateError::VersionMissing(found) if found > known => {
-            OpenError::NewerSchema { path: path.display().to_string(), found, known }
+            OpenError::NewerSchema { database: path.display().to_string(), found, known }
         }
         error => OpenError::Corrupt { path: path.display().to_string(), detail: error.to_string() },
     })

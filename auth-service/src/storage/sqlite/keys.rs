@@ -1,14 +1,11 @@
 //! Signing keys.
 
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 
 use crate::storage::{
     error::StoreError,
-    sqlite::{
-        connection::SqliteStore,
-        rows::{KeyLookup, decode},
-    },
+    rows::{KeyLookup, decode},
+    sqlite::SqliteStore,
     store::{KeyStore, SealedKey},
 };
 
@@ -22,7 +19,7 @@ impl KeyStore for SqliteStore {
         .fetch_all(&self.reader)
         .await?
         .iter()
-        .map(|row: &SqliteRow| decode::<KeyLookup, _>(row))
+        .map(decode::<_, KeyLookup, _>)
         .collect()
     }
 

@@ -1,13 +1,23 @@
 //! The embedded backend: one file, one writer, any number of readers.
 
 mod advances;
+mod audit;
 mod connection;
 mod keys;
-mod rows;
 mod sessions;
 mod users;
 
+use async_trait::async_trait;
+
 pub(crate) use self::connection::SqliteStore;
+use crate::storage::store::Store;
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn close(&self) {
+        self.close().await;
+    }
+}
 
 #[cfg(test)]
 mod tests;

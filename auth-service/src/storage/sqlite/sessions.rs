@@ -1,22 +1,23 @@
 //! Sessions: reading one, moving one forward, ending one.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use sqlx::SqliteConnection;
 use token::clock::Timestamp;
 use uuid::Uuid;
 
 use crate::{
     domain::{
+        audit::AuditEvent,
         id::{SessionId, UserId},
         rotation::Head,
         session::{RevokeReason, Session},
     },
     storage::{
         error::StoreError,
-        sqlite::{
-            advances::signed,
-            connection::SqliteStore,
-            rows::{SessionLookup, decode},
-        },
+        rows::{SessionLookup, decode, encode_generation},
+        sqlite::{SqliteStore, audit},
         store::{Advance, Advanced, LostSession, SessionPosition, SessionStore},
     },
 };
@@ -31,7 +32,7 @@ impl SessionStore for SqliteStore {
         .bind(id.0)
         .fetch_optional(&self.reader)
         .await?;
-        let session = row.map(|row| decode::<SessionLookup, _>(&row)).transpose()?;
+        let session = row.map(|row| decode::<_, SessionLookup, _>(&row)).transpose()?;
         Ok((session, self.clock.now()))
     }
 
@@ -39,7 +40,11 @@ impl SessionStore for SqliteStore {
         self.advances.advance(advance).await
     }
 
-    async fn recreate_session(&self, lost: &LostSession) -> Result<bool, StoreError> {
+    async fn recreate_session(
+        &self,
+        lost: &LostSession,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let user_allows: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM users WHERE id = $1 AND status = 'active'
@@ -52,7 +57,7 @@ impl SessionStore for SqliteStore {
         if !user_allows {
             return Ok(false);
         }
-        sqlx::query(
+        let created = sqlx::query(
             "INSERT INTO sessions (id, user_id, device_name, create_time, auth_time, generation,
                                    nonces, last_keyed, rotated_at, idle_until, absolute_until)
              VALUES ($1, $2, '', $3, $3, $4, $5, 0, $6, $7, $8) ON CONFLICT DO NOTHING",
@@ -60,13 +65,16 @@ impl SessionStore for SqliteStore {
         .bind(lost.id.0)
         .bind(lost.user.0)
         .bind(lost.auth_time.unix_millis())
-        .bind(signed(lost.head.generation))
+        .bind(encode_generation(lost.head.generation))
         .bind(lost.head.nonce.as_bytes().as_slice())
         .bind(lost.issued_at.unix_millis())
         .bind(lost.idle_until.unix_millis())
         .bind(lost.absolute_until.unix_millis())
         .execute(&mut *tx)
         .await?;
+        if created.rows_affected() == 1 {
+            audit::insert(&mut tx, event).await?;
+        }
         tx.commit().await?;
         Ok(true)
     }
@@ -76,20 +84,27 @@ impl SessionStore for SqliteStore {
         session: SessionId,
         seen: Head,
         reason: RevokeReason,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
         let revoked = sqlx::query(
             "UPDATE sessions SET revoked_at = $4, revoke_reason = $5
              WHERE id = $1 AND generation = $2 AND substr(nonces, 1, 16) = $3
                AND revoked_at IS NULL",
         )
         .bind(session.0)
-        .bind(signed(seen.generation))
+        .bind(encode_generation(seen.generation))
         .bind(seen.nonce.as_bytes().as_slice())
         .bind(self.clock.now().unix_millis())
         .bind(reason.as_str())
-        .execute(&self.writer)
+        .execute(&mut *tx)
         .await?;
-        Ok(revoked.rows_affected() == 1)
+        let revoked = revoked.rows_affected() == 1;
+        if revoked {
+            audit::insert(&mut tx, event).await?;
+        }
+        tx.commit().await?;
+        Ok(revoked)
     }
 
     async fn revoke_session(
@@ -98,30 +113,46 @@ impl SessionStore for SqliteStore {
         user: UserId,
         absolute_until: Timestamp,
         reason: RevokeReason,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        // An absent row becomes a tombstone; a present one keeps the instant of its first
-        // revocation; another user's is left alone.
-        let revoked = sqlx::query(
+        let mut tx = self.begin().await?;
+        let seen: Option<(Uuid, bool)> =
+            sqlx::query_as("SELECT user_id, revoked_at IS NOT NULL FROM sessions WHERE id = $1")
+                .bind(session.0)
+                .fetch_optional(&mut *tx)
+                .await?;
+        match seen {
+            Some((owner, _)) if owner != user.0 => return Ok(false),
+            // The instant of its first revocation stands.
+            Some((_, true)) => return Ok(true),
+            _ => {}
+        }
+        // An absent row becomes a tombstone.
+        sqlx::query(
             "INSERT INTO sessions (id, user_id, device_name, create_time, auth_time, generation,
                                    nonces, last_keyed, rotated_at, idle_until, absolute_until,
                                    revoked_at, revoke_reason)
              VALUES ($1, $2, '', $3, $3, 0, zeroblob(16), 0, $3, $4, $4, $3, $5)
              ON CONFLICT (id) DO UPDATE
-             SET revoked_at = coalesce(sessions.revoked_at, excluded.revoked_at),
-                 revoke_reason = coalesce(sessions.revoke_reason, excluded.revoke_reason)
-             WHERE sessions.user_id = excluded.user_id",
+             SET revoked_at = excluded.revoked_at, revoke_reason = excluded.revoke_reason",
         )
         .bind(session.0)
         .bind(user.0)
         .bind(self.clock.now().unix_millis())
         .bind(absolute_until.unix_millis())
         .bind(reason.as_str())
-        .execute(&self.writer)
+        .execute(&mut *tx)
         .await?;
-        Ok(revoked.rows_affected() == 1)
+        audit::insert(&mut tx, event).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
-    async fn revoke_all_sessions(&self, user: UserId) -> Result<u64, StoreError> {
+    async fn revoke_all_sessions(
+        &self,
+        user: UserId,
+        event: &AuditEvent,
+    ) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let now = self.clock.now().unix_millis();
         let live: i64 = sqlx::query_scalar(
@@ -132,22 +163,8 @@ impl SessionStore for SqliteStore {
         .bind(now)
         .fetch_one(&mut *tx)
         .await?;
-        sqlx::query(
-            "UPDATE sessions SET revoked_at = $2, revoke_reason = $3
-             WHERE user_id = $1 AND revoked_at IS NULL",
-        )
-        .bind(user.0)
-        .bind(now)
-        .bind(RevokeReason::User.as_str())
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query(
-            "UPDATE users SET sessions_valid_after = max(sessions_valid_after, $2) WHERE id = $1",
-        )
-        .bind(user.0)
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
+        end_all(&mut tx, user, now, RevokeReason::User).await?;
+        audit::insert(&mut tx, event).await?;
         tx.commit().await?;
         Ok(u64::try_from(live).unwrap_or_default())
     }
@@ -178,7 +195,49 @@ impl SessionStore for SqliteStore {
         .fetch_all(&self.reader)
         .await?
         .iter()
-        .map(decode::<SessionLookup, _>)
+        .map(decode::<_, SessionLookup, _>)
         .collect()
     }
+
+    async fn remove_ended_sessions(
+        &self,
+        ended_for: Duration,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let removed = sqlx::query(
+            "DELETE FROM sessions WHERE id IN
+                 (SELECT id FROM sessions WHERE absolute_until < $1 LIMIT $2)",
+        )
+        .bind((self.clock.now() - ended_for).unix_millis())
+        .bind(limit)
+        .execute(&self.writer)
+        .await?;
+        Ok(removed.rows_affected())
+    }
+}
+
+/// Revokes every session of a user, and bars those that this database has forgotten.
+pub(super) async fn end_all(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    now: i64,
+    reason: RevokeReason,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE users SET sessions_valid_after = max(sessions_valid_after, $2) WHERE id = $1",
+    )
+    .bind(user.0)
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "UPDATE sessions SET revoked_at = $2, revoke_reason = $3
+         WHERE user_id = $1 AND revoked_at IS NULL",
+    )
+    .bind(user.0)
+    .bind(now)
+    .bind(reason.as_str())
+    .execute(connection)
+    .await?;
+    Ok(())
 }

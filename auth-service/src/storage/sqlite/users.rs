@@ -5,6 +5,7 @@ use sqlx::{Sqlite, Transaction};
 
 use crate::{
     domain::{
+        audit::AuditEvent,
         id::{SessionId, UserId},
         secret::PasswordHash,
         session::{NewSession, RevokeReason},
@@ -12,10 +13,8 @@ use crate::{
     },
     storage::{
         error::StoreError,
-        sqlite::{
-            connection::SqliteStore,
-            rows::{UserLookup, decode, encode_roles},
-        },
+        rows::{UserLookup, decode, encode_roles},
+        sqlite::{SqliteStore, audit, sessions::end_all},
         store::UserStore,
     },
 };
@@ -26,6 +25,7 @@ impl UserStore for SqliteStore {
         &self,
         user: &NewUser,
         session: Option<&NewSession>,
+        event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let written = sqlx::query(
@@ -49,6 +49,7 @@ impl UserStore for SqliteStore {
         if let Some(session) = session {
             insert_proven(&mut tx, session, PasswordVersion(1)).await?;
         }
+        audit::insert(&mut tx, event).await?;
         Ok(tx.commit().await?)
     }
 
@@ -60,7 +61,7 @@ impl UserStore for SqliteStore {
         .bind(key)
         .fetch_optional(&self.reader)
         .await?
-        .map(|row| decode::<UserLookup, _>(&row))
+        .map(|row| decode::<_, UserLookup, _>(&row))
         .transpose()
     }
 
@@ -72,7 +73,7 @@ impl UserStore for SqliteStore {
         .bind(id.0)
         .fetch_optional(&self.reader)
         .await?
-        .map(|row| decode::<UserLookup, _>(&row))
+        .map(|row| decode::<_, UserLookup, _>(&row))
         .transpose()
     }
 
@@ -97,6 +98,7 @@ impl UserStore for SqliteStore {
         proven: PasswordVersion,
         hash: &PasswordHash,
         kept: SessionId,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let now = self.clock.now().unix_millis();
@@ -128,6 +130,7 @@ impl UserStore for SqliteStore {
         .bind(RevokeReason::PasswordChanged.as_str())
         .execute(&mut *tx)
         .await?;
+        audit::insert(&mut tx, event).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -136,11 +139,39 @@ impl UserStore for SqliteStore {
         &self,
         session: &NewSession,
         proven: PasswordVersion,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let inserted = insert_proven(&mut tx, session, proven).await?;
+        if inserted {
+            audit::insert(&mut tx, event).await?;
+        }
         tx.commit().await?;
         Ok(inserted)
+    }
+
+    async fn set_status(
+        &self,
+        user: UserId,
+        status: Status,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let now = self.clock.now().unix_millis();
+        let set = sqlx::query("UPDATE users SET status = $2 WHERE id = $1 AND status <> $2")
+            .bind(user.0)
+            .bind(status.as_str())
+            .execute(&mut *tx)
+            .await?;
+        if set.rows_affected() == 0 {
+            return Ok(false);
+        }
+        if status == Status::Disabled {
+            end_all(&mut tx, user, now, RevokeReason::Disabled).await?;
+        }
+        audit::insert(&mut tx, event).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }
 

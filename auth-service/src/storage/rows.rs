@@ -1,13 +1,14 @@
 //! Rows become domain types here; an impossible row is an error that names it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use sqlx::{FromRow, sqlite::SqliteRow};
+use sqlx::FromRow;
 use token::{Nonce, clock::Timestamp};
 use uuid::Uuid;
 
 use crate::{
     domain::{
+        audit::{AuditEvent, EventKind},
         id::{SessionId, UserId},
         rotation::{Recent, Row},
         secret::PasswordHash,
@@ -16,14 +17,15 @@ use crate::{
     },
     storage::{
         error::StoreError,
-        store::{Advanced, KeyState, SealedKey},
+        store::{Advance, KeyState, SealedKey},
     },
 };
 
 /// A row that was read, or how it is impossible.
-pub(super) fn decode<L, T>(row: &SqliteRow) -> Result<T, StoreError>
+pub(super) fn decode<R, L, T>(row: &R) -> Result<T, StoreError>
 where
-    L: for<'r> FromRow<'r, SqliteRow>,
+    R: sqlx::Row,
+    L: for<'r> FromRow<'r, R>,
     T: TryFrom<L, Error = StoreError>,
 {
     L::from_row(row)?.try_into()
@@ -117,27 +119,33 @@ impl TryFrom<SessionLookup> for Session {
 }
 
 #[derive(FromRow)]
-pub(super) struct AdvancedLookup {
-    pub(super) id: Uuid,
-    user_id: Uuid,
-    auth_time: i64,
-    rotated_at: i64,
-    idle_until: i64,
-    absolute_until: i64,
-    user_status: String,
-    user_roles: String,
+pub(super) struct EventLookup {
+    id: Uuid,
+    time: i64,
+    kind: String,
+    user_id: Option<Uuid>,
+    session_id: Option<Uuid>,
+    address: Option<String>,
+    device: String,
 }
 
-impl AdvancedLookup {
-    pub(super) fn into_advanced(self, now: Timestamp) -> Result<Advanced, StoreError> {
-        Ok(Advanced {
-            user: UserId(self.user_id),
-            holder: holder(self.user_id, &self.user_status, &self.user_roles)?,
-            auth_time: Timestamp::from_unix_millis(self.auth_time),
-            rotated_at: Timestamp::from_unix_millis(self.rotated_at),
-            idle_until: Timestamp::from_unix_millis(self.idle_until),
-            absolute_until: Timestamp::from_unix_millis(self.absolute_until),
-            now,
+impl TryFrom<EventLookup> for AuditEvent {
+    type Error = StoreError;
+
+    fn try_from(row: EventLookup) -> Result<Self, StoreError> {
+        let impossible = |column| inconsistent("audit_events", column, row.id);
+        Ok(Self {
+            kind: EventKind::parse(&row.kind).ok_or_else(|| impossible("kind"))?,
+            address: row
+                .address
+                .map(|address| address.parse())
+                .transpose()
+                .map_err(|_| impossible("address"))?,
+            id: row.id,
+            time: Timestamp::from_unix_millis(row.time),
+            user: row.user_id.map(UserId),
+            session: row.session_id.map(SessionId),
+            device: row.device,
         })
     }
 }
@@ -166,6 +174,25 @@ impl TryFrom<KeyLookup> for SealedKey {
     }
 }
 
+/// The nonces that this advance puts in front of those that the row remembers.
+pub(super) fn pushed_nonces(advance: &Advance) -> Vec<u8> {
+    let mut nonces = advance.to.nonce.as_bytes().to_vec();
+    if let Some(presented) = advance.presented_nonce() {
+        nonces.extend_from_slice(presented.as_bytes());
+    }
+    nonces
+}
+
+/// How a generation stands in its column: it counts rotations, at most a few a second for a month.
+pub(super) fn encode_generation(generation: u64) -> i64 {
+    i64::try_from(generation).unwrap_or(i64::MAX)
+}
+
+/// How long something lasts, in the unit of the columns.
+pub(super) fn encode_duration(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// How roles stand in their column.
 pub(super) fn encode_roles(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
@@ -174,14 +201,19 @@ pub(super) fn encode_roles(roles: &[Role]) -> String {
 fn holder(user: Uuid, status: &str, roles: &str) -> Result<Holder, StoreError> {
     Ok(Holder {
         status: Status::parse(status).ok_or_else(|| inconsistent("users", "status", user))?,
-        roles: roles
-            .split(',')
-            .filter(|name| !name.is_empty())
-            .map(|name| Role::parse(name).ok_or_else(|| inconsistent("users", "roles", user)))
-            .collect::<Result<_, _>>()?,
+        roles: decode_roles(roles).ok_or_else(|| inconsistent("users", "roles", user))?,
     })
 }
 
-fn inconsistent(table: &'static str, column: &'static str, row: impl fmt::Display) -> StoreError {
+/// `None` if a name is none of ours.
+pub(super) fn decode_roles(roles: &str) -> Option<Vec<Role>> {
+    roles.split(',').filter(|name| !name.is_empty()).map(Role::parse).collect()
+}
+
+pub(super) fn inconsistent(
+    table: &'static str,
+    column: &'static str,
+    row: impl fmt::Display,
+) -> StoreError {
     StoreError::Inconsistent { table, column, row: row.to_string() }
 }

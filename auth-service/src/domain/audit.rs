@@ -1,0 +1,96 @@
+//! What a security reviewer asks for later.
+
+use std::net::IpAddr;
+
+use token::clock::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::id::{SessionId, UserId};
+
+/// Something that happened to an account or a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AuditEvent {
+    /// Ordered by time of creation.
+    pub(crate) id: Uuid,
+    pub(crate) time: Timestamp,
+    pub(crate) kind: EventKind,
+    /// Whose account, if the request named one that exists.
+    pub(crate) user: Option<UserId>,
+    pub(crate) session: Option<SessionId>,
+    /// Where the request came from.
+    pub(crate) address: Option<IpAddr>,
+    /// What the client called itself when it logged in.
+    pub(crate) device: String,
+}
+
+impl AuditEvent {
+    pub(crate) fn of_user(mut self, user: UserId) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    pub(crate) fn of_session(mut self, session: SessionId) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    pub(crate) fn from_device(mut self, device: &str) -> Self {
+        device.clone_into(&mut self.device);
+        self
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
+        /// What happened.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum EventKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl EventKind {
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// As it stands in the log.
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A password was proven, and a session began.
+    LoginSucceeded = "login_succeeded",
+    /// A password was wrong, its user unknown, or the account disabled.
+    LoginFailed = "login_failed",
+    /// A user's password was changed, and their other sessions ended.
+    PasswordChanged = "password_changed",
+    /// A genuine refresh token was newer than its row, or had none: the database is a restored or
+    /// failed-over copy.
+    RefreshAdopted = "refresh_adopted",
+    /// A spent refresh token came back, and its session was revoked.
+    RefreshReused = "refresh_reused",
+    /// A spent refresh token came back, and may be honest.
+    RefreshSuperseded = "refresh_superseded",
+    /// A holder ended their session.
+    SessionLoggedOut = "session_logged_out",
+    /// A user revoked one of their sessions.
+    SessionRevoked = "session_revoked",
+    /// A user revoked all of their sessions.
+    SessionsRevoked = "sessions_revoked",
+    /// An account was made.
+    UserCreated = "user_created",
+    /// An operator locked an account, and its sessions ended.
+    UserDisabled = "user_disabled",
+    /// An operator unlocked an account.
+    UserEnabled = "user_enabled",
+}
+
+impl EventKind {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+    }
+}

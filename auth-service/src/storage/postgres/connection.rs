@@ -1,0 +1,215 @@
+//! Connecting, and running again what the database sacrificed.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{
+    AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Transaction,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use token::clock::{Clock, Timestamp};
+
+use crate::storage::{
+    error::{OpenError, StoreError},
+    group_commit::{GroupCommit, Limits},
+    postgres::advances::PostgresCommitter,
+};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Users, sessions and keys in a PostgreSQL database.
+#[derive(Clone, Debug)]
+pub(crate) struct PostgresStore {
+    pub(super) pool: PgPool,
+    pub(super) advances: GroupCommit,
+    pub(super) now: DatabaseClock,
+    /// The text of a session's read, with the database's clock in it.
+    pub(super) read_session: Arc<str>,
+}
+
+/// The SQL expression for the present, in milliseconds since the Unix epoch: instances whose own
+/// clocks differ decide by this one alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DatabaseClock(&'static str);
+
+impl DatabaseClock {
+    /// The database server's clock as it is when the expression is evaluated, which is after any
+    /// wait for a lock that came before.
+    pub(crate) const SERVER: Self = Self("(extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+
+    #[cfg(test)]
+    pub(super) const fn of_test(expression: &'static str) -> Self {
+        Self(expression)
+    }
+
+    /// `template` with the expression in place of every `{now}`.
+    pub(super) fn within(self, template: &str) -> Arc<str> {
+        template.replace("{now}", self.0).into()
+    }
+
+    /// The present, in the unit of the columns.
+    pub(super) async fn read(self, connection: &mut PgConnection) -> Result<i64, StoreError> {
+        let statement = self.within("SELECT {now}");
+        Ok(sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(connection).await?)
+    }
+}
+
+impl PostgresStore {
+    /// Connects, and creates or migrates the tables as needed.
+    pub(crate) async fn open(
+        options: PgConnectOptions,
+        now: DatabaseClock,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let options = options.application_name("evergreen-auth-service");
+        // A pool would try again what cannot succeed, and tell of nothing but the time it took.
+        let mut probe = PgConnection::connect_with(&options).await.map_err(unusable)?;
+        prepare(&mut probe).await.map_err(unusable)?;
+        probe.close().await.map_err(unusable)?;
+        let pool = pool(CONNECTIONS).connect_with(options.clone()).await.map_err(unusable)?;
+        migrate(&pool).await?;
+        // These connections run one statement only. A stale one fails it, and the group is
+        // committed on another; asking each time whether it is stale would cost a round trip.
+        let commits = pool_of_commits().connect_lazy_with(options);
+        let committer = PostgresCommitter::new(commits, now, clock);
+        let limits = Limits { members: MAX_GROUP, groups: GROUPS };
+        let advances = GroupCommit::start(committer, limits);
+        let read_session = now.within(super::sessions::READ_SESSION);
+        Ok(Self { pool, advances, now, read_session })
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.pool.begin().await?)
+    }
+}
+
+fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| Box::pin(prepare(connection)))
+}
+
+fn pool_of_commits() -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(GROUPS as u32)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                prepare(connection).await?;
+                keep_plan(connection).await;
+                Ok(())
+            })
+        })
+}
+
+/// Refuses a standby, whose rows may be old, and makes commits durable before they are acknowledged
+/// where the server's default does not.
+async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let read_only: String =
+        sqlx::query_scalar("SHOW transaction_read_only").fetch_one(&mut *connection).await?;
+    if read_only != "off" {
+        return Err(sqlx::Error::Configuration(
+            "the server is a standby or read-only, and sessions are decided on the primary".into(),
+        ));
+    }
+    let durable: String =
+        sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut *connection).await?;
+    if durable == "off" {
+        sqlx::query("SET synchronous_commit = on").execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// One plan for the statement that advances, whatever the size of the group and however stale the
+/// statistics: the group's rows in their order, each found by its key. So rows are locked in the
+/// order of their ids, and nothing is planned anew. Engines that lack a setting do not need it.
+async fn keep_plan(connection: &mut PgConnection) {
+    for setting in [
+        "SET plan_cache_mode = force_generic_plan",
+        "SET enable_hashjoin = off",
+        "SET enable_mergejoin = off",
+        "SET enable_seqscan = off",
+        "SET enable_bitmapscan = off",
+        "SET jit = off",
+    ] {
+        if let Err(error) = sqlx::query(setting).execute(&mut *connection).await {
+            tracing::debug!(%error, setting, "the database does not know this setting");
+        }
+    }
+}
+
+async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    MIGRATIONS.run(pool).await.map_err(|error| match error {
+        MigrateError::VersionMissing(found) if found > known => {
+            OpenError::NewerSchema { database: "--database-url".into(), found, known }
+        }
+        MigrateError::Execute(error) => unusable(error),
+        error => OpenError::Server {
+            detail: error.to_string(),
+            mend: "give Evergreen a database of its own",
+        },
+    })
+}
+
+fn unusable(error: sqlx::Error) -> OpenError {
+    let mend = match &error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => {
+            "check that the server runs and that its address is right"
+        }
+        sqlx::Error::Tls(_) => "check sslmode and sslrootcert in the URL",
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            Some("28P01" | "28000") => "check user and password in the URL",
+            Some("3D000") => "create the database, or name another one in the URL",
+            Some("42501") => "let this user create tables in the database",
+            _ => "see the server's log",
+        },
+        _ => "connect to the primary, as a user who may create tables",
+    };
+    OpenError::Server { detail: error.to_string(), mend }
+}
+
+/// Runs `attempt` again if the database sacrificed it to another transaction, or was shutting down
+/// or failing over before it could have done anything.
+pub(super) async fn retrying<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Err(StoreError::Unavailable(error)) if was_rolled_back(&error) => {
+                tracing::debug!(%error, "run again");
+            }
+            done => return done,
+        }
+    }
+    attempt().await
+}
+
+/// Whether the database says that the transaction has left no trace and may be run again.
+pub(super) fn was_rolled_back(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // Serialization failure, deadlock, read-only (a primary that became a standby), shutting down,
+    // starting up.
+    matches!(code.as_deref(), Some("40001" | "40P01" | "25006" | "57P01" | "57P02" | "57P03"))
+}
+
+pub(super) fn millis(millis: i64) -> Timestamp {
+    Timestamp::from_unix_millis(millis)
+}
+
+const CONNECTIONS: u32 = 8;
+/// Groups in flight at a time: while one waits for the disk, the next is executed.
+const GROUPS: usize = 2;
+/// What one statement moves at the most.
+const MAX_GROUP: usize = 256;
+/// How long a request waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a transaction is run before its failure is the caller's.
+pub(super) const ATTEMPTS: u32 = 5;

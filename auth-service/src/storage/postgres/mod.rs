@@ -1,0 +1,28 @@
+//! The backend of several instances: all state is in a PostgreSQL database, or in one that speaks
+//! its protocol and keeps its promises.
+//!
+//! Everything runs at the isolation level READ COMMITTED. What must not be raced is held by locks
+//! on rows, taken in one order: a user before their sessions, and sessions by id. A transaction that
+//! the database sacrifices all the same (SQLSTATE 40001, 40P01) is run again.
+
+mod advances;
+mod audit;
+mod connection;
+mod keys;
+mod sessions;
+mod users;
+
+use async_trait::async_trait;
+
+pub(crate) use self::connection::{DatabaseClock, PostgresStore};
+use crate::storage::store::Store;
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn close(&self) {
+        self.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

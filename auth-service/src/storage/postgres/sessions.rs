@@ -1,0 +1,288 @@
+//! Sessions: reading one, moving one forward, ending one.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use token::clock::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        audit::AuditEvent,
+        id::{SessionId, UserId},
+        rotation::Head,
+        session::{RevokeReason, Session},
+    },
+    storage::{
+        error::StoreError,
+        postgres::{
+            PostgresStore, audit,
+            connection::{millis, retrying},
+        },
+        rows::{SessionLookup, decode, encode_duration, encode_generation},
+        store::{Advance, Advanced, LostSession, SessionPosition, SessionStore},
+    },
+};
+
+/// Always one row, so that the instant is known of an absent session too.
+pub(super) const READ_SESSION: &str = "
+    SELECT t.now, s.*, u.status AS user_status, u.roles AS user_roles
+    FROM (SELECT {now} AS now) t
+    LEFT JOIN sessions s ON s.id = $1
+    LEFT JOIN users u ON u.id = s.user_id";
+
+#[async_trait]
+impl SessionStore for PostgresStore {
+    async fn session(&self, id: SessionId) -> Result<(Option<Session>, Timestamp), StoreError> {
+        let row = sqlx::query(AssertSqlSafe(Arc::clone(&self.read_session)))
+            .bind(id.0)
+            .fetch_one(&self.pool)
+            .await?;
+        let now = millis(row.try_get("now")?);
+        let is_there = row.try_get::<Option<Uuid>, _>("id")?.is_some();
+        let session = is_there.then(|| decode::<_, SessionLookup, _>(&row)).transpose()?;
+        Ok((session, now))
+    }
+
+    async fn advance(&self, advance: Advance) -> Result<Option<Advanced>, StoreError> {
+        self.advances.advance(advance).await
+    }
+
+    async fn recreate_session(
+        &self,
+        lost: &LostSession,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            // The lock makes whoever disables the user or ends their sessions wait, and then find
+            // this row.
+            let user_allows = sqlx::query(
+                "SELECT id FROM users
+                 WHERE id = $1 AND status = 'active' AND sessions_valid_after < $2 FOR SHARE",
+            )
+            .bind(lost.user.0)
+            .bind(lost.auth_time.unix_millis())
+            .fetch_optional(&mut *tx)
+            .await?;
+            if user_allows.is_none() {
+                return Ok(false);
+            }
+            let created = sqlx::query(
+                "INSERT INTO sessions (id, user_id, device_name, create_time, auth_time, generation,
+                                       nonces, last_keyed, rotated_at, idle_until, absolute_until)
+                 VALUES ($1, $2, '', $3, $3, $4, $5, false, $6, $7, $8) ON CONFLICT DO NOTHING",
+            )
+            .bind(lost.id.0)
+            .bind(lost.user.0)
+            .bind(lost.auth_time.unix_millis())
+            .bind(encode_generation(lost.head.generation))
+            .bind(lost.head.nonce.as_bytes().as_slice())
+            .bind(lost.issued_at.unix_millis())
+            .bind(lost.idle_until.unix_millis())
+            .bind(lost.absolute_until.unix_millis())
+            .execute(&mut *tx)
+            .await?;
+            if created.rows_affected() == 1 {
+                audit::insert(&mut tx, event).await?;
+            }
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn revoke_if_unmoved(
+        &self,
+        session: SessionId,
+        seen: Head,
+        reason: RevokeReason,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            let now = self.now.read(&mut tx).await?;
+            let revoked = sqlx::query(
+                "UPDATE sessions SET revoked_at = $4, revoke_reason = $5
+                 WHERE id = $1 AND generation = $2 AND substring(nonces FROM 1 FOR 16) = $3
+                   AND revoked_at IS NULL",
+            )
+            .bind(session.0)
+            .bind(encode_generation(seen.generation))
+            .bind(seen.nonce.as_bytes().as_slice())
+            .bind(now)
+            .bind(reason.as_str())
+            .execute(&mut *tx)
+            .await?;
+            let revoked = revoked.rows_affected() == 1;
+            if revoked {
+                audit::insert(&mut tx, event).await?;
+            }
+            tx.commit().await?;
+            Ok(revoked)
+        })
+        .await
+    }
+
+    async fn revoke_session(
+        &self,
+        session: SessionId,
+        user: UserId,
+        absolute_until: Timestamp,
+        reason: RevokeReason,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            let now = self.now.read(&mut tx).await?;
+            // An absent row becomes a tombstone; a present one keeps its first revocation; another
+            // user's is left alone.
+            let revoked = sqlx::query(
+                "INSERT INTO sessions (id, user_id, device_name, create_time, auth_time, generation,
+                                       nonces, last_keyed, rotated_at, idle_until, absolute_until,
+                                       revoked_at, revoke_reason)
+                 VALUES ($1, $2, '', $3, $3, 0, $6, false, $3, $4, $4, $3, $5)
+                 ON CONFLICT (id) DO UPDATE
+                 SET revoked_at = excluded.revoked_at, revoke_reason = excluded.revoke_reason
+                 WHERE sessions.user_id = excluded.user_id AND sessions.revoked_at IS NULL",
+            )
+            .bind(session.0)
+            .bind(user.0)
+            .bind(now)
+            .bind(absolute_until.unix_millis())
+            .bind(reason.as_str())
+            .bind([0_u8; 16].as_slice())
+            .execute(&mut *tx)
+            .await?;
+            if revoked.rows_affected() == 1 {
+                audit::insert(&mut tx, event).await?;
+                tx.commit().await?;
+                return Ok(true);
+            }
+            // The conflicting row is locked and stays what it is.
+            let owner: Uuid = sqlx::query_scalar("SELECT user_id FROM sessions WHERE id = $1")
+                .bind(session.0)
+                .fetch_one(&mut *tx)
+                .await?;
+            Ok(owner == user.0)
+        })
+        .await
+    }
+
+    async fn revoke_all_sessions(
+        &self,
+        user: UserId,
+        event: &AuditEvent,
+    ) -> Result<u64, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            let now = self.now.read(&mut tx).await?;
+            let live = end_all(&mut tx, user, now, RevokeReason::User).await?;
+            audit::insert(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(live)
+        })
+        .await
+    }
+
+    async fn live_sessions(
+        &self,
+        user: UserId,
+        after: Option<SessionPosition>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        let after = after.unwrap_or(SessionPosition {
+            create_time: Timestamp::from_unix_millis(i64::MAX),
+            id: SessionId(Uuid::max()),
+        });
+        let mut connection = self.pool.acquire().await?;
+        let now = self.now.read(&mut connection).await?;
+        sqlx::query(
+            "SELECT s.*, u.status AS user_status, u.roles AS user_roles
+             FROM sessions s JOIN users u ON u.id = s.user_id
+             WHERE s.user_id = $1 AND s.revoked_at IS NULL
+               AND s.idle_until > $2 AND s.absolute_until > $2
+               AND (s.create_time, s.id) < ($3, $4)
+             ORDER BY s.create_time DESC, s.id DESC LIMIT $5",
+        )
+        .bind(user.0)
+        .bind(now)
+        .bind(after.create_time.unix_millis())
+        .bind(after.id.0)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *connection)
+        .await?
+        .iter()
+        .map(decode::<_, SessionLookup, _>)
+        .collect()
+    }
+
+    async fn remove_ended_sessions(
+        &self,
+        ended_for: Duration,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let now = self.now.read(&mut connection).await?;
+        let removed = sqlx::query(
+            "DELETE FROM sessions WHERE id IN
+                 (SELECT id FROM sessions WHERE absolute_until < $1 LIMIT $2)",
+        )
+        .bind(now.saturating_sub(encode_duration(ended_for)))
+        .bind(i64::from(limit))
+        .execute(&mut *connection)
+        .await?;
+        Ok(removed.rows_affected())
+    }
+}
+
+/// Revokes every session of a user, bars those that this database has forgotten, and tells how many
+/// were live.
+pub(super) async fn end_all(
+    connection: &mut PgConnection,
+    user: UserId,
+    now: i64,
+    reason: RevokeReason,
+) -> Result<u64, StoreError> {
+    // The user's row first: a login under way either is done, and its session found below, or finds
+    // what is written here.
+    sqlx::query(
+        "UPDATE users SET sessions_valid_after = greatest(sessions_valid_after, $2) WHERE id = $1",
+    )
+    .bind(user.0)
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    revoke_in_order(connection, user, None, now, reason).await
+}
+
+/// Revokes a user's sessions, but for `kept`, in the order of their ids, which is that of the
+/// groups that rotate; and tells how many were live.
+pub(super) async fn revoke_in_order(
+    connection: &mut PgConnection,
+    user: UserId,
+    kept: Option<SessionId>,
+    now: i64,
+    reason: RevokeReason,
+) -> Result<u64, StoreError> {
+    let sessions: Vec<(Uuid, bool)> = sqlx::query_as(
+        "SELECT id, idle_until > $3 AND absolute_until > $3 FROM sessions
+         WHERE user_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL
+         ORDER BY id FOR UPDATE",
+    )
+    .bind(user.0)
+    .bind(kept.map(|kept| kept.0))
+    .bind(now)
+    .fetch_all(&mut *connection)
+    .await?;
+    let live = sessions.iter().filter(|(_, live)| *live).count();
+    let ids: Vec<Uuid> = sessions.into_iter().map(|(id, _)| id).collect();
+    sqlx::query("UPDATE sessions SET revoked_at = $2, revoke_reason = $3 WHERE id = ANY($1)")
+        .bind(ids)
+        .bind(now)
+        .bind(reason.as_str())
+        .execute(connection)
+        .await?;
+    Ok(u64::try_from(live).unwrap_or(u64::MAX))
+}

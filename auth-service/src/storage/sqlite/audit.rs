@@ -1,0 +1,71 @@
+//! Audit events.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::SqliteConnection;
+
+use crate::{
+    domain::audit::AuditEvent,
+    storage::{
+        error::StoreError,
+        rows::{EventLookup, decode},
+        sqlite::SqliteStore,
+        store::AuditStore,
+    },
+};
+
+#[async_trait]
+impl AuditStore for SqliteStore {
+    async fn record(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        for event in events {
+            insert(&mut tx, event).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn newest_events(&self, limit: u32) -> Result<Vec<AuditEvent>, StoreError> {
+        sqlx::query("SELECT * FROM audit_events ORDER BY time DESC, id DESC LIMIT $1")
+            .bind(limit)
+            .fetch_all(&self.reader)
+            .await?
+            .iter()
+            .map(decode::<_, EventLookup, _>)
+            .collect()
+    }
+
+    async fn remove_old_events(&self, retention: Duration, limit: u32) -> Result<u64, StoreError> {
+        let removed = sqlx::query(
+            "DELETE FROM audit_events WHERE (time, id) IN
+                 (SELECT time, id FROM audit_events WHERE time < $1 ORDER BY time LIMIT $2)",
+        )
+        .bind((self.clock.now() - retention).unix_millis())
+        .bind(limit)
+        .execute(&self.writer)
+        .await?;
+        Ok(removed.rows_affected())
+    }
+}
+
+/// Writes an event; one that is about a session is of the device that logged in.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    event: &AuditEvent,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO audit_events (id, time, kind, user_id, session_id, address, device)
+         VALUES ($1, $2, $3, $4, $5, $6,
+                 coalesce((SELECT device_name FROM sessions WHERE id = $5), $7))",
+    )
+    .bind(event.id)
+    .bind(event.time.unix_millis())
+    .bind(event.kind.as_str())
+    .bind(event.user.map(|user| user.0))
+    .bind(event.session.map(|session| session.0))
+    .bind(event.address.map(|address| address.to_string()))
+    .bind(&event.device)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
