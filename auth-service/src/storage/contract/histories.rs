@@ -18,11 +18,11 @@ use super::{
 };
 use crate::domain::user::PasswordVersion;
 
-const ROUNDS: u128 = 40;
-const CALLERS: usize = 6;
+const ROUNDS: u128 = 200;
+const CALLERS: usize = 5;
 const CALLS: usize = 3;
 /// The sessions of a round's user: the first is there, the others begin in it.
-const SESSIONS: u8 = 3;
+const SESSIONS: u8 = 2;
 
 #[derive(Clone, Copy, Debug)]
 enum Call {
@@ -169,17 +169,18 @@ fn plan(caller: usize, entropy: &dyn Entropy) -> Vec<Call> {
         .map(|_| {
             let [kind, session, small] = entropy.array();
             let session = session % SESSIONS;
-            match kind % 10 {
-                0..=3 => Call::Refresh { session, generation: small % 3 },
-                4 if begins < SESSIONS && !logged_in => {
+            match (kind % 10, small % 4) {
+                (0..=4, _) => Call::Refresh { session, generation: small % 2 },
+                (5..=6, _) if begins < SESSIONS && !logged_in => {
                     logged_in = true;
-                    Call::Login { session: begins, version: 1 + i64::from(small % 2) }
+                    Call::Login { session: begins, version: 1 + i64::from(small % 4 == 3) }
                 }
-                5 if small % 2 == 0 => Call::Revoke { session: 0 },
-                6 if small % 2 == 0 => Call::RevokeAll,
-                7 => Call::ChangePassword { version: 1 + i64::from(small % 2), kept: session },
-                8 if small % 3 == 0 => Call::SetStatus(Status::Disabled),
-                8 => Call::SetStatus(Status::Active),
+                (7, 0) => Call::Revoke { session: 0 },
+                (7, 1) => Call::RevokeAll,
+                (7, 2) => Call::ChangePassword { version: 1, kept: session },
+                (7, _) => Call::SetStatus(Status::Disabled),
+                (8, 0) => Call::SetStatus(Status::Active),
+                (8, 1) => Call::ChangePassword { version: 2, kept: 0 },
                 _ => Call::Read { session },
             }
         })

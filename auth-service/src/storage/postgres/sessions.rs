@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, Row as _};
 use token::clock::Timestamp;
 use uuid::Uuid;
 
@@ -254,35 +254,48 @@ pub(super) async fn end_all(
     .bind(now)
     .execute(&mut *connection)
     .await?;
-    revoke_in_order(connection, user, None, now, reason).await
+    let sessions = lock_in_order(connection, user, now).await?;
+    revoke(connection, &sessions, now, reason).await?;
+    Ok(sessions.iter().filter(|session| session.live).count() as u64)
 }
 
-/// Revokes a user's sessions, but for `kept`, in the order of their ids, which is that of the
-/// groups that rotate; and tells how many were live.
-pub(super) async fn revoke_in_order(
+/// A session that this transaction has locked, and that is not revoked.
+#[derive(FromRow)]
+pub(super) struct Locked {
+    pub(super) id: Uuid,
+    /// Whether it has not reached its end either.
+    live: bool,
+}
+
+/// Locks a user's sessions in the order of their ids, which is that of the groups that rotate.
+pub(super) async fn lock_in_order(
     connection: &mut PgConnection,
     user: UserId,
-    kept: Option<SessionId>,
     now: i64,
-    reason: RevokeReason,
-) -> Result<u64, StoreError> {
-    let sessions: Vec<(Uuid, bool)> = sqlx::query_as(
-        "SELECT id, idle_until > $3 AND absolute_until > $3 FROM sessions
-         WHERE user_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL
-         ORDER BY id FOR UPDATE",
+) -> Result<Vec<Locked>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT id, idle_until > $2 AND absolute_until > $2 AS live FROM sessions
+         WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id FOR UPDATE",
     )
     .bind(user.0)
-    .bind(kept.map(|kept| kept.0))
     .bind(now)
-    .fetch_all(&mut *connection)
-    .await?;
-    let live = sessions.iter().filter(|(_, live)| *live).count();
-    let ids: Vec<Uuid> = sessions.into_iter().map(|(id, _)| id).collect();
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Revokes sessions that this transaction has locked.
+pub(super) async fn revoke(
+    connection: &mut PgConnection,
+    sessions: &[Locked],
+    now: i64,
+    reason: RevokeReason,
+) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = sessions.iter().map(|session| session.id).collect();
     sqlx::query("UPDATE sessions SET revoked_at = $2, revoke_reason = $3 WHERE id = ANY($1)")
         .bind(ids)
         .bind(now)
         .bind(reason.as_str())
         .execute(connection)
         .await?;
-    Ok(u64::try_from(live).unwrap_or(u64::MAX))
+    Ok(())
 }

@@ -16,7 +16,7 @@ use crate::{
         postgres::{
             PostgresStore, audit,
             connection::retrying,
-            sessions::{end_all, revoke_in_order},
+            sessions::{end_all, lock_in_order, revoke},
         },
         rows::{UserLookup, decode, encode_roles},
         store::UserStore,
@@ -114,22 +114,24 @@ impl UserStore for PostgresStore {
                 "UPDATE users
                  SET password_hash = $3, password_version = password_version + 1,
                      sessions_valid_after = greatest(sessions_valid_after, $4)
-                 WHERE id = $1 AND password_version = $2 AND status = 'active'
-                   AND EXISTS (SELECT 1 FROM sessions
-                               WHERE id = $5 AND user_id = $1 AND revoked_at IS NULL)",
+                 WHERE id = $1 AND password_version = $2 AND status = 'active'",
             )
             .bind(user.0)
             .bind(proven.0)
             .bind(hash.as_phc())
             .bind(now)
-            .bind(kept.0)
             .execute(&mut *tx)
             .await?;
             if changed.rows_affected() == 0 {
                 return Ok(false);
             }
-            let reason = RevokeReason::PasswordChanged;
-            revoke_in_order(&mut tx, user, Some(kept), now, reason).await?;
+            // The statement above may have waited for one that revoked the session that asks, and
+            // would not have seen it: what is locked here is seen as it is.
+            let mut sessions = lock_in_order(&mut tx, user, now).await?;
+            let asking = sessions.iter().position(|session| session.id == kept.0);
+            let Some(asking) = asking else { return Ok(false) };
+            sessions.remove(asking);
+            revoke(&mut tx, &sessions, now, RevokeReason::PasswordChanged).await?;
             audit::insert(&mut tx, event).await?;
             tx.commit().await?;
             Ok(true)
