@@ -1,7 +1,8 @@
-//! `evergreen up`: both services in one process, on the embedded database.
+//! `evergreen up`: both services in one process, on the embedded database or a PostgreSQL.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use auth_service::DatabaseUrl;
 use clap::Args;
 use token::clock::{Clock, SystemClock};
 use transport::{observe::LogObserver, process::stop_signal};
@@ -20,6 +21,11 @@ pub(crate) struct Up {
     /// Where everything is kept
     #[arg(long, env = "EVERGREEN_DATA_DIR", default_value = "evergreen-data", value_name = "DIR")]
     data_dir: PathBuf,
+
+    /// Keep AuthService's users and sessions in this PostgreSQL database instead of a file:
+    /// postgres://user:password@host:5432/database
+    #[arg(long, env = "EVERGREEN_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<DatabaseUrl>,
 
     /// Where AuthService listens; port 0 picks a free one
     #[arg(
@@ -91,6 +97,7 @@ impl Up {
         let auth = auth_service::Config {
             listen: self.auth_listen,
             data_dir: self.data_dir.clone(),
+            database_url: self.database_url,
             access_token_ttl: self.access_token_ttl,
             refresh_token_ttl: self.refresh_token_ttl,
             session_ttl: defaults.session_ttl.max(self.refresh_token_ttl),

@@ -1,21 +1,29 @@
 //! The harness of the end-to-end tests: both services on real sockets and real files, on a clock
 //! that moves when it is told to.
 
+mod database;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use auth_service::{AuditRecord, Server};
 use cli::lab::{Running, start_api, start_auth};
 use evergreen_proto::{
     api::v1::api_service_client::ApiServiceClient,
     auth::v1::{LoginRequest, RegisterRequest, TokenPair, auth_service_client::AuthServiceClient},
 };
 use tempfile::TempDir;
-use token::clock::{Clock, ManualClock, SystemClock};
+use token::{
+    clock::{Clock, ManualClock, SystemClock},
+    entropy::SystemEntropy,
+};
 use tonic::{
     Request, Status,
     metadata::{AsciiMetadataKey, AsciiMetadataValue},
     transport::{Channel, Endpoint},
 };
 use transport::{recorder::Recorder, status::reason_of};
+
+pub use self::database::Database;
 
 /// Both services, what they saw, and the clock that they read.
 #[derive(Debug)]
@@ -32,6 +40,7 @@ pub struct World {
     pub api_seen: Arc<Recorder>,
     auth_config: auth_service::Config,
     api_config: api_service::Config,
+    database: Database,
     dir: TempDir,
 }
 
@@ -57,6 +66,13 @@ impl World {
     /// Both services with their defaults, but for passwords, which are cheap to hash here.
     pub async fn start() -> Self {
         Self::start_with(|_| {}).await
+    }
+
+    /// The same on a PostgreSQL database; `None` where PostgreSQL is not installed.
+    pub async fn on_postgres() -> Option<Self> {
+        let database = Database::postgres()?;
+        let world = Self::start_with(|config| database.configure(config)).await;
+        Some(Self { database, ..world })
     }
 
     /// The same with other settings of AuthService.
@@ -89,7 +105,8 @@ impl World {
             .await
             .expect("ApiService starts");
         api_config.listen = api.address;
-        Self { clock, auth, api, auth_seen, api_seen, auth_config, api_config, dir }
+        let database = Database::sqlite(dir.path());
+        Self { clock, auth, api, auth_seen, api_seen, auth_config, api_config, database, dir }
     }
 
     /// Where the services keep their files.
@@ -100,12 +117,49 @@ impl World {
 
     /// Stops AuthService and starts it again on the same files and port.
     pub async fn restart_auth(self) -> Self {
+        self.restart_auth_after(|_, _| {}).await
+    }
+
+    /// The same, with something done while it is stopped, to its database or its settings.
+    pub async fn restart_auth_after(
+        mut self,
+        change: impl FnOnce(&Database, &mut auth_service::Config),
+    ) -> Self {
         self.auth.stop().await.expect("AuthService stops");
+        change(&self.database, &mut self.auth_config);
         let config = self.auth_config.clone();
         let (auth, _) = start_auth(config, self.clock.clone(), self.auth_seen.clone(), false)
             .await
             .expect("AuthService starts again");
         Self { auth, ..self }
+    }
+
+    /// The newest security events of its AuthService, newest first, which is stopped to ask.
+    pub async fn audit_events(self) -> Vec<AuditRecord> {
+        let (stopped, config) = self.stop_auth().await;
+        let entropy = Arc::new(SystemEntropy);
+        let server =
+            Server::open(config, stopped.clock.clone(), entropy, Arc::new(Recorder::new()));
+        let server = server.await.expect("AuthService starts again");
+        let events = server.newest_audit_events(1000).await.expect("the database answers");
+        server.close().await;
+        events
+    }
+
+    /// The settings of another instance of AuthService, on a free port.
+    #[must_use]
+    pub fn auth_settings(&self) -> auth_service::Config {
+        auth_service::Config { listen: free_port(), ..self.auth_config.clone() }
+    }
+
+    /// Another instance of AuthService with these settings changed, on a free port.
+    pub async fn another_auth(&self, change: impl FnOnce(&mut auth_service::Config)) -> Running {
+        let mut config = self.auth_settings();
+        change(&mut config);
+        let (auth, _) = start_auth(config, self.clock.clone(), self.auth_seen.clone(), false)
+            .await
+            .expect("another AuthService starts");
+        auth
     }
 
     /// Stops AuthService, and gives back what is left and the settings to start it with again.

@@ -5,6 +5,7 @@ mod load;
 
 use std::{sync::Arc, time::Duration};
 
+use auth_service::DatabaseUrl;
 use clap::Args;
 use client_sdk::{Reauth, Session, store::MemoryStore};
 use evergreen_proto::{
@@ -41,7 +42,7 @@ use crate::{
 /// Measure the SDK's layer and the refresh against bare baselines, in turn in one run.
 ///
 /// Machines differ and drift; the ratios hold where absolute figures do not.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Bench {
     /// Calls in flight
     #[arg(long, default_value_t = 64, value_name = "N")]
@@ -52,6 +53,9 @@ pub(crate) struct Bench {
     /// How long a round takes
     #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     round: Duration,
+    /// Measure refreshes on this PostgreSQL database, which should be empty, instead of a file
+    #[arg(long, env = "EVERGREEN_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<DatabaseUrl>,
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
@@ -103,7 +107,7 @@ impl Bench {
     }
 
     /// Calls per second with the layer, against the same channel without it.
-    async fn layer(self) -> Result<Ratio, Failure> {
+    async fn layer(&self) -> Result<Ratio, Failure> {
         let echo = Echo::<ListTreesRequest, _>::start(ListTreesResponse::default()).await?;
         let channel = connect(&echo.url()).await?;
         let session = Session::builder(echo.url()).store(MemoryStore::new()).connect().await?;
@@ -116,11 +120,12 @@ impl Bench {
     }
 
     /// Durable refreshes per second, each session on its own, against an echo of the same messages.
-    async fn refresh(self) -> Result<Ratio, Failure> {
+    async fn refresh(&self) -> Result<Ratio, Failure> {
         let dir = TempDir::new()?;
         let config = auth_service::Config {
             listen: ([127, 0, 0, 1], 0).into(),
             data_dir: dir.path().to_owned(),
+            database_url: self.database_url.clone(),
             ..auth_service::Config::default()
         };
         let clock = Arc::new(SystemClock::new());

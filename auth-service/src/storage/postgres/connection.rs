@@ -21,6 +21,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresStore {
     pub(super) pool: PgPool,
+    /// Of the commits of groups alone.
+    commits: PgPool,
     pub(super) advances: GroupCommit,
     pub(super) now: DatabaseClock,
     /// The text of a session's read, with the database's clock in it.
@@ -71,14 +73,15 @@ impl PostgresStore {
         // These connections run one statement only. A stale one fails it, and the group is
         // committed on another; asking each time whether it is stale would cost a round trip.
         let commits = pool_of_commits().connect_lazy_with(options);
-        let committer = PostgresCommitter::new(commits, now, clock);
+        let committer = PostgresCommitter::new(commits.clone(), now, clock);
         let limits = Limits { members: MAX_GROUP, groups: GROUPS };
         let advances = GroupCommit::start(committer, limits);
         let read_session = now.within(super::sessions::READ_SESSION);
-        Ok(Self { pool, advances, now, read_session })
+        Ok(Self { pool, commits, advances, now, read_session })
     }
 
     pub(super) async fn close(&self) {
+        self.commits.close().await;
         self.pool.close().await;
     }
 
