@@ -41,7 +41,7 @@ pub enum VerifyError {
 }
 
 /// Why a refresh token was refused, before any look at the database.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RefreshTokenError {
     /// Malformed, forged, or of another kind.

@@ -16,6 +16,8 @@ mod claims;
 #[cfg(feature = "jwt")]
 mod error;
 #[cfg(feature = "jwt")]
+mod jws;
+#[cfg(feature = "jwt")]
 mod nonce;
 #[cfg(feature = "jwt")]
 mod refresh;

@@ -7,19 +7,21 @@ use aws_lc_rs::{
     hkdf, hmac,
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::Algorithm;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{entropy::Entropy, error::KeyError, nonce::Nonce};
+use crate::{
+    entropy::Entropy, error::KeyError, jws::EncodedHeader, nonce::Nonce, refresh::REFRESH_TYPE,
+};
 
 /// 32 secret bytes from which every key of one age of the ring is derived (RFC 5869), each under a
 /// label of its own.
 pub struct MasterKey {
     kid: String,
     secret: Zeroizing<[u8; 32]>,
-    pub(crate) mac_encoding: EncodingKey,
-    pub(crate) mac_decoding: DecodingKey,
+    pub(crate) refresh_header: EncodedHeader,
+    pub(crate) mac: hmac::Key,
     successors: hmac::Key,
     sealing: LessSafeKey,
 }
@@ -38,10 +40,11 @@ impl MasterKey {
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(secret.as_slice());
         let mac = expand(&prk, b"evergreen refresh token mac v1");
         let kid = expand(&prk, b"evergreen master key id v1");
+        let kid = BASE64_URL_SAFE_NO_PAD.encode(&kid[..KID_BYTES]);
         Self {
-            kid: BASE64_URL_SAFE_NO_PAD.encode(&kid[..KID_BYTES]),
-            mac_encoding: EncodingKey::from_secret(mac.as_slice()),
-            mac_decoding: DecodingKey::from_secret(mac.as_slice()),
+            refresh_header: EncodedHeader::new(Algorithm::HS256, REFRESH_TYPE, &kid),
+            kid,
+            mac: hmac::Key::new(hmac::HMAC_SHA256, mac.as_slice()),
             successors: hmac::Key::new(
                 hmac::HMAC_SHA256,
                 expand(&prk, b"evergreen successor nonce v1").as_slice(),
@@ -182,7 +185,7 @@ impl KeyRing {
         Err(KeyError::Unseal)
     }
 
-    fn iter(&self) -> impl Iterator<Item = &MasterKey> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &MasterKey> {
         std::iter::once(&self.first).chain(&self.rest)
     }
 }

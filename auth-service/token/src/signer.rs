@@ -7,10 +7,10 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair as _},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use jsonwebtoken::Algorithm;
 use zeroize::Zeroizing;
 
-use crate::{claims::AccessClaims, entropy::Entropy, error::KeyError};
+use crate::{claims::AccessClaims, entropy::Entropy, error::KeyError, jws::EncodedHeader};
 
 /// The `typ` of an access token (RFC 9068 section 2.1).
 pub(crate) const ACCESS_TYPE: &str = "at+jwt";
@@ -18,7 +18,8 @@ pub(crate) const ACCESS_TYPE: &str = "at+jwt";
 /// An Ed25519 key that signs access tokens.
 pub struct SigningKey {
     seed: Zeroizing<[u8; 32]>,
-    encoding: EncodingKey,
+    pair: Ed25519KeyPair,
+    header: EncodedHeader,
     public: PublicKey,
 }
 
@@ -34,15 +35,11 @@ impl SigningKey {
     pub fn from_seed(seed: Zeroizing<[u8; 32]>) -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice())
             .expect("every 32 bytes are an Ed25519 seed");
-        // Version 1 has no public key inside, which is the form that jsonwebtoken reads.
-        let document = pair.to_pkcs8v1().expect("a key pair has a PKCS #8 form");
         let x =
             pair.public_key().as_ref().try_into().expect("an Ed25519 public key is 32 bytes long");
-        Self {
-            seed,
-            encoding: EncodingKey::from_ed_der(document.as_ref()),
-            public: PublicKey::new(x),
-        }
+        let public = PublicKey::new(x);
+        let header = EncodedHeader::new(Algorithm::EdDSA, ACCESS_TYPE, public.kid());
+        Self { seed, pair, header, public }
     }
 
     /// The secret itself, to be sealed and stored. Never log or send it.
@@ -60,11 +57,7 @@ impl SigningKey {
     /// A signed access token.
     #[must_use]
     pub fn sign(&self, claims: &AccessClaims) -> String {
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some(ACCESS_TYPE.to_owned());
-        header.kid = Some(self.public.kid.clone());
-        jsonwebtoken::encode(&header, claims, &self.encoding)
-            .expect("an Ed25519 key signs any claims that are plain strings and numbers")
+        self.header.token(claims, |input| self.pair.sign(input))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt::Write as _,
     sync::{Arc, OnceLock},
 };
 
@@ -116,34 +115,26 @@ fn outcome(advance: &Advance, row: &SqliteRow, now: Timestamp) -> Outcome {
 
 /// The statement that moves `members` rows, each by compare-and-set.
 fn advance_sql(members: usize) -> String {
-    const COLUMNS: usize = 8;
-    let mut values = String::new();
-    for member in 0..members {
-        values.push_str(if member == 0 { "(" } else { ",(" });
-        for column in 0..COLUMNS {
-            let comma = if column == 0 { "" } else { "," };
-            write!(values, "{comma}${}", 2 + member * COLUMNS + column)
-                .expect("a string takes all that is written");
-        }
-        values.push(')');
-    }
+    // Parameters without names are bound by their place; each name would be searched for among all.
+    let values = vec!["(?,?,?,?,?,?,?,?)"; members].join(",");
     // A concatenation of blobs is text to SQLite, though its bytes are right: hence the cast.
     format!(
-        "WITH v (id, generation, nonce, to_generation, pushed, keyed, idle_floor, idle_until) AS
+        "WITH t (now) AS (VALUES (?)),
+              v (id, generation, nonce, to_generation, pushed, keyed, idle_floor, idle_until) AS
               (VALUES {values})
          UPDATE sessions
          SET generation = v.to_generation,
              nonces = substr(CAST(v.pushed || sessions.nonces AS BLOB), 1, 128),
              last_keyed = v.keyed,
-             rotated_at = max(sessions.rotated_at, $1),
+             rotated_at = max(sessions.rotated_at, t.now),
              idle_until = v.idle_until
-         FROM v
+         FROM v, t
          WHERE sessions.id = v.id
            AND sessions.generation = v.generation
            AND substr(sessions.nonces, 1, 16) = v.nonce
            AND sessions.revoked_at IS NULL
-           AND sessions.absolute_until > $1
-           AND max(sessions.idle_until, v.idle_floor) > $1
+           AND sessions.absolute_until > t.now
+           AND max(sessions.idle_until, v.idle_floor) > t.now
            AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id
                        AND users.status = 'active')
          RETURNING id, rotated_at, (SELECT roles FROM users WHERE users.id = user_id)"
