@@ -27,6 +27,7 @@ struct Cli {
 enum Command {
     Bench(bench::Bench),
     Demo(demo::Demo),
+    Soak(bench::Soak),
     Up(up::Up),
 }
 
@@ -38,6 +39,7 @@ pub async fn run() -> ExitCode {
     let done = match command {
         Command::Bench(bench) => bench.run().await,
         Command::Demo(demo) => demo.run().await,
+        Command::Soak(soak) => soak.run().await,
         Command::Up(up) => up.run().await,
     };
     match done {

@@ -29,3 +29,12 @@ pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 /// What was refused, and expected to be.
 pub(crate) const REFUSED: Style = AnsiColor::Yellow.on_default();
+
+/// A bar for long work, on a terminal only.
+pub(crate) fn progress(steps: u64, what: &str) -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new(steps);
+    let template = format!("{{bar:30}} {{human_pos}} of {{human_len}} {what}, {{eta}} to go");
+    let style = indicatif::ProgressStyle::with_template(&template);
+    bar.set_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()));
+    bar
+}

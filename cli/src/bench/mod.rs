@@ -2,6 +2,7 @@
 
 mod echo;
 mod load;
+mod soak;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,6 +31,7 @@ use tonic::{
 use tower::Layer as _;
 use transport::observe::{Ended, Observer};
 
+pub(crate) use self::soak::Soak;
 use self::{
     echo::Echo,
     load::{Call, Ratio, compare},
