@@ -108,7 +108,7 @@ macro_rules! contract {
 }
 pub(super) use contract;
 
-fn nonce(n: u8) -> Nonce {
+pub(super) fn nonce(n: u8) -> Nonce {
     Nonce::from_bytes([n; 16])
 }
 
@@ -116,7 +116,7 @@ fn user_id(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
 }
 
-fn session_id(n: u128) -> SessionId {
+pub(super) fn session_id(n: u128) -> SessionId {
     SessionId(Uuid::from_u128(n))
 }
 
@@ -138,7 +138,7 @@ fn new_session(id: u128, user: u128, at: Timestamp) -> NewSession {
 }
 
 /// User `n` with session `n`.
-async fn with_user<S: Store>(fixture: &Fixture<S>, n: u128) {
+pub(super) async fn with_user<S: Store>(fixture: &Fixture<S>, n: u128) {
     let user = NewUser {
         id: user_id(n),
         username: Username::parse(&format!("User-{n}")).unwrap(),
@@ -164,7 +164,7 @@ fn event() -> AuditEvent {
     }
 }
 
-fn advance<S>(fixture: &Fixture<S>, session: u128, from: (u64, u8), to: u8) -> Advance {
+pub(super) fn advance<S>(fixture: &Fixture<S>, session: u128, from: (u64, u8), to: u8) -> Advance {
     let now = fixture.clock.now();
     let to = Successor::for_test(from.0 + 1, nonce(to), true);
     Advance {
@@ -178,7 +178,7 @@ fn advance<S>(fixture: &Fixture<S>, session: u128, from: (u64, u8), to: u8) -> A
     }
 }
 
-async fn head<S: Store>(fixture: &Fixture<S>, session: u128) -> (u64, Nonce) {
+pub(super) async fn head<S: Store>(fixture: &Fixture<S>, session: u128) -> (u64, Nonce) {
     let (session, _) = fixture.store.session(session_id(session)).await.unwrap();
     let head = session.unwrap().row.head();
     (head.generation, head.nonce)

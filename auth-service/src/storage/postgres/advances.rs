@@ -22,7 +22,7 @@ use crate::storage::{
 ///
 /// A row that another transaction holds is waited for and judged anew as it then is, deadline
 /// included, since that is asked of a clock that runs while the statement does.
-const ADVANCE: &str = "
+pub(super) const ADVANCE: &str = "
     WITH t AS MATERIALIZED (SELECT {now} AS now)
     UPDATE sessions s
     SET generation = v.to_generation,

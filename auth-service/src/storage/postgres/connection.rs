@@ -22,7 +22,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 pub(crate) struct PostgresStore {
     pub(super) pool: PgPool,
     /// Of the commits of groups alone.
-    commits: PgPool,
+    pub(super) commits: PgPool,
     pub(super) advances: GroupCommit,
     pub(super) now: DatabaseClock,
     /// The text of a session's read, with the database's clock in it.

@@ -1,18 +1,23 @@
 //! The contract on a private server, and what is PostgreSQL's own.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use private_postgres::Postgres;
-use sqlx::{PgPool, Row as _, postgres::PgConnectOptions};
+use futures_util::future::join;
+use private_postgres::{Durability, Postgres};
+use sqlx::{PgConnection, PgPool, Row as _, postgres::PgConnectOptions};
 use token::clock::ManualClock;
 
 use crate::storage::{
-    contract::{Fixture, START, contract},
+    contract::{Fixture, START, advance, contract, head, nonce, session_id, with_user},
     error::OpenError,
-    postgres::{DatabaseClock, PostgresStore},
+    postgres::{DatabaseClock, PostgresStore, advances::ADVANCE},
+    store::SessionStore as _,
 };
 
 /// A clock that a test can set, in place of the server's.
@@ -30,7 +35,10 @@ async fn open(options: PgConnectOptions) -> Result<PostgresStore, OpenError> {
 }
 
 async fn fixture() -> Option<Fixture<PostgresStore>> {
-    let options = database()?;
+    Some(fixture_on(database()?).await)
+}
+
+async fn fixture_on(options: PgConnectOptions) -> Fixture<PostgresStore> {
     let clock = Arc::new(ManualClock::at(START));
     let store = PostgresStore::open(options, TEST_CLOCK, clock.clone()).await.unwrap();
     for statement in ["CREATE TABLE test_clock (now bigint)", "INSERT INTO test_clock VALUES ($1)"]
@@ -42,7 +50,7 @@ async fn fixture() -> Option<Fixture<PostgresStore>> {
         query.execute(&store.pool).await.unwrap();
     }
     let database_clock = Some(store.pool.clone());
-    Some(Fixture { store, clock, database_clock, _dir: None })
+    Fixture { store, clock, database_clock, _dir: None }
 }
 
 contract!(fixture());
@@ -92,4 +100,115 @@ async fn commits_are_durable_where_the_server_does_not_make_them_so() {
     let store = open(options.options([("synchronous_commit", "off")])).await.unwrap();
     let row = sqlx::query("SHOW synchronous_commit").fetch_one(&store.pool).await.unwrap();
     assert_eq!(row.get::<String, _>(0), "on");
+}
+
+/// Resolves when this many statements wait for a lock.
+async fn waiting_for_a_lock(pool: &PgPool, statements: i64) {
+    let count = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(count).fetch_one(pool).await.unwrap() < statements {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn lock(connection: &mut PgConnection, session: u128) {
+    sqlx::query("SELECT id FROM sessions WHERE id = $1 FOR UPDATE")
+        .bind(session_id(session).0)
+        .execute(connection)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_group_that_a_deadlock_sacrificed_is_committed_again() {
+    let Some(options) = database() else { return };
+    let fixture = fixture_on(options.options([("deadlock_timeout", "50ms")])).await;
+    for n in 1..=2 {
+        with_user(&fixture, n).await;
+    }
+    let pool = &fixture.store.pool;
+    let mut other = pool.begin().await.unwrap();
+    // The other one never notices, so it is the group that is sacrificed.
+    sqlx::query("SET LOCAL deadlock_timeout = '1h'").execute(&mut *other).await.unwrap();
+    lock(&mut other, 2).await;
+    // Both are one group: while the first of them is sent, the committer has not run.
+    let group = join(
+        fixture.store.advance(advance(&fixture, 1, (0, 0), 1)),
+        fixture.store.advance(advance(&fixture, 2, (0, 0), 1)),
+    );
+    let rival = async {
+        waiting_for_a_lock(pool, 1).await;
+        lock(&mut other, 1).await;
+        other.commit().await.unwrap();
+    };
+    let ((one, two), ()) = join(group, rival).await;
+    assert!(one.unwrap().is_some() && two.unwrap().is_some());
+}
+
+/// Torture 63, in the database: the wait for a lock outlived the request.
+#[tokio::test]
+async fn a_rotation_that_waited_too_long_for_its_row_changes_nothing() {
+    let Some(fixture) = fixture().await else { return };
+    with_user(&fixture, 1).await;
+    let pool = &fixture.store.pool;
+    let mut other = pool.begin().await.unwrap();
+    lock(&mut other, 1).await;
+    let mut late = advance(&fixture, 1, (0, 0), 1);
+    late.deadline.0 = START + Duration::from_millis(50);
+    let holder = async {
+        waiting_for_a_lock(pool, 1).await;
+        // Something to wait for, so that the row is judged anew.
+        sqlx::query("UPDATE sessions SET device_name = 'other'")
+            .execute(&mut *other)
+            .await
+            .unwrap();
+        sqlx::query("SELECT pg_sleep(0.1)").execute(&mut *other).await.unwrap();
+        other.commit().await.unwrap();
+    };
+    let (moved, ()) = join(fixture.store.advance(late), holder).await;
+    assert_eq!(moved.unwrap(), None);
+    assert_eq!(head(&fixture, 1).await, (0, nonce(0)));
+    let timely = advance(&fixture, 1, (0, 0), 1);
+    assert!(fixture.store.advance(timely).await.unwrap().is_some());
+}
+
+/// Torture 47: the database is gone, and comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_died_with_the_server_are_made_anew() {
+    let Some(server) = Postgres::start(Durability::ProcessCrash).unwrap() else { return };
+    let url = server.create_database("gone").unwrap();
+    let fixture = fixture_on(url.parse().unwrap()).await;
+    with_user(&fixture, 1).await;
+    for generation in 0..4_u8 {
+        let from = (u64::from(generation), generation);
+        let moved = fixture.store.advance(advance(&fixture, 1, from, generation + 1)).await;
+        assert!(moved.unwrap().is_some(), "{generation}");
+        assert_eq!(head(&fixture, 1).await.0, u64::from(generation) + 1, "nothing is lost");
+        server.kill().unwrap();
+        server.serve().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_statement_that_advances_finds_rows_by_their_keys_in_the_groups_order() {
+    let Some(fixture) = fixture().await else { return };
+    with_user(&fixture, 1).await;
+    assert!(fixture.store.advance(advance(&fixture, 1, (0, 0), 1)).await.unwrap().is_some());
+    // The plan of the very connection that ran it, as the server logs it, is not to be had; the
+    // same statement on a connection with the same settings is.
+    let mut connection = fixture.store.commits.acquire().await.unwrap();
+    let plan = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "EXPLAIN EXECUTE advance{}",
+        "(ARRAY[]::uuid[], ARRAY[]::bigint[], ARRAY[]::bytea[], ARRAY[]::bigint[], ARRAY[]::bytea[],
+          ARRAY[]::boolean[], ARRAY[]::bigint[], ARRAY[]::bigint[], ARRAY[]::bigint[])"
+    )));
+    let prepare = format!("PREPARE advance AS {}", TEST_CLOCK.within(ADVANCE));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
+    let plan: Vec<String> =
+        plan.fetch_all(&mut *connection).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let plan = plan.join("\n");
+    for table in ["sessions", "users"] {
+        assert!(plan.contains(&format!("Index Scan using {table}_pkey")), "{plan}");
+    }
+    assert!(plan.contains("Function Scan on v") && !plan.contains("Hash Join"), "{plan}");
 }
