@@ -1,7 +1,5 @@
 //! Torture 56: the server's clock stands still, is set back, is set forward: nobody is revoked.
 
-#![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
-
 use std::time::Duration;
 
 use client_sdk::{Session, store::MemoryStore};

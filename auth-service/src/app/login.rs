@@ -32,7 +32,7 @@ impl App {
         let stored = user.as_ref().map(|user| user.password.clone());
         let proof = self.passwords.check(password.clone(), stored).await?;
         let failed = |user: Option<&User>| {
-            let event = self.event(EventKind::LoginFailed, origin).from_device(&device_name);
+            let event = self.event(EventKind::LoginFailed, origin).on_device(&device_name);
             self.audit.record(AuditEvent { user: user.map(|user| user.id), ..event });
         };
         let (Proof::Proven { outdated }, Some(user)) = (proof, &user) else {

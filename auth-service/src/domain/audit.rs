@@ -34,7 +34,7 @@ impl AuditEvent {
         self
     }
 
-    pub(crate) fn from_device(mut self, device: &str) -> Self {
+    pub(crate) fn on_device(mut self, device: &str) -> Self {
         device.clone_into(&mut self.device);
         self
     }

@@ -613,7 +613,7 @@ pub(super) async fn every_change_is_audited_with_it_and_what_did_not_happen_is_n
     let of = |id: u128, event: AuditEvent| event.of_session(session_id(id));
     let version = PasswordVersion(1);
 
-    let login = of(11, at(1, EventKind::LoginSucceeded)).from_device("not the session's");
+    let login = of(11, at(1, EventKind::LoginSucceeded)).on_device("not the session's");
     assert!(store.insert_session(&new_session(11, 1, START), version, &login).await.unwrap());
     assert!(store.insert_session(&new_session(12, 1, START), version, &event()).await.unwrap());
     let never = of(13, at(2, EventKind::LoginSucceeded));
@@ -654,7 +654,7 @@ pub(super) async fn every_change_is_audited_with_it_and_what_did_not_happen_is_n
     assert_eq!(store.revoke_all_sessions(user, &all).await.unwrap(), 1);
     let disabled = at(13, EventKind::UserDisabled);
     assert!(store.set_status(user, Status::Disabled, &disabled).await.unwrap());
-    let failed = at(14, EventKind::LoginFailed).from_device("toaster");
+    let failed = at(14, EventKind::LoginFailed).on_device("toaster");
     let superseded = of(11, at(15, EventKind::RefreshSuperseded));
     store.record(&[failed.clone(), superseded.clone()]).await.unwrap();
 

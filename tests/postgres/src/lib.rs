@@ -76,7 +76,7 @@ impl Postgres {
         }
         let server = Self { bin, durability, running: Mutex::default(), directory };
         done(
-            server
+            &server
                 .command("initdb")
                 .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"])
                 .args(["--no-sync", "--no-instructions", "--pgdata"])
@@ -129,7 +129,7 @@ impl Postgres {
             .arg(self.directory.path())
             .args(["--command", statements])
             .output()?;
-        done(output).map(|text| text.trim().to_owned())
+        done(&output).map(|text| text.trim().to_owned())
     }
 
     /// Kills the server and all its processes, as a loss of power would.
@@ -239,7 +239,7 @@ wait $server
 fn installed() -> Option<PathBuf> {
     let in_path = env::var_os("PATH")
         .into_iter()
-        .flat_map(|path| env::split_paths(&path).map(|dir| dir.to_path_buf()).collect::<Vec<_>>());
+        .flat_map(|path| env::split_paths(&path).collect::<Vec<_>>());
     let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -272,7 +272,7 @@ fn owner() -> Option<Owner> {
     Some(Owner { uid: id("-u")?, gid: id("-g")? })
 }
 
-fn done(output: Output) -> io::Result<String> {
+fn done(output: &Output) -> io::Result<String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

@@ -65,10 +65,14 @@ impl PostgresStore {
     ) -> Result<Self, OpenError> {
         let options = options.application_name("evergreen-auth-service");
         // A pool would try again what cannot succeed, and tell of nothing but the time it took.
-        let mut probe = PgConnection::connect_with(&options).await.map_err(unusable)?;
-        prepare(&mut probe).await.map_err(unusable)?;
-        probe.close().await.map_err(unusable)?;
-        let pool = pool(CONNECTIONS).connect_with(options.clone()).await.map_err(unusable)?;
+        let mut probe =
+            PgConnection::connect_with(&options).await.map_err(|error| unusable(&error))?;
+        prepare(&mut probe).await.map_err(|error| unusable(&error))?;
+        probe.close().await.map_err(|error| unusable(&error))?;
+        let pool = pool(CONNECTIONS)
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| unusable(&error))?;
         migrate(&pool).await?;
         // These connections run one statement only. A stale one fails it, and the group is
         // committed on another; asking each time whether it is stale would cost a round trip.
@@ -153,7 +157,7 @@ async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
         MigrateError::VersionMissing(found) if found > known => {
             OpenError::NewerSchema { database: "--database-url".into(), found, known }
         }
-        MigrateError::Execute(error) => unusable(error),
+        MigrateError::Execute(error) => unusable(&error),
         error => OpenError::Server {
             detail: error.to_string(),
             mend: "give Evergreen a database of its own",
@@ -161,8 +165,8 @@ async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
     })
 }
 
-fn unusable(error: sqlx::Error) -> OpenError {
-    let mend = match &error {
+fn unusable(error: &sqlx::Error) -> OpenError {
+    let mend = match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => {
             "check that the server runs and that its address is right"
         }
