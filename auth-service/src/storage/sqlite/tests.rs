@@ -71,6 +71,24 @@ async fn a_newer_schema_is_not_touched() {
     assert!(matches!(error, OpenError::NewerSchema { found: 9999, .. }), "{error}");
 }
 
+/// The engine has ended the transaction by itself, and nobody has told the pool.
+#[tokio::test]
+async fn a_transaction_that_a_full_disk_has_ended_leaves_the_writer_usable() {
+    let Fixture { store, _dir, .. } = fixture().await;
+    // Less than there is: the file may not grow.
+    sqlx::query("PRAGMA max_page_count = 1").execute(&store.writer).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let written = sqlx::query(
+        "INSERT INTO signing_keys (kid, state, public_key, sealed_seed, create_time)
+         VALUES ('a', 'next', '', zeroblob(1000000), 0)",
+    )
+    .execute(&mut *tx)
+    .await;
+    assert!(written.unwrap_err().to_string().contains("full"));
+    drop(tx);
+    store.begin().await.unwrap().commit().await.unwrap();
+}
+
 #[tokio::test]
 async fn commits_are_durable_and_no_statement_scans_a_table() {
     let Fixture { store, _dir, .. } = fixture().await.unwrap();
