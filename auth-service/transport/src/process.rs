@@ -9,7 +9,12 @@ use tracing_subscriber::EnvFilter;
 /// unless `RUST_LOG` says otherwise. Only the first call in a process counts.
 pub fn start_log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        // A line that cannot be written, on a full disk say, would be complained about where it
+        // could not be written; and that failure is a panic of whoever logged.
+        .log_internal_errors(false);
     // An embedding program may have started its own log, which is then the one to use.
     let _ = if stderr().is_terminal() {
         log.with_target(false).try_init()
