@@ -1,92 +1,61 @@
-//! Databases that can be set back to what they were: what a restored backup is, or a failover to a
-//! replica that lagged.
+//! The database under an AuthService, seen from outside.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use auth_service::Config;
-use private_postgres::Postgres;
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
-/// Where a world's AuthService keeps its users and sessions.
-#[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "these are the two that there are")]
+use crate::{ledger::Row, process::AuthProgram};
+
+/// Where an AuthService keeps its sessions.
+#[derive(Debug)]
+#[non_exhaustive]
 pub enum Database {
-    /// A file in the data directory.
-    Sqlite(PathBuf),
-    /// A database of the private server of this test process.
-    Postgres(&'static Postgres, String),
+    /// A file in its data directory.
+    Sqlite,
 }
 
 impl Database {
-    /// A file of this data directory.
-    #[must_use]
-    pub fn sqlite(data_dir: &Path) -> Self {
-        Self::Sqlite(data_dir.join("auth.db"))
-    }
-
-    /// A new database on the private server; `None` where PostgreSQL is not installed.
+    /// Every session's row, by the session's id.
     ///
     /// # Panics
     ///
-    /// If the server cannot be started or asked.
-    #[must_use]
-    pub fn postgres() -> Option<Self> {
-        static DATABASES: AtomicU64 = AtomicU64::new(0);
-        let server = Postgres::shared()?;
-        let name = format!("world_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        server.create_database(&name).expect("a database can be made");
-        Some(Self::Postgres(server, name))
-    }
-
-    /// Names this database in the settings of an AuthService.
-    ///
-    /// # Panics
-    ///
-    /// Never: the URL was made by this crate.
-    pub fn configure(&self, config: &mut Config) {
-        if let Self::Postgres(server, name) = self {
-            config.database_url = Some(server.url(name).parse().expect("a PostgreSQL URL"));
-        }
-    }
-
-    /// Keeps a copy. No service may be using the database.
-    ///
-    /// # Panics
-    ///
-    /// If it cannot be copied.
-    pub fn back_up(&self) {
+    /// If the database is damaged.
+    pub async fn rows(&self, program: &AuthProgram) -> BTreeMap<String, Row> {
         match self {
-            Self::Sqlite(path) => {
-                let backup = path.with_extension("backup");
-                fs::copy(path, backup).expect("the file can be copied");
-            }
-            Self::Postgres(server, name) => {
-                let copy = format!("CREATE DATABASE {name}_backup TEMPLATE {name}");
-                server.sql("postgres", &copy).expect("the database can be copied");
-            }
+            Self::Sqlite => sqlite_rows(&program.data_dir.join("auth.db")).await,
         }
     }
+}
 
-    /// Sets the database back to the copy. No service may be using it.
-    ///
-    /// # Panics
-    ///
-    /// If there is no copy.
-    pub fn restore(&self) {
-        match self {
-            Self::Sqlite(path) => {
-                let backup = path.with_extension("backup");
-                fs::copy(backup, path).expect("there is a backup");
-            }
-            Self::Postgres(server, name) => {
-                let drop = format!("DROP DATABASE {name}");
-                server.sql("postgres", &drop).expect("nobody uses the database");
-                let copy = format!("CREATE DATABASE {name} TEMPLATE {name}_backup");
-                server.sql("postgres", &copy).expect("there is a backup");
-            }
-        }
-    }
+async fn sqlite_rows(file: &Path) -> BTreeMap<String, Row> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true)
+        .busy_timeout(Duration::from_secs(5));
+    let mut connection =
+        SqliteConnection::connect_with(&options).await.expect("the database can be read");
+    let damage: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check")
+        .fetch_all(&mut connection)
+        .await
+        .expect("the database can be checked");
+    assert_eq!(damage, ["ok"]);
+    let rows: Vec<(String, i64, String, bool)> = sqlx::query_as(
+        "SELECT lower(hex(id)), generation, lower(hex(substr(nonces, 1, 16))),
+                revoked_at IS NOT NULL
+         FROM sessions",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("the sessions can be read");
+    connection.close().await.expect("the database can be closed");
+    let row = |(id, generation, nonce, revoked): (String, i64, _, _)| {
+        let generation = u64::try_from(generation).expect("the table demands it");
+        (hyphenated(&id), Row { generation, nonce, revoked })
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// A UUID's 32 digits as tokens write them.
+fn hyphenated(digits: &str) -> String {
+    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
 }

@@ -1,7 +1,14 @@
 //! The harness of the end-to-end tests: both services on real sockets and real files, on a clock
-//! that moves when it is told to.
+//! that moves when it is told to. For what only a process can suffer there is [`process`], with
+//! [`clients`] that keep it busy and a [`ledger`] of what they were told.
 
-mod database;
+pub mod chance;
+pub mod clients;
+pub mod database;
+pub mod ledger;
+pub mod process;
+
+mod restorable;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,7 +30,7 @@ use tonic::{
 };
 use transport::{recorder::Recorder, status::reason_of};
 
-pub use self::database::Database;
+pub use self::restorable::Restorable;
 
 /// Both services, what they saw, and the clock that they read.
 #[derive(Debug)]
@@ -40,7 +47,7 @@ pub struct World {
     pub api_seen: Arc<Recorder>,
     auth_config: auth_service::Config,
     api_config: api_service::Config,
-    database: Database,
+    database: Restorable,
     dir: TempDir,
 }
 
@@ -70,7 +77,7 @@ impl World {
 
     /// The same on a PostgreSQL database; `None` where PostgreSQL is not installed.
     pub async fn on_postgres() -> Option<Self> {
-        let database = Database::postgres()?;
+        let database = Restorable::postgres()?;
         let world = Self::start_with(|config| database.configure(config)).await;
         Some(Self { database, ..world })
     }
@@ -105,7 +112,7 @@ impl World {
             .await
             .expect("ApiService starts");
         api_config.listen = api.address;
-        let database = Database::sqlite(dir.path());
+        let database = Restorable::sqlite(dir.path());
         Self { clock, auth, api, auth_seen, api_seen, auth_config, api_config, database, dir }
     }
 
@@ -123,7 +130,7 @@ impl World {
     /// The same, with something done while it is stopped, to its database or its settings.
     pub async fn restart_auth_after(
         mut self,
-        change: impl FnOnce(&Database, &mut auth_service::Config),
+        change: impl FnOnce(&Restorable, &mut auth_service::Config),
     ) -> Self {
         self.auth.stop().await.expect("AuthService stops");
         change(&self.database, &mut self.auth_config);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use auth_service::{AuditRecord, Config};
 use client_sdk::{Session, store::MemoryStore};
 use evergreen_proto::auth::v1::{GetCurrentUserRequest, LogoutRequest, RefreshRequest, TokenPair};
-use tests::{Database, PASSWORD, World, bearing, login, reason, with_metadata};
+use tests::{Restorable, PASSWORD, World, bearing, login, reason, with_metadata};
 use tonic::Status;
 
 macro_rules! on_both {
@@ -164,7 +164,7 @@ async fn whoever_does_not_want_it_can_switch_it_off(world: World) {
     world.register("ada").await;
     let world = backed_up(world).await;
     let tokens = login(&world, "ada").await;
-    let without = |database: &Database, config: &mut Config| {
+    let without = |database: &Restorable, config: &mut Config| {
         database.restore();
         config.adopt = false;
     };

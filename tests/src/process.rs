@@ -1,0 +1,213 @@
+//! The real `auth-service` as a process of its own: it can be killed, starved and started again.
+
+use std::{
+    env,
+    fs::{self, File},
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{self, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    sync::OnceCell,
+    time::timeout,
+};
+
+/// How to start an AuthService, again and again, on the same files and port.
+#[derive(Debug)]
+pub struct AuthProgram {
+    /// Where it serves.
+    pub address: SocketAddr,
+    /// Its `--data-dir`.
+    pub data_dir: PathBuf,
+    program: PathBuf,
+    settings: Vec<String>,
+    log: PathBuf,
+}
+
+impl AuthProgram {
+    /// The program with its files under `dir`, and with passwords that are cheap to hash. Builds it
+    /// if it is not there or is outdated.
+    pub async fn in_dir(dir: &Path) -> Self {
+        static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
+        Self {
+            address: port_of_its_own(),
+            data_dir: dir.join("data"),
+            program: PROGRAM.get_or_init(build).await.clone(),
+            settings: Vec::new(),
+            log: dir.join("auth-service.log"),
+        }
+        .with("--open-registration", [])
+        .with("--hash-memory-kib", ["64"])
+        .with("--hash-iterations", ["1"])
+    }
+
+    /// One more setting.
+    #[must_use]
+    pub fn with<'a>(mut self, flag: &str, value: impl IntoIterator<Item = &'a str>) -> Self {
+        self.settings.push(flag.to_owned());
+        self.settings.extend(value.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Where clients reach it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Starts it, without waiting for it.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses a process.
+    #[must_use]
+    pub fn spawn(&self) -> AuthProcess {
+        let log = File::options().create(true).append(true).open(&self.log);
+        let mut child = Command::new("sh")
+            // A write beyond the file-size limit then fails, as on a full disk, and kills nobody.
+            .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
+            .arg(&self.program)
+            .arg("serve")
+            .arg(format!("--listen={}", self.address))
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .args(&self.settings)
+            // Settings of the environment would be other settings.
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log.expect("a log can be written in the test's directory"))
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a process can be started");
+        let stdout = child.stdout.take().expect("its standard output is a pipe");
+        AuthProcess { child, stdout: BufReader::new(stdout).lines() }
+    }
+
+    /// Starts it, and waits until it serves.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come to that; the message holds its log.
+    pub async fn start(&self) -> AuthProcess {
+        let mut process = self.spawn();
+        if let Err(error) = process.ready().await {
+            panic!("auth-service does not start: {error}\n{}", self.log());
+        }
+        process
+    }
+
+    /// What all its processes have logged.
+    ///
+    /// # Panics
+    ///
+    /// If none has been started.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("a started process has a log")
+    }
+}
+
+/// A running AuthService. It is killed with its handle.
+#[derive(Debug)]
+pub struct AuthProcess {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl AuthProcess {
+    /// Waits until it says that it serves.
+    ///
+    /// # Errors
+    ///
+    /// If it ends before that, or takes too long.
+    pub async fn ready(&mut self) -> io::Result<()> {
+        let said = async {
+            while let Some(line) = self.stdout.next_line().await? {
+                if line.starts_with("AuthService is ready on") {
+                    return Ok(());
+                }
+            }
+            Err(io::Error::other("it ended before it was ready"))
+        };
+        timeout(PATIENCE, said).await?
+    }
+
+    /// Kills it, at whatever it is doing, and waits until it is gone.
+    ///
+    /// # Panics
+    ///
+    /// If it had ended before, of its own.
+    pub async fn kill(mut self) {
+        let ended = self.child.try_wait().expect("the process is ours to ask");
+        assert_eq!(ended, None, "auth-service ended before it was killed");
+        let killed = timeout(PATIENCE, self.child.kill()).await;
+        killed.expect("a killed process is gone soon").expect("the process is ours to kill");
+    }
+
+    /// Sets how large a file it may write, as a disk with no more room would: `None` lifts it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no `prlimit` (util-linux), or it fails.
+    pub async fn limit_file_size(&self, bytes: Option<u64>) {
+        let id = self.child.id().expect("the process has not ended");
+        // The soft limit alone, which may be raised again.
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let mut prlimit = Command::new("prlimit");
+        prlimit.arg(format!("--pid={id}")).arg(format!("--fsize={limit}:"));
+        let done = timeout(PATIENCE, prlimit.status()).await.expect("prlimit ends");
+        assert!(done.expect("prlimit is installed").success());
+    }
+}
+
+/// A port that is this test's alone for as long as it runs.
+///
+/// It lies below those that the system gives to outgoing connections: one of these, made while the
+/// server is down, could otherwise sit on the server's port, and even be connected to itself.
+fn port_of_its_own() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(process::id() % u32::from(PORTS)).expect("it is less than PORTS");
+    let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    (0..PORTS)
+        .map(|_| NEXT.fetch_add(1, Ordering::Relaxed))
+        .map(|n| address(FIRST_PORT + (start + n) % PORTS))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .expect("a port is free")
+}
+
+/// Lets cargo bring the program up to date, beside the tests that run, and tells where it is.
+///
+/// Cargo builds a package's program for that package's own tests only. It says itself whether the
+/// program is outdated, which takes a moment if it is not, and what it builds if it is.
+async fn build() -> PathBuf {
+    let test = env::current_exe().expect("a test knows where it is");
+    let folder = test.ancestors().nth(2).expect("tests lie in <target>/<profile>/deps");
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--package=auth-service", "--bin=auth-service"])
+        .args(["--profile", profile, "--target-dir"])
+        .arg(folder.parent().expect("a profile's folder lies in the target's"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .kill_on_drop(true);
+    let built = timeout(BUILD, cargo.status()).await.expect("auth-service is built in time");
+    assert!(built.expect("cargo can be started").success(), "auth-service does not build");
+    folder.join("auth-service")
+}
+
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 10_000;
+/// How long what takes a moment may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a build from nothing may take.
+const BUILD: Duration = Duration::from_secs(900);
