@@ -1,15 +1,23 @@
 //! The database under an AuthService, seen from outside.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc, time::Duration};
 
+use private_postgres::Postgres;
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use crate::{ledger::Row, process::AuthProgram};
+use tokio::{task::spawn_blocking, time::timeout};
+
+use crate::{
+    ledger::Row,
+    process::{AuthProgram, PATIENCE},
+};
 
 /// Where an AuthService keeps its sessions.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Database {
+    /// [`POSTGRES_DATABASE`] of a server of its own.
+    Postgres(Arc<Postgres>),
     /// A file in its data directory.
     Sqlite,
 }
@@ -22,9 +30,65 @@ impl Database {
     /// If the database is damaged.
     pub async fn rows(&self, program: &AuthProgram) -> BTreeMap<String, Row> {
         match self {
+            Self::Postgres(server) => postgres_rows(server).await,
             Self::Sqlite => sqlite_rows(&program.data_dir.join("auth.db")).await,
         }
     }
+
+    /// Whether it can die apart from the server.
+    #[must_use]
+    pub fn is_a_process(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// Kills it, if it is a process.
+    ///
+    /// # Panics
+    ///
+    /// If it is not running.
+    pub async fn kill(&self) {
+        if let Self::Postgres(server) = self {
+            blocking(server, Postgres::kill).await;
+        }
+    }
+
+    /// Starts it again, if it is a process.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come up.
+    pub async fn serve(&self) {
+        if let Self::Postgres(server) = self {
+            blocking(server, Postgres::serve).await;
+        }
+    }
+}
+
+/// Waits for the programs that PostgreSQL comes with, and not for ever.
+async fn blocking<T: Send + 'static>(
+    server: &Arc<Postgres>,
+    work: impl FnOnce(&Postgres) -> io::Result<T> + Send + 'static,
+) -> T {
+    let server = Arc::clone(server);
+    let done = timeout(PATIENCE, spawn_blocking(move || work(&server))).await;
+    let done = done.expect("PostgreSQL does it in time").expect("no thread panics");
+    done.expect("PostgreSQL does it")
+}
+
+async fn postgres_rows(server: &Arc<Postgres>) -> BTreeMap<String, Row> {
+    let sessions = "SELECT id, generation, encode(substring(nonces FROM 1 FOR 16), 'hex'),
+                           revoked_at IS NOT NULL
+                    FROM sessions";
+    let text = blocking(server, |server| server.sql(POSTGRES_DATABASE, sessions)).await;
+    let row = |line: &str| {
+        let mut columns = line.split('|').map(str::to_owned);
+        let id = columns.next()?;
+        let generation = columns.next()?.parse().ok()?;
+        let nonce = columns.next()?;
+        let revoked = columns.next()? == "t";
+        Some((id, Row { generation, nonce, revoked }))
+    };
+    text.lines().map(|line| row(line).expect("a line has four columns")).collect()
 }
 
 async fn sqlite_rows(file: &Path) -> BTreeMap<String, Row> {
@@ -59,3 +123,6 @@ async fn sqlite_rows(file: &Path) -> BTreeMap<String, Row> {
 fn hyphenated(digits: &str) -> String {
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
 }
+
+/// What the database is called on its PostgreSQL server.
+pub const POSTGRES_DATABASE: &str = "evergreen";

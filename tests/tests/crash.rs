@@ -4,11 +4,14 @@
 //! `EVERGREEN_CRASHES` says how often it dies, and `EVERGREEN_SEED` what its moments are drawn from;
 //! the seed is printed. It repeats what is drawn, and not what the system makes of it.
 
+use std::sync::Arc;
+
+use private_postgres::{Durability, Postgres};
 use tempfile::TempDir;
 use tests::{
     chance::{Chance, number},
     clients::{Clients, Crowd},
-    database::Database,
+    database::{Database, POSTGRES_DATABASE},
     ledger::Ledger,
     process::AuthProgram,
 };
@@ -20,6 +23,17 @@ async fn kill_9_at_any_point_under_load_loses_no_acknowledged_rotation_and_logs_
     let dir = TempDir::new().expect("a temporary directory can be made");
     let program = strict(&dir).await;
     survive("sqlite", &Database::Sqlite, &program, &dir).await;
+}
+
+/// Torture 46, and 47: every third time the database dies too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_of_server_and_postgresql_loses_no_acknowledged_rotation_and_logs_nobody_out() {
+    let postgres = Postgres::start(Durability::ProcessCrash).expect("PostgreSQL can be started");
+    let Some(postgres) = postgres else { return };
+    let url = postgres.create_database(POSTGRES_DATABASE).expect("a database can be made");
+    let dir = TempDir::new().expect("a temporary directory can be made");
+    let program = strict(&dir).await.with("--database-url", [url.as_str()]);
+    survive("postgres", &Database::Postgres(Arc::new(postgres)), &program, &dir).await;
 }
 
 /// A server that heals nothing: with `--adopt`, a session whose rotation was lost would go on.
@@ -36,7 +50,7 @@ async fn survive(name: &str, database: &Database, program: &AuthProgram, dir: &T
     let ledger = clients.ledger.clone();
     let (mut while_starting, mut applications) = (0, 0);
 
-    for _ in 0..crashes {
+    for crash in 1..=crashes {
         moment(&chance, &ledger).await;
         let crash_applications = || {
             let falling = (0..CROWD.applications).filter(|_| chance.one_in(4));
@@ -48,7 +62,18 @@ async fn survive(name: &str, database: &Database, program: &AuthProgram, dir: &T
             applications += crash_applications();
         }
         let died = Instant::now();
-        server.kill().await;
+        let database_too = database.is_a_process() && crash.is_multiple_of(3);
+        if database_too && chance.one_in(2) {
+            // The server lives on without it for a while, and says so.
+            database.kill().await;
+            so_many_unanswered(&chance, &ledger).await;
+            server.kill().await;
+        } else {
+            server.kill().await;
+            if database_too {
+                database.kill().await;
+            }
+        }
         if !before {
             applications += crash_applications();
         }
@@ -56,6 +81,9 @@ async fn survive(name: &str, database: &Database, program: &AuthProgram, dir: &T
         so_many_unanswered(&chance, &ledger).await;
 
         let quiet = ledger.quiet().await;
+        if database_too {
+            database.serve().await;
+        }
         while chance.one_in(8) {
             kill_while_starting(&chance, program).await;
             while_starting += 1;
