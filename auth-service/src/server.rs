@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tonic::service::Routes;
 use transport::{
     config::ConfigError,
+    data_dir::DataDir,
     observe::Observer,
     serve::{ServeError, Serving},
 };
@@ -232,6 +233,10 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn S
     let clock = Arc::clone(clock);
     Ok(match &config.database_url {
         Some(url) => {
+            // Only the ring of master keys is kept there.
+            if config.master_keys.is_none() {
+                DataDir::make(&config.data_dir)?;
+            }
             Arc::new(PostgresStore::open(url.options(), DatabaseClock::SERVER, clock).await?)
         }
         None => Arc::new(SqliteStore::open(&config.data_dir, clock).await?),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use auth_service::{AuditRecord, Config};
 use client_sdk::{Session, store::MemoryStore};
 use evergreen_proto::auth::v1::{GetCurrentUserRequest, LogoutRequest, RefreshRequest, TokenPair};
-use tests::{Restorable, PASSWORD, World, bearing, login, reason, with_metadata};
+use tests::{PASSWORD, Restorable, World, bearing, login, reason, with_metadata};
 use tonic::Status;
 
 macro_rules! on_both {

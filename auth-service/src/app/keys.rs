@@ -211,9 +211,13 @@ fn create_ring(path: &Path, entropy: &dyn Entropy) -> io::Result<()> {
     writeln!(file, "# and keep a copy apart from the database: without them every session ends.")?;
     writeln!(file, "{}", *key.to_line())?;
     file.sync_all()?;
-    // A link, unlike a rename, refuses to replace a ring that appeared meanwhile.
-    fs::hard_link(&unfinished, path)?;
+    // A link, unlike a rename, does not replace a ring that appeared meanwhile: that one counts.
+    let linked = fs::hard_link(&unfinished, path);
     fs::remove_file(&unfinished)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        linked => linked?,
+    }
     fs::File::open(directory)?.sync_all()
 }
 

@@ -43,10 +43,7 @@ impl DataDir {
     ///
     /// [`DataDirError`].
     pub fn claim(path: &Path, service: &str) -> Result<Self, DataDirError> {
-        let mut builder = DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.recursive(true).create(path).map_err(unusable(path))?;
+        Self::make(path)?;
         let file = path.join(format!("{service}.lock"));
         let lock = open_private(&file)?;
         match lock.try_lock() {
@@ -54,6 +51,18 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(unusable(&file)(source)),
         }
+    }
+
+    /// Makes `path` if need be, as [`DataDir::claim`] does, for processes that share it.
+    ///
+    /// # Errors
+    ///
+    /// [`DataDirError::Unusable`].
+    pub fn make(path: &Path) -> Result<(), DataDirError> {
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.recursive(true).create(path).map_err(unusable(path))
     }
 
     /// The path of a file in it, which is empty and its owner's alone if it was not there. SQLite
