@@ -66,7 +66,7 @@ async fn survive(name: &str, database: &Database, program: &AuthProgram, dir: &T
         if database_too && chance.one_in(2) {
             // The server lives on without it for a while, and says so.
             database.kill().await;
-            so_many_unanswered(&chance, &ledger).await;
+            so_many_unanswered(chance.below(8), &ledger).await;
             server.kill().await;
         } else {
             server.kill().await;
@@ -78,7 +78,7 @@ async fn survive(name: &str, database: &Database, program: &AuthProgram, dir: &T
             applications += crash_applications();
         }
         // The outage lasts until so many more have met it.
-        so_many_unanswered(&chance, &ledger).await;
+        so_many_unanswered(chance.below(24), &ledger).await;
 
         let quiet = ledger.quiet().await;
         if database_too {
@@ -122,8 +122,8 @@ async fn moment(chance: &Chance, ledger: &Ledger) {
     }
 }
 
-async fn so_many_unanswered(chance: &Chance, ledger: &Ledger) {
-    let unanswered = ledger.tally().unanswered + chance.below(24);
+async fn so_many_unanswered(more: u64, ledger: &Ledger) {
+    let unanswered = ledger.tally().unanswered + more;
     ledger.until(|tally| tally.unanswered >= unanswered).await;
 }
 

@@ -216,7 +216,8 @@ const CONNECTIONS: u32 = 8;
 const GROUPS: usize = 2;
 /// What one statement moves at the most.
 const MAX_GROUP: usize = 256;
-/// How long a request waits for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for a connection, a server that is starting included: well within a
+/// request's life, so that its client hears of the outage and comes back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a transaction is run before its failure is the caller's.
 pub(super) const ATTEMPTS: u32 = 5;
