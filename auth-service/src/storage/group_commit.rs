@@ -87,6 +87,7 @@ async fn run<C: CommitGroup>(
     let mut waiting = VecDeque::new();
     let mut commits = JoinSet::new();
     let mut busy = HashSet::new();
+    let mut open = true;
     loop {
         while waiting.len() < QUEUE
             && let Ok(member) = queue.try_recv()
@@ -113,18 +114,16 @@ async fn run<C: CommitGroup>(
                     busy.clear();
                 }
             },
-            member = queue.recv(), if waiting.len() < QUEUE => match member {
-                Some(member) => waiting.push_back(member),
-                None if waiting.is_empty() && commits.is_empty() => return,
-                // Nobody can send any more; what waits is waiting for a commit under way.
-                None => {
-                    if let Some(Ok(sessions)) = commits.join_next().await {
-                        sessions.iter().for_each(|session| {
-                            busy.remove(session);
-                        });
-                    }
+            // While no group can be committed, what arrives wakes nobody and waits in the queue.
+            member = queue.recv(),
+                if open && commits.len() < limits.groups && waiting.len() < QUEUE =>
+            {
+                match member {
+                    Some(member) => waiting.push_back(member),
+                    None => open = false,
                 }
-            },
+            }
+            else => return,
         }
     }
 }

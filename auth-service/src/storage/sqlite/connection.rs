@@ -51,6 +51,8 @@ impl SqliteStore {
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(BUSY_TIMEOUT)
+            // A file has no connection to lose, and asking would cost each group a round trip.
+            .test_before_acquire(false)
             .after_release(|connection, _| Box::pin(is_out_of_transaction(connection)))
             .connect_with(options.clone())
             .await

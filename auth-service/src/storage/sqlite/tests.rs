@@ -74,7 +74,7 @@ async fn a_newer_schema_is_not_touched() {
 /// The engine has ended the transaction by itself, and nobody has told the pool.
 #[tokio::test]
 async fn a_transaction_that_a_full_disk_has_ended_leaves_the_writer_usable() {
-    let Fixture { store, _dir, .. } = fixture().await;
+    let Fixture { store, _dir, .. } = fixture().await.unwrap();
     // Less than there is: the file may not grow.
     sqlx::query("PRAGMA max_page_count = 1").execute(&store.writer).await.unwrap();
     let mut tx = store.begin().await.unwrap();
