@@ -130,7 +130,7 @@ pub enum Attempt<'a> {
 }
 
 /// The token that a rotation makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Successor {
     /// One more than its predecessor's.
@@ -279,7 +279,7 @@ impl Recent {
 
 /// What to do about a presented token. Every change is a compare-and-set on the [`Head`] it was
 /// decided on; if that has moved, decide anew.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Decision {
     /// The current token: set the row to its successor.
