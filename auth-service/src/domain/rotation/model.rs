@@ -93,8 +93,11 @@ const TWO_PROCESSES: Scenario =
 const THIEF: Scenario =
     Scenario { thief_sends: 3, copies: 0, in_flight: 1, life: Some(1), generations: 3, ..BASE };
 
+/// Time passes after a restore: enough for the rival window to end.
+const RESTORED: Scenario = Scenario { rival_window: 1, ticks: 1, generations: 3, ..BASE };
+
 /// The worlds in which every invariant holds, the quickest to miss a rule first.
-const SCENARIOS: [Scenario; 22] = [
+const SCENARIOS: [Scenario; 24] = [
     Scenario {
         name: "a client without keys, within its grace",
         keyed: false,
@@ -146,6 +149,8 @@ const SCENARIOS: [Scenario; 22] = [
         late_writes: true,
         ..BASE
     },
+    Scenario { name: "a row that is gone, any delay", missing_row: true, ..RESTORED },
+    Scenario { name: "a database that is restored, any delay", rollback: true, ..RESTORED },
     Scenario {
         name: "two processes, a clock that is set back",
         clock_back: 2,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use token::{Nonce, clock::Timestamp};
 
-use super::{Attempt, Decision, Head, Policy, Presented, Row};
+use super::{Attempt, Decision, Head, Policy, Presented, REMEMBERED, Row};
 
 /// A line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub(super) enum Rule {
     LateCopy,
     /// A client that was told so, read its store again and still holds this token.
     AfterSuperseded,
+    /// A recent token that is not in its place among the remembered nonces: the row adopted a newer
+    /// one, and cannot tell who spent this one.
+    Forgotten,
     /// A late copy, or a rival that shares the store.
     Rival,
     /// A spent token came back.
@@ -44,6 +47,15 @@ impl Case<'_> {
     fn is_parent(&self) -> bool {
         self.presented.generation + 1 == self.row.generation
             && self.row.nonces.parent() == Some(self.presented.nonce)
+    }
+
+    /// Whether the token is an older one that a row which saw every rotation would remember, and
+    /// this row does not.
+    fn is_forgotten(&self) -> bool {
+        let age = self.row.generation.saturating_sub(self.presented.generation);
+        let place = usize::try_from(age).unwrap_or(REMEMBERED);
+        (1..REMEMBERED).contains(&place)
+            && self.row.nonces.iter().nth(place) != Some(&self.presented.nonce)
     }
 
     /// Whether the attempt has a key that gives `generation` one of `nonces`.
@@ -68,7 +80,7 @@ impl Case<'_> {
 
 impl Rule {
     /// In the order in which they are asked.
-    pub(super) const TABLE: [Self; 10] = [
+    pub(super) const TABLE: [Self; 11] = [
         Self::Revoked,
         Self::Ended,
         Self::Current,
@@ -77,6 +89,7 @@ impl Rule {
         Self::PlainRetry,
         Self::LateCopy,
         Self::AfterSuperseded,
+        Self::Forgotten,
         Self::Rival,
         Self::Spent,
     ];
@@ -121,6 +134,7 @@ impl Rule {
                 (won, Decision::Superseded)
             }
             Self::AfterSuperseded => (presented.after_superseded, Decision::Reused { seen: head }),
+            Self::Forgotten => (case.is_keyed() && case.is_forgotten(), Decision::Superseded),
             Self::Rival => {
                 let recent = case.since_rotation() < policy.rival_window;
                 (case.is_keyed() && recent, Decision::Superseded)

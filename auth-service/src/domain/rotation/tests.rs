@@ -136,6 +136,35 @@ fn a_late_copy_of_an_attempt_that_won_is_recognised_for_eight_generations() {
 }
 
 #[test]
+fn a_late_copy_is_excused_by_a_row_that_adopted_a_newer_token() {
+    let adopting = Successor { generation: 6, nonce: derived(3, 6), keyed: true };
+    let first = Row::first(random(0), START, START + DAY, START + 30 * DAY);
+    let mut row = first.adopted(random(5), &adopting, START, &POLICY);
+    // Long after the rival window.
+    let now = at(60.0);
+    let before = presented(0, random(0), Attempt::Keyed(&Key(1)));
+    let lost = presented(4, random(4), Attempt::Keyed(&Key(1)));
+    for copy in [before, lost] {
+        assert_eq!(decide(&copy, Some(&row), &POLICY, now), Decision::Superseded);
+        let reused = Decision::Reused { seen: row.head() };
+        let flagged = Presented { after_superseded: true, ..copy };
+        assert_eq!(decide(&flagged, Some(&row), &POLICY, now), reused);
+        let plain = Presented { attempt: keyless(), ..copy };
+        assert_eq!(decide(&plain, Some(&row), &POLICY, now), reused);
+    }
+    // Of the token that was adopted, the row knows who spent it.
+    let adopted = presented(5, random(5), Attempt::Keyed(&Key(1)));
+    let reused = Decision::Reused { seen: row.head() };
+    assert_eq!(decide(&adopted, Some(&row), &POLICY, now), reused);
+    for (generation, excused) in [(7, true), (8, false)] {
+        let successor = Successor { generation, nonce: derived(3, generation), keyed: true };
+        row = row.rotated(&successor, START, &POLICY);
+        let decision = decide(&before, Some(&row), &POLICY, now);
+        assert_eq!(decision == Decision::Superseded, excused, "{generation}");
+    }
+}
+
+#[test]
 fn a_genuine_token_newer_than_its_row_is_adopted_or_unknown() {
     let row = rotated_once(true);
     let newer = presented(5, random(5), Attempt::Keyed(&Key(3)));
