@@ -58,6 +58,7 @@ impl App {
         let (session, user) = (SessionId(claims.session), UserId(claims.user));
         let named = request.key.as_ref().map(|key| Named {
             ring: self.master.ring(),
+            spent: request.token,
             session: claims.session,
             key,
         });
@@ -203,13 +204,14 @@ impl App {
 #[derive(Debug)]
 struct Named<'a> {
     ring: Arc<KeyRing>,
+    spent: &'a str,
     session: Uuid,
     key: &'a IdempotencyKey,
 }
 
 impl Successors for Named<'_> {
     fn nonces(&self, generation: u64) -> Box<dyn Iterator<Item = Nonce> + '_> {
-        Box::new(self.ring.successors(self.session, generation, &self.key.0))
+        Box::new(self.ring.successors(self.spent, self.session, generation, &self.key.0))
     }
 }
 

@@ -132,15 +132,23 @@ impl KeyRing {
         self.iter().find(|key| key.kid == kid)
     }
 
-    /// The nonce of the successor that the attempt named `key` makes of `generation`, under each
-    /// live key; the first is the one to use for a new successor.
+    /// The nonce that the attempt named `key` on the refresh token `spent` gives to its successor in
+    /// `generation`, under each live key; the first is the one to use for a new successor.
+    ///
+    /// That is the one under the key that signed `spent`, whichever key signs now: one attempt has
+    /// one successor even if a restored database lets it be made again after the ring was rotated.
     pub fn successors(
         &self,
+        spent: &str,
         session: Uuid,
         generation: u64,
         key: &str,
     ) -> impl Iterator<Item = Nonce> {
-        self.iter().map(move |master| {
+        let header = spent.split('.').next();
+        let is_signer = move |master: &&MasterKey| header == Some(master.refresh_header.as_str());
+        let signer = self.iter().find(is_signer);
+        let others = self.iter().filter(move |master| !is_signer(master));
+        signer.into_iter().chain(others).map(move |master| {
             let mut mac = hmac::Context::with_key(&master.successors);
             mac.update(session.as_bytes());
             mac.update(&generation.to_be_bytes());
@@ -204,7 +212,7 @@ fn expand(prk: &hkdf::Prk, label: &[u8]) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entropy::SeededEntropy;
+    use crate::{clock::Timestamp, entropy::SeededEntropy, refresh::RefreshClaims};
 
     fn master(seed: u64) -> MasterKey {
         MasterKey::generate(&SeededEntropy::new(seed))
@@ -235,16 +243,31 @@ mod tests {
     #[test]
     fn a_successor_is_recognised_after_the_ring_was_rotated() {
         let session = Uuid::from_u128(7);
-        let before = ring(&[1, 2]).successors(session, 4, "attempt").next().unwrap();
-        assert!(ring(&[2, 1]).successors(session, 4, "attempt").any(|nonce| nonce == before));
-        assert!(ring(&[2]).successors(session, 4, "attempt").all(|nonce| nonce != before));
+        let at = Timestamp::from_unix_seconds(1_000_000);
+        let spent = ring(&[1]).sign_refresh_token(&RefreshClaims {
+            session,
+            user: session,
+            generation: 3,
+            nonce: Nonce::from_bytes([0; 16]),
+            auth_time: at,
+            issued_at: at,
+            expires_at: at,
+        });
+        let of = |seeds: &[u64]| -> Vec<_> {
+            ring(seeds).successors(&spent, session, 4, "attempt").collect()
+        };
+        let before = of(&[1, 2]);
+        assert_eq!(before.len(), 2);
+        assert_eq!(of(&[2, 1]), before, "the key that signed the spent token comes first");
+        assert!(!of(&[2]).contains(&before[0]));
+        assert_eq!(of(&[2]), before[1..]);
     }
 
     #[test]
     fn successors_differ_by_session_generation_and_key() {
         let ring = ring(&[1]);
         let of = |session: u128, generation, key| {
-            ring.successors(Uuid::from_u128(session), generation, key).next().unwrap()
+            ring.successors("", Uuid::from_u128(session), generation, key).next().unwrap()
         };
         let one = of(1, 1, "a");
         assert_eq!(one, of(1, 1, "a"));
