@@ -6,9 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sqlx::{
-    AssertSqlSafe, Connection as _, Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow,
-};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, sqlite::SqliteRow};
 use token::clock::{Clock, Timestamp};
 use uuid::Uuid;
 
@@ -16,21 +14,24 @@ use crate::storage::{
     error::StoreError,
     group_commit::{CommitGroup, Outcome},
     rows::{decode_roles, encode_generation, inconsistent, pushed_nonces},
-    sqlite::audit,
+    sqlite::{
+        audit,
+        writer::{Writer, begin},
+    },
     store::{Advance, Advanced},
 };
 
 /// Commits groups of advances with one statement each.
 #[derive(Debug)]
 pub(super) struct SqliteCommitter {
-    writer: SqlitePool,
+    writer: Arc<Writer>,
     clock: Arc<dyn Clock>,
     /// The statement for one member, two members, and so on.
     statements: Vec<OnceLock<Arc<str>>>,
 }
 
 impl SqliteCommitter {
-    pub(super) fn new(writer: SqlitePool, clock: Arc<dyn Clock>, max_members: usize) -> Self {
+    pub(super) fn new(writer: Arc<Writer>, clock: Arc<dyn Clock>, max_members: usize) -> Self {
         Self { writer, clock, statements: vec![OnceLock::new(); max_members] }
     }
 
@@ -66,7 +67,7 @@ impl SqliteCommitter {
 #[async_trait]
 impl CommitGroup for SqliteCommitter {
     async fn commit(&self, group: &[Advance]) -> Result<Vec<Outcome>, StoreError> {
-        let mut connection = self.writer.acquire().await?;
+        let mut connection = self.writer.turn().await?;
         // The write's turn has come: what is too late now must not be acted upon.
         let now = self.clock.now();
         let timely: Vec<&Advance> =
@@ -78,7 +79,7 @@ impl CommitGroup for SqliteCommitter {
         let moved = if adoptions.is_empty() {
             self.advance(&mut connection, &timely, now).await?
         } else {
-            let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+            let mut tx = begin(&mut connection).await?;
             let moved = self.advance(&mut tx, &timely, now).await?;
             for (session, adoption) in adoptions {
                 if moved.contains_key(&session.0) {

@@ -10,7 +10,7 @@ use crate::{
     storage::{
         error::StoreError,
         rows::{EventLookup, decode},
-        sqlite::SqliteStore,
+        sqlite::{SqliteStore, writer::begin},
         store::AuditStore,
     },
 };
@@ -18,7 +18,8 @@ use crate::{
 #[async_trait]
 impl AuditStore for SqliteStore {
     async fn record(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+        let mut writer = self.writer.turn().await?;
+        let mut tx = begin(&mut writer).await?;
         for event in events {
             insert(&mut tx, event).await?;
         }
@@ -42,7 +43,7 @@ impl AuditStore for SqliteStore {
         )
         .bind((self.clock.now() - retention).unix_millis())
         .bind(limit)
-        .execute(&self.writer)
+        .execute(&mut *self.writer.turn().await?)
         .await?;
         Ok(removed.rows_affected())
     }

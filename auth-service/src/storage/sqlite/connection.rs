@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
-    Connection as _, SqliteConnection, SqlitePool,
+    SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -11,9 +11,9 @@ use token::clock::Clock;
 use transport::data_dir::DataDir;
 
 use crate::storage::{
-    error::{OpenError, StoreError},
+    error::OpenError,
     group_commit::{GroupCommit, Limits},
-    sqlite::advances::SqliteCommitter,
+    sqlite::{advances::SqliteCommitter, writer::Writer},
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -21,8 +21,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// Users, sessions and keys in a SQLite file.
 #[derive(Clone, Debug)]
 pub(crate) struct SqliteStore {
-    /// One connection, so that writers queue here, fairly and cheaply, and not inside SQLite.
-    pub(super) writer: SqlitePool,
+    pub(super) writer: Arc<Writer>,
     /// Reads see every commit that was acknowledged before they began.
     pub(super) reader: SqlitePool,
     pub(super) advances: GroupCommit,
@@ -48,23 +47,19 @@ impl SqliteStore {
             // A whole group's rows cross from SQLite's thread at once.
             .row_buffer_size(MAX_GROUP);
         let corrupt = |error: sqlx::Error| unusable(&path, &error);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(BUSY_TIMEOUT)
-            // A file has no connection to lose, and asking would cost each group a round trip.
-            .test_before_acquire(false)
-            .after_release(|connection, _| Box::pin(is_out_of_transaction(connection)))
-            .connect_with(options.clone())
-            .await
-            .map_err(corrupt)?;
-        migrate(&writer, &path).await?;
+        let writer = Writer::open(options.clone()).await.map_err(corrupt)?;
+        let turn = writer.turn().await;
+        let mut turn = turn.map_err(|error| unusable(&path, &error))?;
+        migrate(&mut turn, &path).await?;
+        drop(turn);
+        let writer = Arc::new(writer);
         let reader = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY_TIMEOUT)
             .connect_with(options.read_only(true).create_if_missing(false))
             .await
             .map_err(corrupt)?;
-        let committer = SqliteCommitter::new(writer.clone(), Arc::clone(&clock), MAX_GROUP);
+        let committer = SqliteCommitter::new(Arc::clone(&writer), Arc::clone(&clock), MAX_GROUP);
         let advances = GroupCommit::start(committer, Limits { members: MAX_GROUP, groups: 1 });
         Ok(Self { writer, reader, advances, clock, _directory: Arc::new(directory) })
     }
@@ -74,29 +69,11 @@ impl SqliteStore {
         self.reader.close().await;
         self.writer.close().await;
     }
-
-    /// A transaction that holds the write lock from its first statement: one that read first and
-    /// wrote later could fail between the two.
-    pub(super) async fn begin(
-        &self,
-    ) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
-    }
 }
 
-/// Whether a connection may be used again. A full disk makes SQLite end a transaction by itself; the
-/// roll-back that follows then fails, and the connection would count as inside one for ever.
-async fn is_out_of_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    if connection.is_in_transaction() {
-        // The roll-back may still be queued: this is answered after it.
-        connection.ping().await?;
-    }
-    Ok(!connection.is_in_transaction())
-}
-
-async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-    MIGRATIONS.run(pool).await.map_err(|error| match error {
+    MIGRATIONS.run(connection).await.map_err(|error| match error {
         MigrateError::VersionMissing(found) if found > known => {
             OpenError::NewerSchema { database: path.display().to_string(), found, known }
         }
@@ -104,7 +81,7 @@ async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     })
 }
 
-fn unusable(path: &Path, error: &sqlx::Error) -> OpenError {
+fn unusable(path: &Path, error: &dyn std::error::Error) -> OpenError {
     OpenError::Corrupt { path: path.display().to_string(), detail: error.to_string() }
 }
 

@@ -35,7 +35,7 @@ impl KeyStore for SqliteStore {
         .bind(&key.public_key)
         .bind(&key.sealed_seed)
         .bind(key.create_time.unix_millis())
-        .execute(&self.writer)
+        .execute(&mut *self.writer.turn().await?)
         .await?;
         Ok(())
     }

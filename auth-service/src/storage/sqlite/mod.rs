@@ -6,6 +6,7 @@ mod connection;
 mod keys;
 mod sessions;
 mod users;
+mod writer;
 
 use async_trait::async_trait;
 

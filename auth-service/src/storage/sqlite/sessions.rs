@@ -17,7 +17,7 @@ use crate::{
     storage::{
         error::StoreError,
         rows::{SessionLookup, decode, encode_generation},
-        sqlite::{SqliteStore, audit},
+        sqlite::{SqliteStore, audit, writer::begin},
         store::{Advance, Advanced, LostSession, SessionPosition, SessionStore},
     },
 };
@@ -45,7 +45,8 @@ impl SessionStore for SqliteStore {
         lost: &LostSession,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut writer = self.writer.turn().await?;
+        let mut tx = begin(&mut writer).await?;
         let user_allows: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM users WHERE id = $1 AND status = 'active'
                             AND sessions_valid_after < $2)",
@@ -86,7 +87,8 @@ impl SessionStore for SqliteStore {
         reason: RevokeReason,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut writer = self.writer.turn().await?;
+        let mut tx = begin(&mut writer).await?;
         let revoked = sqlx::query(
             "UPDATE sessions SET revoked_at = $4, revoke_reason = $5
              WHERE id = $1 AND generation = $2 AND substr(nonces, 1, 16) = $3
@@ -115,7 +117,8 @@ impl SessionStore for SqliteStore {
         reason: RevokeReason,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut writer = self.writer.turn().await?;
+        let mut tx = begin(&mut writer).await?;
         let seen: Option<(Uuid, bool)> =
             sqlx::query_as("SELECT user_id, revoked_at IS NOT NULL FROM sessions WHERE id = $1")
                 .bind(session.0)
@@ -153,7 +156,8 @@ impl SessionStore for SqliteStore {
         user: UserId,
         event: &AuditEvent,
     ) -> Result<u64, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut writer = self.writer.turn().await?;
+        let mut tx = begin(&mut writer).await?;
         let now = self.clock.now().unix_millis();
         let live: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM sessions
@@ -210,7 +214,7 @@ impl SessionStore for SqliteStore {
         )
         .bind((self.clock.now() - ended_for).unix_millis())
         .bind(limit)
-        .execute(&self.writer)
+        .execute(&mut *self.writer.turn().await?)
         .await?;
         Ok(removed.rows_affected())
     }

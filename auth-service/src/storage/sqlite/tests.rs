@@ -9,7 +9,7 @@ use token::clock::ManualClock;
 use crate::storage::{
     contract::{Fixture, START, contract},
     error::OpenError,
-    sqlite::SqliteStore,
+    sqlite::{SqliteStore, writer::begin},
 };
 
 async fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
@@ -63,7 +63,7 @@ async fn a_newer_schema_is_not_touched() {
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
          VALUES (9999, 'from the future', 1, x'00', 0)",
     )
-    .execute(&store.writer)
+    .execute(&mut *store.writer.turn().await.unwrap())
     .await
     .unwrap();
     drop(store);
@@ -76,8 +76,12 @@ async fn a_newer_schema_is_not_touched() {
 async fn a_transaction_that_a_full_disk_has_ended_leaves_the_writer_usable() {
     let Fixture { store, _dir, .. } = fixture().await.unwrap();
     // Less than there is: the file may not grow.
-    sqlx::query("PRAGMA max_page_count = 1").execute(&store.writer).await.unwrap();
-    let mut tx = store.begin().await.unwrap();
+    sqlx::query("PRAGMA max_page_count = 1")
+        .execute(&mut *store.writer.turn().await.unwrap())
+        .await
+        .unwrap();
+    let mut writer = store.writer.turn().await.unwrap();
+    let mut tx = begin(&mut writer).await.unwrap();
     let written = sqlx::query(
         "INSERT INTO signing_keys (kid, state, public_key, sealed_seed, create_time)
          VALUES ('a', 'next', '', zeroblob(1000000), 0)",
@@ -86,7 +90,9 @@ async fn a_transaction_that_a_full_disk_has_ended_leaves_the_writer_usable() {
     .await;
     assert!(written.unwrap_err().to_string().contains("full"));
     drop(tx);
-    store.begin().await.unwrap().commit().await.unwrap();
+    drop(writer);
+    let mut writer = store.writer.turn().await.unwrap();
+    begin(&mut writer).await.unwrap().commit().await.unwrap();
 }
 
 #[tokio::test]
@@ -94,7 +100,7 @@ async fn commits_are_durable_and_no_statement_scans_a_table() {
     let Fixture { store, _dir, .. } = fixture().await.unwrap();
     let pragma = async |name: &'static str| {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {name}")))
-            .fetch_one(&store.writer)
+            .fetch_one(&mut *store.writer.turn().await.unwrap())
             .await
             .unwrap();
         row.try_get::<String, _>(0).unwrap_or_else(|_| row.get::<i64, _>(0).to_string())
@@ -113,7 +119,7 @@ async fn commits_are_durable_and_no_statement_scans_a_table() {
         "SELECT * FROM audit_events ORDER BY time DESC, id DESC LIMIT 1",
     ] {
         let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
-            .fetch_all(&store.writer)
+            .fetch_all(&mut *store.writer.turn().await.unwrap())
             .await
             .unwrap();
         for step in plan {

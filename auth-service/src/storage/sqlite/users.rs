@@ -14,7 +14,7 @@ use crate::{
     storage::{
         error::StoreError,
         rows::{UserLookup, decode, encode_roles},
-        sqlite::{SqliteStore, audit, sessions::end_all},
+        sqlite::{SqliteStore, audit, sessions::end_all, writer::begin},
         store::UserStore,
     },
 };
@@ -27,7 +27,8 @@ impl UserStore for SqliteStore {
         session: Option<&NewSession>,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+        let mut writer = self.writer.turn().await?;
+        let mut tx = begin(&mut writer).await?;
         let written = sqlx::query(
             "INSERT INTO users (id, username, username_key, password_hash, password_version,
                                 status, roles, sessions_valid_after, create_time)
@@ -87,7 +88,7 @@ impl UserStore for SqliteStore {
             .bind(user.0)
             .bind(proven.0)
             .bind(hash.as_phc())
-            .execute(&self.writer)
+            .execute(&mut *self.writer.turn().await?)
             .await?;
         Ok(())
     }
@@ -100,7 +101,8 @@ impl UserStore for SqliteStore {
         kept: SessionId,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut writer = self.writer.turn().await?;
+        let mut tx = begin(&mut writer).await?;
         let now = self.clock.now().unix_millis();
         let changed = sqlx::query(
             "UPDATE users
@@ -141,7 +143,8 @@ impl UserStore for SqliteStore {
         proven: PasswordVersion,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut writer = self.writer.turn().await?;
+        let mut tx = begin(&mut writer).await?;
         let inserted = insert_proven(&mut tx, session, proven).await?;
         if inserted {
             audit::insert(&mut tx, event).await?;
@@ -156,7 +159,8 @@ impl UserStore for SqliteStore {
         status: Status,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut writer = self.writer.turn().await?;
+        let mut tx = begin(&mut writer).await?;
         let now = self.clock.now().unix_millis();
         let set = sqlx::query("UPDATE users SET status = $2 WHERE id = $1 AND status <> $2")
             .bind(user.0)
