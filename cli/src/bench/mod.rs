@@ -4,7 +4,7 @@ mod echo;
 mod load;
 mod soak;
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use auth_service::DatabaseUrl;
 use clap::Args;
@@ -49,6 +49,9 @@ pub(crate) struct Bench {
     /// Calls in flight
     #[arg(long, default_value_t = 64, value_name = "N")]
     in_flight: usize,
+    /// Connections that the refreshing sessions share [default: each has its own, as clients do]
+    #[arg(long, value_name = "N")]
+    connections: Option<NonZeroUsize>,
     /// Rounds of each measurement
     #[arg(long, default_value_t = 5, value_name = "N")]
     rounds: usize,
@@ -132,7 +135,7 @@ impl Bench {
         };
         let clock = Arc::new(SystemClock::new());
         let (auth, _) = start_auth(config, clock, Arc::new(Unobserved), true).await?;
-        let stub = AuthServiceClient::new(connect(&auth.url()).await?);
+        let stubs = self.stubs(&auth.url()).await?;
         let mut tokens = Vec::with_capacity(self.in_flight);
         for _ in 0..self.in_flight {
             let request = LoginRequest {
@@ -140,27 +143,39 @@ impl Bench {
                 password: DEMO_PASSWORD.into(),
                 ..LoginRequest::default()
             };
-            let answer = stub.clone().login(request).await?.into_inner();
+            let answer = stubs[0].clone().login(request).await?.into_inner();
             let pair = answer.tokens.ok_or("Login answered without tokens")?;
             tokens.push(Arc::new(Mutex::new(pair)));
         }
         let canned = RefreshResponse { tokens: Some(tokens[0].lock().await.clone()) };
         let echo = Echo::<RefreshRequest, _>::start(canned).await?;
-        let echo_stub = AuthServiceClient::new(connect(&echo.url()).await?);
+        let echo_stubs = self.stubs(&echo.url()).await?;
         let subject = |caller: usize| Refreshing {
-            stub: stub.clone(),
+            stub: stubs[caller % stubs.len()].clone(),
             pair: Arc::clone(&tokens[caller]),
             keep: true,
         };
         let baseline = |caller: usize| Refreshing {
-            stub: echo_stub.clone(),
+            stub: echo_stubs[caller % echo_stubs.len()].clone(),
             pair: Arc::clone(&tokens[caller]),
             keep: false,
         };
         let ratio = compare(self.in_flight, self.rounds, self.round, subject, baseline).await?;
-        drop((stub, echo_stub));
+        drop((stubs, echo_stubs));
         auth.stop().await?;
         Ok(ratio)
+    }
+}
+
+impl Bench {
+    /// A stub on each of the connections.
+    async fn stubs(&self, url: &str) -> Result<Vec<AuthServiceClient<Channel>>, Failure> {
+        let connections = self.connections.map_or(self.in_flight.max(1), NonZeroUsize::get);
+        let mut stubs = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            stubs.push(AuthServiceClient::new(connect(url).await?));
+        }
+        Ok(stubs)
     }
 }
 
