@@ -1,6 +1,10 @@
 //! Opening the database, and the one connection that writes.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use sqlx::{
     SqliteConnection, SqlitePool,
@@ -26,8 +30,8 @@ pub(crate) struct SqliteStore {
     pub(super) reader: SqlitePool,
     pub(super) advances: GroupCommit,
     pub(super) clock: Arc<dyn Clock>,
-    /// Ours as long as the database is open.
-    _directory: Arc<DataDir>,
+    /// Ours until the database is closed, whoever still holds this store then.
+    directory: Arc<Mutex<Option<DataDir>>>,
 }
 
 impl SqliteStore {
@@ -61,13 +65,20 @@ impl SqliteStore {
             .map_err(corrupt)?;
         let committer = SqliteCommitter::new(Arc::clone(&writer), Arc::clone(&clock), MAX_GROUP);
         let advances = GroupCommit::start(committer, Limits { members: MAX_GROUP, groups: 1 });
-        Ok(Self { writer, reader, advances, clock, _directory: Arc::new(directory) })
+        Ok(Self {
+            writer,
+            reader,
+            advances,
+            clock,
+            directory: Arc::new(Mutex::new(Some(directory))),
+        })
     }
 
     /// Closes the file; the last connection leaves no log behind.
     pub(super) async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
