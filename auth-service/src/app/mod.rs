@@ -1,6 +1,7 @@
 //! The use cases: what each RPC means, without a word about transport.
 
 mod accounts;
+mod argon;
 mod audit;
 mod context;
 mod error;

@@ -2,15 +2,15 @@
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc},
-};
+use argon2::{Block, Params, password_hash::phc};
 use token::entropy::Entropy;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    app::error::AppError,
+    app::{
+        argon::{Memory, hash, is_outdated, verify},
+        error::AppError,
+    },
     domain::secret::{PasswordHash, PlainPassword},
 };
 
@@ -37,12 +37,6 @@ impl HashParams {
             .map_err(|error| format!("argon2 does not take these parameters: {error}"))?;
         Ok(Self { memory_kib, iterations, parallelism })
     }
-
-    fn argon2(self) -> Argon2<'static> {
-        let params = Params::new(self.memory_kib, self.iterations, self.parallelism, None)
-            .expect("the parameters were checked when they were made");
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-    }
 }
 
 /// How much hashing there may be at a time.
@@ -62,6 +56,7 @@ pub(crate) struct Passwords {
     admitted: Arc<Semaphore>,
     /// Stands in for the hash of a user who does not exist, so that the answer takes as long.
     dummy: PasswordHash,
+    memory: Memory,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -80,12 +75,15 @@ pub(crate) enum Proof {
 impl Passwords {
     pub(crate) fn new(params: HashParams, limits: HashLimits, entropy: Arc<dyn Entropy>) -> Self {
         let unguessable: [u8; 32] = entropy.array();
-        let dummy = hash(params, &unguessable, &entropy.array());
+        let memory = Memory::default();
+        let dummy =
+            memory.lend(params, |blocks| hash(params, &unguessable, &entropy.array(), blocks));
         Self {
             params,
             running: Arc::new(Semaphore::new(limits.concurrent.get())),
             admitted: Arc::new(Semaphore::new(limits.concurrent.get() + limits.queued)),
             dummy,
+            memory,
             entropy,
         }
     }
@@ -94,7 +92,7 @@ impl Passwords {
     pub(crate) async fn hash(&self, password: PlainPassword) -> Result<PasswordHash, AppError> {
         let params = self.params;
         let salt: [u8; 16] = self.entropy.array();
-        self.run(move || hash(params, password.expose().as_bytes(), &salt)).await
+        self.run(move |memory| hash(params, password.expose().as_bytes(), &salt, memory)).await
     }
 
     /// Whether `password` is the one that `stored` was made from. Without a stored hash it takes
@@ -107,14 +105,13 @@ impl Passwords {
         let params = self.params;
         let exists = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.dummy.clone());
-        self.run(move || {
+        self.run(move |memory| {
             // A hash that cannot be read proves nothing, but must not answer sooner.
             let Ok(parsed) = phc::PasswordHash::new(stored.as_phc()) else {
-                let _ = hash(params, password.expose().as_bytes(), &[0; 16]);
+                let _ = hash(params, password.expose().as_bytes(), &[0; 16], memory);
                 return Proof::Wrong;
             };
-            let proven =
-                params.argon2().verify_password(password.expose().as_bytes(), &parsed).is_ok();
+            let proven = verify(&parsed, password.expose().as_bytes(), memory);
             if proven && exists {
                 Proof::Proven { outdated: is_outdated(&parsed, params) }
             } else {
@@ -127,7 +124,7 @@ impl Passwords {
     /// Runs `work` on a blocking thread, in its turn.
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, AppError> {
         let admitted = Arc::clone(&self.admitted)
             .try_acquire_owned()
@@ -136,30 +133,15 @@ impl Passwords {
             Arc::clone(&self.running).acquire_owned().await.expect("the semaphore is never closed");
         // The permits go with the work: a caller who hangs up frees nothing before it is done.
         let permits: [OwnedSemaphorePermit; 2] = [admitted, running];
+        let (memory, params) = (self.memory.clone(), self.params);
         tokio::task::spawn_blocking(move || {
-            let done = work();
+            let done = memory.lend(params, work);
             drop(permits);
             done
         })
         .await
         .map_err(|_| AppError::Overloaded { retry_after: RETRY_AFTER })
     }
-}
-
-fn hash(params: HashParams, password: &[u8], salt: &[u8; 16]) -> PasswordHash {
-    let hash = params
-        .argon2()
-        .hash_password_with_salt(password, salt)
-        .expect("argon2 hashes any password of bounded length under checked parameters");
-    PasswordHash::from_phc(hash.to_string())
-}
-
-fn is_outdated(hash: &phc::PasswordHash, params: HashParams) -> bool {
-    let made_with =
-        Params::try_from(hash).map(|made| (made.m_cost(), made.t_cost(), made.p_cost())).ok();
-    hash.algorithm.as_str() != Algorithm::Argon2id.as_str()
-        || hash.version != Some(Version::V0x13.into())
-        || made_with != Some((params.memory_kib, params.iterations, params.parallelism))
 }
 
 /// Some ten hashes from now there is room again.
@@ -220,7 +202,7 @@ mod tests {
         let (release, released) = std::sync::mpsc::channel::<()>();
         let (started, has_started) = tokio::sync::oneshot::channel();
         {
-            let work = passwords.run(move || {
+            let work = passwords.run(move |_| {
                 started.send(()).unwrap();
                 released.recv().unwrap();
             });
@@ -230,7 +212,7 @@ mod tests {
                 _ = has_started => {}
             }
         }
-        assert!(matches!(passwords.run(|| ()).await, Err(AppError::Overloaded { .. })));
+        assert!(matches!(passwords.run(|_| ()).await, Err(AppError::Overloaded { .. })));
         release.send(()).unwrap();
         // The permit comes back when the work is done, and not a moment before.
         let _permit = Arc::clone(&passwords.admitted).acquire_owned().await.unwrap();
