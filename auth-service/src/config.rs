@@ -164,6 +164,9 @@ impl Config {
             if holds { Ok(()) } else { Err(ConfigError::new(setting, mend)) }
         };
         let second = Duration::from_secs(1);
+        if let Some(url) = &self.database_url {
+            url.options()?;
+        }
         check(!self.issuer.is_empty(), "--issuer", "must not be empty")?;
         check(!self.audience.is_empty(), "--audience", "must not be empty")?;
         check(self.access_token_ttl >= second, "--access-token-ttl", "must be at least 1s")?;
@@ -270,5 +273,6 @@ mod tests {
         assert_eq!(named(|c| c.request_timeout = Duration::from_secs(11)), "--request-timeout");
         assert_eq!(named(|c| c.hash_memory_kib = 1), "--hash-memory-kib");
         assert_eq!(named(|c| c.issuer.clear()), "--issuer");
+        assert_eq!(named(|c| c.database_url = Some("mysql://db".into())), "--database-url");
     }
 }

@@ -1,39 +1,39 @@
 //! The URL of a PostgreSQL database, as a setting.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
+use transport::config::ConfigError;
 
 /// `postgres://user:password@host:5432/database?sslmode=verify-full`. It may hold a password, so it
-/// is never shown.
+/// is never shown, not even where it cannot be read: it is checked with the other settings, and not
+/// by the parser of the command line, which repeats what it refuses.
 #[derive(Clone)]
 pub struct DatabaseUrl(SecretString);
 
-/// What is wrong with a URL; its text is not repeated.
-#[derive(Debug, thiserror::Error)]
-#[error("must look like postgres://user:password@host:5432/database ({0})")]
-pub struct DatabaseUrlError(String);
-
 impl DatabaseUrl {
-    pub(crate) fn options(&self) -> PgConnectOptions {
-        self.0.expose_secret().parse().expect("the URL was parsed when it was made")
+    pub(crate) fn options(&self) -> Result<PgConnectOptions, ConfigError> {
+        let url = self.0.expose_secret();
+        let refused = |why: &str| {
+            let mend = "must look like postgres://user:password@host:5432/database";
+            ConfigError::new("--database-url", format!("{mend} ({why})"))
+        };
+        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+            return Err(refused("it has another scheme"));
+        }
+        let options: PgConnectOptions =
+            url.parse().map_err(|error: sqlx::Error| refused(&error.to_string()))?;
+        if options.get_database().is_none_or(str::is_empty) {
+            return Err(refused("it names no database"));
+        }
+        Ok(options)
     }
 }
 
-impl FromStr for DatabaseUrl {
-    type Err = DatabaseUrlError;
-
-    fn from_str(url: &str) -> Result<Self, DatabaseUrlError> {
-        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-            return Err(DatabaseUrlError("another scheme".into()));
-        }
-        let options: PgConnectOptions =
-            url.parse().map_err(|error: sqlx::Error| DatabaseUrlError(error.to_string()))?;
-        if options.get_database().is_none_or(str::is_empty) {
-            return Err(DatabaseUrlError("no database is named".into()));
-        }
-        Ok(Self(url.to_owned().into()))
+impl From<&str> for DatabaseUrl {
+    fn from(url: &str) -> Self {
+        Self(url.to_owned().into())
     }
 }
 
@@ -49,13 +49,14 @@ mod tests {
 
     #[test]
     fn a_url_names_a_postgres_database_and_keeps_its_password() {
-        let url: DatabaseUrl = "postgres://ada:hush@db.internal:5433/sessions".parse().unwrap();
+        let url = DatabaseUrl::from("postgres://ada:hush@db.internal:5433/sessions");
         assert!(!format!("{url:?}").contains("hush"));
-        assert_eq!(url.options().get_port(), 5433);
+        assert_eq!(url.options().unwrap().get_port(), 5433);
         for bad in
             ["", "sessions", "mysql://ada:hush@db/x", "postgres://ada:hush@db", "postgres://"]
         {
-            let error = bad.parse::<DatabaseUrl>().unwrap_err().to_string();
+            let error = DatabaseUrl::from(bad).options().unwrap_err().to_string();
+            assert!(error.starts_with("--database-url"), "{bad}: {error}");
             assert!(error.contains("postgres://user") && !error.contains("hush"), "{bad}: {error}");
         }
     }

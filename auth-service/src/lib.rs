@@ -17,7 +17,7 @@ mod storage;
 pub use self::{
     app::{HashParams, KeysError},
     config::Config,
-    database_url::{DatabaseUrl, DatabaseUrlError},
+    database_url::DatabaseUrl,
     server::{
         AuditError, AuditRecord, CreateUserError, Server, SetStatusError, StartError, UserKind,
     },

@@ -229,15 +229,15 @@ pub struct AuditRecord {
 }
 
 /// The database that the settings name.
-async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, OpenError> {
+async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StartError> {
     let clock = Arc::clone(clock);
     Ok(match &config.database_url {
         Some(url) => {
             // Only the ring of master keys is kept there.
             if config.master_keys.is_none() {
-                DataDir::make(&config.data_dir)?;
+                DataDir::make(&config.data_dir).map_err(OpenError::from)?;
             }
-            Arc::new(PostgresStore::open(url.options(), DatabaseClock::SERVER, clock).await?)
+            Arc::new(PostgresStore::open(url.options()?, DatabaseClock::SERVER, clock).await?)
         }
         None => Arc::new(SqliteStore::open(&config.data_dir, clock).await?),
     })
