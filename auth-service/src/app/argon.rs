@@ -11,7 +11,32 @@ use argon2::{
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use zeroize::Zeroize as _;
 
-use crate::{app::passwords::HashParams, domain::secret::PasswordHash};
+use crate::domain::secret::PasswordHash;
+
+/// What one hash costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HashParams {
+    /// In KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+impl HashParams {
+    /// These parameters.
+    ///
+    /// # Errors
+    ///
+    /// How to mend them.
+    pub fn new(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<Self, String> {
+        Params::new(memory_kib, iterations, parallelism, None)
+            .map_err(|error| format!("argon2 does not take these parameters: {error}"))?;
+        Ok(Self { memory_kib, iterations, parallelism })
+    }
+}
 
 /// Memory for as many hashes as there may be at a time.
 #[derive(Clone, Debug, Default)]

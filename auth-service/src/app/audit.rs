@@ -1,4 +1,4 @@
-//! Making audit events, and storing those that tell of no change.
+//! Where requests come from, and storing audit events that tell of no change.
 
 use std::{
     net::IpAddr,
@@ -11,11 +11,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    app::context::App,
-    domain::{
-        audit::{AuditEvent, EventKind},
-        id::new_v7,
-    },
+    domain::audit::{AuditEvent, EventKind},
     storage::store::Store,
 };
 
@@ -23,22 +19,6 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Origin {
     pub(crate) address: Option<IpAddr>,
-}
-
-impl App {
-    /// An event of now; whoever makes it says whom it is about.
-    pub(super) fn event(&self, kind: EventKind, origin: Origin) -> AuditEvent {
-        let now = self.clock.now();
-        AuditEvent {
-            id: new_v7(now, &*self.entropy),
-            time: now,
-            kind,
-            user: None,
-            session: None,
-            address: origin.address,
-            device: String::new(),
-        }
-    }
 }
 
 /// Tells whoever watches the log of what an operator may have to act on.

@@ -11,12 +11,13 @@ use token::{
 
 use crate::{
     app::{
-        audit::AuditLog,
+        audit::{AuditLog, Origin},
         error::AppError,
         keys::{Keys, MasterKeys},
         passwords::Passwords,
     },
     domain::{
+        audit::{AuditEvent, EventKind},
         id::{SessionId, UserId, new_v7},
         policy::Policy,
         session::{NewSession, Session},
@@ -107,6 +108,20 @@ impl App {
                 _ => AppError::AccessTokenInvalid,
             }
         })
+    }
+
+    /// An event of now; whoever makes it says whom it is about.
+    pub(super) fn event(&self, kind: EventKind, origin: Origin) -> AuditEvent {
+        let now = self.clock.now();
+        AuditEvent {
+            id: new_v7(now, &*self.entropy),
+            time: now,
+            kind,
+            user: None,
+            session: None,
+            address: origin.address,
+            device: String::new(),
+        }
     }
 
     /// A session that is about to begin.

@@ -24,4 +24,4 @@ pub(crate) use self::{
     sessions::SessionPage,
     upkeep::keep_clean,
 };
-pub use self::{error::KeysError, passwords::HashParams};
+pub use self::{argon::HashParams, error::KeysError};

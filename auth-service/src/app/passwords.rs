@@ -2,42 +2,17 @@
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use argon2::{Block, Params, password_hash::phc};
+use argon2::{Block, password_hash::phc};
 use token::entropy::Entropy;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     app::{
-        argon::{Memory, hash, is_outdated, verify},
+        argon::{HashParams, Memory, hash, is_outdated, verify},
         error::AppError,
     },
     domain::secret::{PasswordHash, PlainPassword},
 };
-
-/// What one hash costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HashParams {
-    /// In KiB.
-    pub memory_kib: u32,
-    /// Passes over the memory.
-    pub iterations: u32,
-    /// Lanes.
-    pub parallelism: u32,
-}
-
-impl HashParams {
-    /// These parameters.
-    ///
-    /// # Errors
-    ///
-    /// How to mend them.
-    pub fn new(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<Self, String> {
-        Params::new(memory_kib, iterations, parallelism, None)
-            .map_err(|error| format!("argon2 does not take these parameters: {error}"))?;
-        Ok(Self { memory_kib, iterations, parallelism })
-    }
-}
 
 /// How much hashing there may be at a time.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,10 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Header};
 use serde::Serialize;
 
+/// The `typ` of a refresh token, so that neither kind can pass for the other (RFC 8725 section
+/// 3.11).
+pub(crate) const REFRESH_TYPE: &str = "rt+jwt";
+
 /// The first part of every token of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EncodedHeader(String);

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    clock::Timestamp, error::RefreshTokenError, nonce::Nonce, ring::KeyRing, verifier::Verifier,
+    clock::Timestamp, error::RefreshTokenError, jws::REFRESH_TYPE, nonce::Nonce, ring::KeyRing,
+    verifier::Verifier,
 };
 
 /// What a refresh token says.
@@ -120,10 +121,6 @@ pub fn names_itself_refresh_token(token: &str) -> bool {
         && jsonwebtoken::decode_header(token)
             .is_ok_and(|header| header.typ.as_deref() == Some(REFRESH_TYPE))
 }
-
-/// The `typ` of a refresh token, so that neither kind can pass for the other (RFC 8725 section
-/// 3.11).
-pub(crate) const REFRESH_TYPE: &str = "rt+jwt";
 
 #[cfg(test)]
 mod tests {

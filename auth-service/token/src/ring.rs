@@ -12,7 +12,10 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{
-    entropy::Entropy, error::KeyError, jws::EncodedHeader, nonce::Nonce, refresh::REFRESH_TYPE,
+    entropy::Entropy,
+    error::KeyError,
+    jws::{EncodedHeader, REFRESH_TYPE},
+    nonce::Nonce,
 };
 
 /// 32 secret bytes from which every key of one age of the ring is derived (RFC 5869), each under a

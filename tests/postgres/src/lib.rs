@@ -23,6 +23,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Output, Stdio},
     sync::{LazyLock, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -140,12 +141,17 @@ impl Postgres {
     pub fn kill(&self) -> io::Result<()> {
         let pid = fs::read_to_string(self.data().join("postmaster.pid"))?;
         let pid = pid.lines().next().unwrap_or_default().to_owned();
-        // The children are in sessions of their own, so each is named: first the one that would
-        // otherwise notice the others' death and recover.
+        // While it stands still it can have no more children than those that are listed then.
+        Command::new("kill").args(["-STOP", &pid]).status()?;
         let children = Command::new("ps").args(["-o", "pid=", "--ppid", &pid]).output()?;
         let children = String::from_utf8_lossy(&children.stdout).into_owned();
-        let all = [pid.as_str()].into_iter().chain(children.split_whitespace());
-        Command::new("kill").arg("-KILL").args(all).stderr(Stdio::null()).status()?;
+        let all: Vec<_> = children.split_whitespace().chain([pid.as_str()]).collect();
+        Command::new("kill").arg("-KILL").args(&all).stderr(Stdio::null()).status()?;
+        // A process that is not gone yet still holds the memory that they shared, and a new server
+        // would not start beside it.
+        while is_alive(&all)? {
+            std::thread::sleep(POLL);
+        }
         if let Some(Guarded { mut guardian, mut lifeline }) = self.lock().take() {
             lifeline.write_all(b"keep\n")?;
             guardian.wait()?;
@@ -188,7 +194,7 @@ impl Postgres {
             if ready.success() {
                 return Ok(());
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(POLL);
         }
         let mut log = String::new();
         fs::File::open(self.directory.path().join("log"))?.read_to_string(&mut log)?;
@@ -272,6 +278,13 @@ fn owner() -> Option<Owner> {
     Some(Owner { uid: id("-u")?, gid: id("-g")? })
 }
 
+/// Whether one of these processes still runs; one that only waits to be buried does not.
+fn is_alive(processes: &[&str]) -> io::Result<bool> {
+    let states = Command::new("ps").args(["-o", "stat=", "-p", &processes.join(",")]).output()?;
+    let states = String::from_utf8_lossy(&states.stdout).into_owned();
+    Ok(states.lines().any(|state| !state.trim_start().starts_with('Z')))
+}
+
 fn done(output: &Output) -> io::Result<String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -279,8 +292,10 @@ fn done(output: &Output) -> io::Result<String> {
     Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
-/// How often the server is asked whether it is ready, 20 ms apart: crash recovery takes a while.
+/// How often the server is asked whether it is ready: crash recovery takes a while.
 const STARTS: u32 = 1500;
+/// How long it is left alone between two questions; there is no event to wait for.
+const POLL: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,8 @@ use crate::storage::{
     group_commit::{CommitGroup, Outcome},
     postgres::{
         audit,
-        connection::{ATTEMPTS, DatabaseClock, was_rolled_back},
+        clock::DatabaseClock,
+        retry::{ATTEMPTS, was_rolled_back},
     },
     rows::{decode_roles, encode_duration, encode_generation, inconsistent, pushed_nonces},
     store::{Advance, Advanced},

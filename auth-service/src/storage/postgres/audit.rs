@@ -9,7 +9,7 @@ use crate::{
     domain::audit::AuditEvent,
     storage::{
         error::StoreError,
-        postgres::{PostgresStore, connection::retrying},
+        postgres::{PostgresStore, retry::retrying},
         rows::{EventLookup, decode, encode_duration},
         store::AuditStore,
     },

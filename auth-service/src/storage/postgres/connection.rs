@@ -1,18 +1,21 @@
-//! Connecting, and running again what the database sacrificed.
+//! Connecting.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use sqlx::{
-    AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Transaction,
+    Connection as _, PgConnection, PgPool, Postgres, Transaction,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use token::clock::{Clock, Timestamp};
+use token::clock::Clock;
 
 use crate::storage::{
     error::{OpenError, StoreError},
     group_commit::{GroupCommit, Limits},
-    postgres::advances::PostgresCommitter,
+    postgres::{advances::PostgresCommitter, clock::DatabaseClock},
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -26,34 +29,7 @@ pub(crate) struct PostgresStore {
     pub(super) advances: GroupCommit,
     pub(super) now: DatabaseClock,
     /// The text of a session's read, with the database's clock in it.
-    pub(super) read_session: Arc<str>,
-}
-
-/// The SQL expression for the present, in milliseconds since the Unix epoch: instances whose own
-/// clocks differ decide by this one alike.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DatabaseClock(&'static str);
-
-impl DatabaseClock {
-    /// The database server's clock as it is when the expression is evaluated, which is after any
-    /// wait for a lock that came before.
-    pub(crate) const SERVER: Self = Self("(extract(epoch FROM clock_timestamp()) * 1000)::bigint");
-
-    #[cfg(test)]
-    pub(super) const fn of_test(expression: &'static str) -> Self {
-        Self(expression)
-    }
-
-    /// `template` with the expression in place of every `{now}`.
-    pub(super) fn within(self, template: &str) -> Arc<str> {
-        template.replace("{now}", self.0).into()
-    }
-
-    /// The present, in the unit of the columns.
-    pub(super) async fn read(self, connection: &mut PgConnection) -> Result<i64, StoreError> {
-        let statement = self.within("SELECT {now}");
-        Ok(sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(connection).await?)
-    }
+    pub(super) read_session: Arc<OnceLock<Arc<str>>>,
 }
 
 impl PostgresStore {
@@ -80,8 +56,7 @@ impl PostgresStore {
         let committer = PostgresCommitter::new(commits.clone(), now, clock);
         let limits = Limits { members: MAX_GROUP, groups: GROUPS };
         let advances = GroupCommit::start(committer, limits);
-        let read_session = now.within(super::sessions::READ_SESSION);
-        Ok(Self { pool, commits, advances, now, read_session })
+        Ok(Self { pool, commits, advances, now, read_session: Arc::default() })
     }
 
     pub(super) async fn close(&self) {
@@ -182,35 +157,6 @@ fn unusable(error: &sqlx::Error) -> OpenError {
     OpenError::Server { detail: error.to_string(), mend }
 }
 
-/// Runs `attempt` again if the database sacrificed it to another transaction, or was shutting down
-/// or failing over before it could have done anything.
-pub(super) async fn retrying<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    for _ in 1..ATTEMPTS {
-        match attempt().await {
-            Err(StoreError::Unavailable(error)) if was_rolled_back(&error) => {
-                tracing::debug!(%error, "run again");
-            }
-            done => return done,
-        }
-    }
-    attempt().await
-}
-
-/// Whether the database says that the transaction has left no trace and may be run again.
-pub(super) fn was_rolled_back(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    // Serialization failure, deadlock, read-only (a primary that became a standby), shutting down,
-    // starting up.
-    matches!(code.as_deref(), Some("40001" | "40P01" | "25006" | "57P01" | "57P02" | "57P03"))
-}
-
-pub(super) fn millis(millis: i64) -> Timestamp {
-    Timestamp::from_unix_millis(millis)
-}
-
 const CONNECTIONS: u32 = 8;
 /// Groups in flight at a time: while one waits for the disk, the next is executed.
 const GROUPS: usize = 2;
@@ -219,5 +165,3 @@ const MAX_GROUP: usize = 256;
 /// How long a request waits for a connection, a server that is starting included: well within a
 /// request's life, so that its client hears of the outage and comes back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a transaction is run before its failure is the caller's.
-pub(super) const ATTEMPTS: u32 = 5;

@@ -7,14 +7,16 @@
 
 mod advances;
 mod audit;
+mod clock;
 mod connection;
 mod keys;
+mod retry;
 mod sessions;
 mod users;
 
 use async_trait::async_trait;
 
-pub(crate) use self::connection::{DatabaseClock, PostgresStore};
+pub(crate) use self::{clock::DatabaseClock, connection::PostgresStore};
 use crate::storage::store::Store;
 
 #[async_trait]

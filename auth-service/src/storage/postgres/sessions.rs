@@ -16,17 +16,14 @@ use crate::{
     },
     storage::{
         error::StoreError,
-        postgres::{
-            PostgresStore, audit,
-            connection::{millis, retrying},
-        },
+        postgres::{PostgresStore, audit, retry::retrying},
         rows::{SessionLookup, decode, encode_duration, encode_generation},
         store::{Advance, Advanced, LostSession, SessionPosition, SessionStore},
     },
 };
 
 /// Always one row, so that the instant is known of an absent session too.
-pub(super) const READ_SESSION: &str = "
+const READ_SESSION: &str = "
     SELECT t.now, s.*, u.status AS user_status, u.roles AS user_roles
     FROM (SELECT {now} AS now) t
     LEFT JOIN sessions s ON s.id = $1
@@ -35,11 +32,12 @@ pub(super) const READ_SESSION: &str = "
 #[async_trait]
 impl SessionStore for PostgresStore {
     async fn session(&self, id: SessionId) -> Result<(Option<Session>, Timestamp), StoreError> {
-        let row = sqlx::query(AssertSqlSafe(Arc::clone(&self.read_session)))
+        let statement = self.read_session.get_or_init(|| self.now.within(READ_SESSION));
+        let row = sqlx::query(AssertSqlSafe(Arc::clone(statement)))
             .bind(id.0)
             .fetch_one(&self.pool)
             .await?;
-        let now = millis(row.try_get("now")?);
+        let now = Timestamp::from_unix_millis(row.try_get("now")?);
         let is_there = row.try_get::<Option<Uuid>, _>("id")?.is_some();
         let session = is_there.then(|| decode::<_, SessionLookup, _>(&row)).transpose()?;
         Ok((session, now))

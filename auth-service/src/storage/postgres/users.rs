@@ -15,7 +15,7 @@ use crate::{
         error::StoreError,
         postgres::{
             PostgresStore, audit,
-            connection::retrying,
+            retry::retrying,
             sessions::{end_all, lock_in_order, revoke},
         },
         rows::{UserLookup, decode, encode_roles},
