@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -55,6 +55,7 @@ impl SqliteStore {
         let pool = || SqlitePoolOptions::new().acquire_timeout(Self::PATIENCE);
         let writes = pool()
             .max_connections(1)
+            .after_release(|connection, _| Box::pin(may_go_on(connection)))
             .connect_with(options.clone())
             .await
             .map_err(OpenError::from_sqlx)?;
@@ -70,6 +71,16 @@ impl SqliteStore {
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         Ok(self.writes.begin_with("BEGIN IMMEDIATE").await?)
     }
+}
+
+/// Whether a connection may be lent again. A full disk makes SQLite end a transaction by itself, and
+/// the roll-back that follows fails: the connection would count as inside one for ever.
+async fn may_go_on(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A roll-back that is still queued is done before this is answered.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 impl OpenError {

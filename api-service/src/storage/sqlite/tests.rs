@@ -68,6 +68,20 @@ async fn a_transaction_that_may_write_keeps_other_programs_from_writing_at_once(
     sqlx::query(write).execute(&mut other).await.unwrap();
 }
 
+/// The engine has ended the transaction by itself, and nobody has told the pool.
+#[tokio::test]
+async fn a_transaction_that_a_full_disk_has_ended_leaves_the_writer_usable() {
+    let (store, _dir) = file().await;
+    // Less than there is: the file may not grow.
+    sqlx::query("PRAGMA max_page_count = 1").execute(&store.writes).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let full = "CREATE TABLE large AS SELECT zeroblob(1000000) AS content";
+    let written = sqlx::query(full).execute(&mut *tx).await;
+    assert!(written.unwrap_err().to_string().contains("full"));
+    drop(tx);
+    store.begin().await.unwrap().commit().await.unwrap();
+}
+
 /// Steps of a plan that read a whole table, or build an index to avoid it.
 fn bad_steps(plan: &[String]) -> Vec<&String> {
     // What a recursive walk or a merge has gathered is read whole, as it must be.

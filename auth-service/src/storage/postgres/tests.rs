@@ -122,14 +122,15 @@ async fn lock(connection: &mut PgConnection, session: u128) {
 #[tokio::test]
 async fn a_group_that_a_deadlock_sacrificed_is_committed_again() {
     let Some(options) = database() else { return };
-    let fixture = fixture_on(options.options([("deadlock_timeout", "50ms")])).await;
+    let fixture = fixture_on(options.options([("deadlock_timeout", "2s")])).await;
     for n in 1..=2 {
         with_user(&fixture, n).await;
     }
     let pool = &fixture.store.pool;
     let mut other = pool.begin().await.unwrap();
-    // The other one never notices, so it is the group that is sacrificed.
-    sqlx::query("SET LOCAL deadlock_timeout = '1h'").execute(&mut *other).await.unwrap();
+    // The group notices first, so it is the one that is sacrificed. It looks once: the other one has
+    // until then to make it a deadlock.
+    sqlx::query("SET LOCAL deadlock_timeout = '30s'").execute(&mut *other).await.unwrap();
     lock(&mut other, 2).await;
     // Both are one group: while the first of them is sent, the committer has not run.
     let group = join(
