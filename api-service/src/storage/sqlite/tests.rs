@@ -75,7 +75,7 @@ async fn a_transaction_that_a_full_disk_has_ended_leaves_the_writer_usable() {
     // Less than there is: the file may not grow.
     sqlx::query("PRAGMA max_page_count = 1").execute(&store.writes).await.unwrap();
     let mut tx = store.begin().await.unwrap();
-    let full = "CREATE TABLE large AS SELECT zeroblob(1000000) AS content";
+    let full = "INSERT INTO secrets (name, value) VALUES ('large', zeroblob(1000000))";
     let written = sqlx::query(full).execute(&mut *tx).await;
     assert!(written.unwrap_err().to_string().contains("full"));
     drop(tx);
