@@ -8,7 +8,9 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging to standard error, for people on a terminal and in JSON elsewhere: at `level`
 /// unless `RUST_LOG` says otherwise. Only the first call in a process counts.
 pub fn start_log(level: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // PostgreSQL notes at each start that what is there already is there.
+    let usual = || EnvFilter::new(format!("{level},sqlx::postgres::notice=warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)
