@@ -54,3 +54,58 @@ pub(crate) async fn keep_clean(store: &dyn Store, audit_retention: Duration) {
 const KEPT_AFTER_THE_END: Duration = Duration::from_secs(86_400);
 const BATCH: u32 = 200;
 const INTERVAL: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use token::clock::{ManualClock, Timestamp};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        domain::{
+            audit::{AuditEvent, EventKind},
+            id::{SessionId, UserId},
+            session::RevokeReason,
+        },
+        storage::{
+            sqlite::SqliteStore,
+            store::{AuditStore as _, SessionStore as _},
+        },
+    };
+
+    #[tokio::test]
+    async fn a_round_removes_all_that_has_ended_batch_by_batch() {
+        const START: Timestamp = Timestamp::from_unix_seconds(1_000_000);
+        let clock = Arc::new(ManualClock::at(START));
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path(), clock.clone()).await.unwrap();
+        let many = 2 * u128::from(BATCH) + 1;
+        let event = |n| AuditEvent {
+            id: Uuid::from_u128(n),
+            time: START,
+            kind: EventKind::SessionRevoked,
+            user: None,
+            session: None,
+            address: None,
+            device: String::new(),
+        };
+        // Tombstones will do, and bring an event each.
+        for n in 0..many {
+            let (session, user) = (SessionId(Uuid::from_u128(n)), UserId(Uuid::nil()));
+            let reason = RevokeReason::User;
+            assert!(store.revoke_session(session, user, START, reason, &event(n)).await.unwrap());
+        }
+        let many = u64::try_from(many).unwrap();
+        let retention = 3 * KEPT_AFTER_THE_END;
+        assert_eq!(clean(&store, retention).await.unwrap(), Removed::default());
+        clock.set(START + KEPT_AFTER_THE_END + Duration::from_secs(1));
+        let sessions = Removed { sessions: many, events: 0 };
+        assert_eq!(clean(&store, retention).await.unwrap(), sessions);
+        clock.set(START + retention + Duration::from_secs(1));
+        let events = Removed { sessions: 0, events: many };
+        assert_eq!(clean(&store, retention).await.unwrap(), events);
+        assert!(store.newest_events(1).await.unwrap().is_empty());
+    }
+}
