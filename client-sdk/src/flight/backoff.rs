@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use token::entropy::Entropy;
 use tokio::time::Instant;
 
+use crate::telemetry;
+
 /// Exponential delays with jitter, until the budget is spent.
 pub(crate) struct Backoff {
     ends: Instant,
@@ -29,6 +31,7 @@ impl Backoff {
         if delay >= self.remaining() {
             return false;
         }
+        telemetry::backing_off(delay);
         tokio::time::sleep(delay).await;
         true
     }

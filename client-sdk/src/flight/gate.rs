@@ -12,6 +12,7 @@ use super::{
 use crate::{
     AuthenticationError,
     session::{Event, Gate, Shared, Token},
+    telemetry,
 };
 
 /// Why a newer token is wanted.
@@ -51,10 +52,14 @@ impl Shared {
     /// everybody waits for.
     pub(crate) async fn renew(self: &Arc<Self>, failed: u64, cause: Cause) -> Outcome {
         let (id, mut outcome) = match self.board(failed, cause)? {
-            Boarding::Token(token) => return Ok(Landing { token, how: How::Adopted }),
+            Boarding::Token(token) => {
+                if cause == Cause::Outdated {
+                    telemetry::late_refusal_saved();
+                }
+                return Ok(Landing { token, how: How::Adopted });
+            }
             Boarding::Flight(id, outcome) => (id, outcome),
         };
-        tracing::trace!(flight = id, "waiting for the refresh");
         // The flight bounds itself, unless the runtime that it was spawned on no longer turns.
         let limit = self.policy.budget + GRACE;
         let landed = tokio::time::timeout(limit, outcome.wait_for(Option::is_some)).await;
@@ -101,6 +106,8 @@ impl Shared {
         if let Some(flight) = &gate.flight
             && flight.from >= failed
         {
+            telemetry::joined();
+            tracing::debug!(flight = flight.id, "joining the refresh");
             return Ok(Boarding::Flight(flight.id, flight.outcome.clone()));
         }
         self.may_start(&mut gate, &token, cause)?;
@@ -113,7 +120,8 @@ impl Shared {
         gate.flight = Some(Running { id, from, outcome: outcome.clone() });
         let ticket = Ticket { epoch: gate.epoch, from, forced: cause == Cause::Forced };
         // From here on a panic, and the end of the runtime, are outcomes too.
-        let landing = Runway { shared: Arc::clone(self), id, ticket, sender: Some(sender) };
+        let began = Instant::now();
+        let landing = Runway { shared: Arc::clone(self), id, ticket, began, sender: Some(sender) };
         let span = tracing::debug_span!("refresh", flight = id, generation = from);
         drop(gate);
         runtime.spawn(
@@ -136,6 +144,7 @@ impl Shared {
         if let Some(pause) = &gate.cool_down
             && now < pause.until
         {
+            telemetry::failed_fast();
             return Err(AuthenticationError::CoolingDown {
                 message: pause.message.clone(),
                 retry_after: pause.until - now,
@@ -166,6 +175,7 @@ struct Runway {
     shared: Arc<Shared>,
     id: u64,
     ticket: Ticket,
+    began: Instant,
     sender: Option<watch::Sender<Option<Outcome>>>,
 }
 
@@ -207,6 +217,7 @@ impl Runway {
         // First the gate, then the waiters: one who asks again must not find this flight.
         self.shared.ground(self.id);
         if let Some(sender) = self.sender.take() {
+            telemetry::landed(&outcome, self.began.elapsed());
             sender.send_replace(Some(outcome));
         }
     }

@@ -2,15 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-use http::{Request, Response, header::AUTHORIZATION, request::Parts};
+use http::{Request, Response, header::AUTHORIZATION};
 use tokio::time::Instant;
 use tonic::{Status, TimeoutExpired, body::Body};
 use tower_service::Service;
 
 use super::{
-    classify::Idempotent,
     deadline,
-    replay::{NotReplayable, Tape},
+    head::Head,
+    replay::{NotReplayable, Recording},
 };
 use crate::{
     AuthenticationError,
@@ -22,9 +22,8 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A call under way, with all that a replay needs.
 pub(super) struct Call<S> {
     inner: S,
-    head: Parts,
-    /// `None` for a request without a body.
-    tape: Option<Tape>,
+    head: Head,
+    body: Recording,
     pub(super) deadline: Option<Instant>,
     pub(super) shared: Arc<Shared>,
     /// The token that the call carries.
@@ -32,49 +31,48 @@ pub(super) struct Call<S> {
 }
 
 impl<S> Call<S> {
-    /// The call that `request` asks for, and the body of its first attempt. `inner` must be ready.
+    /// The call that `request` asks for, and the request of its first attempt. `inner` must be
+    /// ready.
     pub(super) fn new(
         inner: S,
         request: Request<Body>,
         shared: Arc<Shared>,
         token: Arc<Token>,
         now: Instant,
-    ) -> (Self, Body) {
-        use http_body::Body as _;
-        let (head, body) = request.into_parts();
-        let (tape, body) = if body.is_end_stream() {
-            (None, body)
-        } else {
-            let (tape, body) = Tape::record(body, shared.policy.replay_cap);
-            (Some(tape), body)
-        };
-        let deadline = deadline::deadline(&head.headers, now);
-        (Self { inner, head, tape, deadline, shared, token }, body)
+    ) -> (Self, Request<Body>) {
+        let head = Head::of(&request);
+        let deadline = deadline::deadline(request.headers(), now);
+        let cap = shared.policy.replay_cap;
+        let (parts, body) = request.into_parts();
+        let (recording, body) = Recording::start(body, cap);
+        let first = Request::from_parts(parts, body);
+        (Self { inner, head, body: recording, deadline, shared, token }, first)
     }
 
-    pub(super) fn is_idempotent(&self) -> bool {
-        self.head.extensions.get::<Idempotent>().is_some()
+    pub(super) const fn is_idempotent(&self) -> bool {
+        self.head.is_idempotent()
     }
 
     pub(super) fn is_replayable(&self) -> bool {
-        self.tape.as_ref().is_none_or(Tape::is_replayable)
+        self.body.is_replayable()
     }
 
-    /// The body once more.
-    pub(super) fn replay_body(&self) -> Result<Body, NotReplayable> {
-        self.tape.as_ref().map_or_else(|| Ok(Body::empty()), Tape::replay)
+    /// The request once more, head and body.
+    pub(super) fn again(&self) -> Result<Request<Body>, NotReplayable> {
+        Ok(self.head.with(self.body.replay()?))
     }
 
     /// There will be no replay.
-    pub(super) fn release(&self) {
-        if let Some(tape) = &self.tape {
-            tape.release();
-        }
+    pub(super) fn release(self) {
+        self.body.release();
     }
 
-    /// Cuts the timeout that the next send carries down to what is left of the caller's.
-    pub(super) fn shorten_timeout(&mut self) -> Result<(), AuthenticationError> {
-        deadline::shorten(&mut self.head.headers, self.deadline)
+    /// Cuts the timeout that `request` carries down to what is left of the caller's.
+    pub(super) fn shorten_timeout(
+        &self,
+        request: &mut Request<Body>,
+    ) -> Result<(), AuthenticationError> {
+        deadline::shorten(request.headers_mut(), self.deadline)
             .ok_or(AuthenticationError::DeadlineExceeded)
     }
 }
@@ -84,11 +82,10 @@ where
     S: Service<Request<Body>, Response = Response<Body>>,
     S::Error: Into<BoxError>,
 {
-    /// Sends `body` under the call's head and token. The service must be ready.
-    pub(super) fn send(&mut self, body: Body) -> S::Future {
-        let mut head = self.head.clone();
-        head.headers.insert(AUTHORIZATION, self.token.header.clone());
-        self.inner.call(Request::from_parts(head, body))
+    /// Sends `request` with the call's token. The service must be ready.
+    pub(super) fn send(&mut self, mut request: Request<Body>) -> S::Future {
+        request.headers_mut().insert(AUTHORIZATION, self.token.header.clone());
+        self.inner.call(request)
     }
 
     /// Waits until the service is ready for another send.
@@ -99,7 +96,7 @@ where
 
 impl<S> fmt::Debug for Call<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("path", &self.head.uri.path()).finish_non_exhaustive()
+        f.debug_struct("Call").field("path", &self.head.path()).finish_non_exhaustive()
     }
 }
 

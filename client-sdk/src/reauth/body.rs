@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::{
     attempt::{BoxError, Call},
     classify::{GRPC_STATUS, Verdict, correct_timeout, verdict},
-    recovery::recover,
+    recovery::{Recovered, recover},
 };
 use crate::session::{Shared, Token};
 
@@ -37,7 +37,7 @@ enum State {
     /// No message has been seen.
     Waiting(Body),
     /// A refusal came; the call is being made again.
-    Recovering(HeaderMap, Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>),
+    Recovering(HeaderMap, Pin<Box<dyn Future<Output = Result<Recovered, BoxError>> + Send>>),
     /// Messages flow.
     Flowing(Body),
     /// The trailers have been seen.
@@ -62,15 +62,15 @@ impl<S> Watched<S> {
         }
     }
 
-    /// Watches the response to the replay of `call`.
-    pub(super) fn last(body: Body, call: &Call<S>) -> Self {
+    /// Watches the response to a replay that was sent with `token`.
+    pub(super) const fn last(body: Body, shared: Arc<Shared>, token: Arc<Token>) -> Self {
         Self {
-            shared: Arc::clone(&call.shared),
-            token: Arc::clone(&call.token),
             state: State::Waiting(body),
             call: None,
             peeked: None,
             encoding: None,
+            shared,
+            token,
         }
     }
 
@@ -119,8 +119,8 @@ impl<S> Watched<S> {
     }
 
     /// Goes on with the answer to the replay, if that fits under the head already delivered.
-    fn take_up(&mut self, refusal: HeaderMap, answer: Response<Body>) -> Option<Frame<Bytes>> {
-        let (head, body) = answer.into_parts();
+    fn take_up(&mut self, refusal: HeaderMap, recovered: Recovered) -> Option<Frame<Bytes>> {
+        let (head, body) = recovered.response.into_parts();
         if head.headers.contains_key(GRPC_STATUS) {
             let mut trailers = head.headers;
             trailers.remove(CONTENT_TYPE);
@@ -131,7 +131,10 @@ impl<S> Watched<S> {
             self.state = State::Ended;
             return Some(Frame::trailers(refusal));
         }
-        self.state = State::Flowing(body);
+        if let Some((_, token)) = recovered.pending {
+            self.token = token;
+        }
+        self.state = State::Waiting(body);
         None
     }
 }
@@ -160,7 +163,7 @@ where
                         let answer = ready!(recovery.as_mut().poll(cx));
                         let refusal = std::mem::take(refusal);
                         match answer {
-                            Ok(answer) => match this.take_up(refusal, answer) {
+                            Ok(recovered) => match this.take_up(refusal, recovered) {
                                 Some(frame) => return Poll::Ready(Some(Ok(frame))),
                                 None => continue,
                             },

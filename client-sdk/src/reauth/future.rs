@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use super::{
     attempt::{BoxError, Call, failure},
-    recovery::{Seen, look, recover},
+    look::{Seen, look, recover},
 };
 
 pin_project! {

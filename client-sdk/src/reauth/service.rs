@@ -15,7 +15,7 @@ use super::{
     ResponseFuture,
     attempt::{BoxError, Call, response_of},
     bypass::{has_own_authorization, is_token_rpc},
-    recovery::renew_then_send,
+    look::renew_then_send,
 };
 use crate::{
     Session,
@@ -81,11 +81,11 @@ where
         };
         let now = Instant::now();
         let wait = must_wait(&shared, &token, now);
-        let (mut call, body) = Call::new(inner, request, shared, token, now);
+        let (mut call, request) = Call::new(inner, request, shared, token, now);
         if wait {
-            return ResponseFuture::recovering(renew_then_send(call, body));
+            return ResponseFuture::recovering(renew_then_send(call, request));
         }
-        let sent = call.send(body);
+        let sent = call.send(request);
         ResponseFuture::first(sent, call)
     }
 }

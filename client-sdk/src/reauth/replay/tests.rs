@@ -1,120 +1,124 @@
-use hand::{poll, stream};
-use http_body_util::{BodyExt as _, StreamBody};
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 
 use super::*;
 
-/// Polls without a runtime.
-mod hand {
-    use std::sync::mpsc;
+/// What a body does when it is polled.
+#[derive(Clone, Debug)]
+enum Step {
+    Chunk(Vec<u8>),
+    /// Nothing is there yet.
+    Wait,
+}
 
-    use super::*;
+/// A body that follows a script, and remembers how often it was polled past its end.
+struct Scripted(VecDeque<Step>);
 
-    pub(super) fn poll(body: &mut Body) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()))
-    }
+impl HttpBody for Scripted {
+    type Data = Bytes;
+    type Error = Status;
 
-    /// A body that yields what is sent to it.
-    pub(super) fn stream() -> (mpsc::Sender<&'static [u8]>, Body) {
-        let (sender, receiver) = mpsc::channel::<&'static [u8]>();
-        let frames = futures_util::stream::poll_fn(move |_| match receiver.try_recv() {
-            Ok(data) => Poll::Ready(Some(Ok::<_, Status>(Frame::data(Bytes::from_static(data))))),
-            Err(mpsc::TryRecvError::Empty) => Poll::Pending,
-            Err(mpsc::TryRecvError::Disconnected) => Poll::Ready(None),
-        });
-        (sender, Body::new(StreamBody::new(frames)))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        match self.0.pop_front() {
+            Some(Step::Chunk(data)) => Poll::Ready(Some(Ok(Frame::data(data.into())))),
+            Some(Step::Wait) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            None => Poll::Ready(None),
+        }
     }
 }
 
-fn data(polled: Poll<Option<Result<Frame<Bytes>, Status>>>) -> Bytes {
-    match polled {
-        Poll::Ready(Some(Ok(frame))) => frame.into_data().expect("data"),
-        other => panic!("{other:?}"),
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => prop::collection::vec(any::<u8>(), 0..20).prop_map(Step::Chunk),
+        1 => Just(Step::Wait),
+    ];
+    prop::collection::vec(step, 0..10)
+}
+
+fn script(steps: &[Step]) -> Body {
+    Body::new(Scripted(steps.iter().cloned().collect()))
+}
+
+fn bytes(steps: &[Step]) -> Vec<u8> {
+    let chunks = steps.iter().filter_map(|step| match step {
+        Step::Chunk(data) => Some(data.as_slice()),
+        Step::Wait => None,
+    });
+    chunks.collect::<Vec<_>>().concat()
+}
+
+/// Polls `body` up to `polls` times, and gives what came.
+fn read(body: &mut Body, polls: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 0..polls {
+        match poll_now(body) {
+            Poll::Ready(Some(frame)) => bytes.extend(frame.unwrap().into_data().unwrap()),
+            Poll::Ready(None) => break,
+            Poll::Pending => {}
+        }
     }
-}
-
-fn chunks(bytes: &[Vec<u8>]) -> Body {
-    let frames: Vec<_> =
-        bytes.iter().map(|b| Ok::<_, Status>(Frame::data(Bytes::from(b.clone())))).collect();
-    Body::new(StreamBody::new(futures_util::stream::iter(frames)))
-}
-
-fn read_all(body: Body) -> Bytes {
-    futures_util::FutureExt::now_or_never(body.collect()).unwrap().unwrap().to_bytes()
+    bytes
 }
 
 proptest! {
     // Torture 32.
     #[test]
     fn the_replay_is_byte_identical_when_nothing_a_part_or_all_was_read(
-        bytes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 1..10),
-        read in 0_usize..12,
+        steps in steps(),
+        polls in 0_usize..12,
     ) {
-        let (tape, mut first) = Tape::record(chunks(&bytes), 1 << 20);
-        for _ in 0..read {
-            let _ = poll(&mut first);
-        }
-        let second = tape.replay().unwrap();
-        prop_assert_eq!(read_all(second), bytes.concat());
+        let (recording, mut first) = Recording::start(script(&steps), 1 << 20);
+        let sent = read(&mut first, polls);
+        prop_assert!(bytes(&steps).starts_with(&sent));
+        let mut second = recording.replay().unwrap();
+        prop_assert_eq!(read(&mut second, 100), bytes(&steps));
+        // The first attempt, polled once more, neither panics nor yields what is not its own.
+        let _ = poll_now(&mut first);
+    }
+
+    // Torture 34.
+    #[test]
+    fn a_recording_never_changes_the_first_attempt_and_is_given_up_over_the_cap(
+        steps in steps(),
+        polls in 0_usize..12,
+        cap in 0_usize..60,
+    ) {
+        let (recording, mut first) = Recording::start(script(&steps), cap);
+        let mut sent = read(&mut first, polls);
+        // What is there at once is judged as a whole, what streams by what was sent of it.
+        let whole = !matches!(recording, Recording::Streaming(_));
+        let kept = if whole { bytes(&steps).len() } else { sent.len() };
+        prop_assert_eq!(recording.is_replayable(), kept <= cap);
+        sent.extend(read(&mut first, 100));
+        prop_assert_eq!(sent, bytes(&steps));
+        prop_assert_eq!(recording.replay().is_ok(), bytes(&steps).len() <= cap);
     }
 }
 
-// Torture 33, 36.
 #[test]
-fn a_refusal_during_streaming_hands_the_one_source_over() {
-    let (sender, body) = stream();
-    let (tape, mut first) = Tape::record(body, 1 << 20);
-    sender.send(b"one").unwrap();
-    assert_eq!(data(poll(&mut first)), "one");
-    assert!(poll(&mut first).is_pending());
-
-    let mut second = tape.replay().unwrap();
-    sender.send(b"two").unwrap();
-    // The first attempt, polled once more, takes nothing away.
-    assert!(matches!(poll(&mut first), Poll::Ready(Some(Err(_)))));
-    assert_eq!(data(poll(&mut second)), "one");
-    assert_eq!(data(poll(&mut second)), "two");
-    assert!(poll(&mut second).is_pending());
-    drop(sender);
-    assert!(matches!(poll(&mut second), Poll::Ready(None)));
-}
-
-// Torture 34.
-#[test]
-fn a_body_over_the_cap_is_sent_unharmed_and_not_replayed() {
-    let bytes = vec![vec![1; 6], vec![2; 6], vec![3; 6]];
-    let (tape, first) = Tape::record(chunks(&bytes), 10);
-    assert_eq!(read_all(first), bytes.concat());
-    assert_eq!(tape.replay().err(), Some(NotReplayable));
-    assert_eq!(tape.source().tape.len(), 0);
+fn a_unary_request_is_kept_without_a_tape() {
+    let (recording, mut first) = Recording::start(script(&[Step::Chunk(vec![7; 5])]), 5);
+    assert!(matches!(&recording, Recording::Whole(data) if data.len() == 5));
+    assert_eq!(read(&mut first, 1), vec![7; 5]);
+    assert!(first.is_end_stream());
 }
 
 #[test]
-fn releasing_lets_go_of_what_was_read_and_goes_on() {
-    let bytes = vec![vec![1; 6], vec![2; 6]];
-    let (tape, mut first) = Tape::record(chunks(&bytes), 100);
-    let _ = poll(&mut first);
-    tape.release();
-    assert_eq!(tape.source().tape.len(), 0);
-    assert!(!tape.is_replayable());
-    assert_eq!(read_all(first), vec![2; 6]);
-}
-
-#[test]
-fn a_replay_that_is_answered_early_still_yields_its_tape() {
-    let bytes = vec![vec![1; 6], vec![2; 6]];
-    let (tape, mut first) = Tape::record(chunks(&bytes), 100);
-    let _ = poll(&mut first);
-    let mut second = tape.replay().unwrap();
-    tape.release();
-    assert_eq!(data(poll(&mut second)), vec![1; 6]);
-    assert_eq!(read_all(second), vec![2; 6]);
-}
-
-#[test]
-fn a_body_that_fails_is_not_replayed() {
-    let failing = futures_util::stream::iter([Err::<Frame<Bytes>, _>(Status::aborted("x"))]);
-    let (tape, mut first) = Tape::record(Body::new(StreamBody::new(failing)), 100);
-    assert!(matches!(poll(&mut first), Poll::Ready(Some(Err(_)))));
-    assert!(!tape.is_replayable());
+fn a_failure_to_make_the_request_is_passed_on() {
+    let failing = futures_util::stream::iter([
+        Ok(Frame::data(Bytes::from_static(b"one"))),
+        Err(Status::aborted("x")),
+    ]);
+    let body = Body::new(http_body_util::StreamBody::new(failing));
+    let (recording, mut first) = Recording::start(body, 100);
+    assert_eq!(read(&mut first, 1), b"one");
+    assert!(matches!(poll_now(&mut first), Poll::Ready(Some(Err(_)))));
+    assert!(recording.replay().is_err());
 }

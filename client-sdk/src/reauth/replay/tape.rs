@@ -1,4 +1,4 @@
-//! A request body that can be sent again, even while it is still streaming.
+//! A request body that can be sent again while it is still streaming.
 
 use std::{
     collections::VecDeque,
@@ -12,15 +12,19 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::{Status, body::Body};
 
+use super::{NotReplayable, Polled};
+
 /// The one source of a request's bytes, and what has been read of it so far.
 ///
 /// Attempts read through views. Opening a view outdates the one before, so the source is never
 /// polled from two places: an outdated view ends with an error, and what it had read is read again
 /// from the tape.
 #[derive(Clone)]
-pub(super) struct Tape(Arc<Mutex<Source>>);
+pub(in crate::reauth) struct Tape(Arc<Mutex<Source>>);
 
 struct Source {
+    /// Frames that were read before anybody sent the body.
+    ahead: VecDeque<Result<Frame<Bytes>, Status>>,
     body: Body,
     /// Frames read from `body` that the current view, or the next, has yet to yield.
     tape: VecDeque<Bytes>,
@@ -44,14 +48,15 @@ enum Keep {
     Released,
 }
 
-/// Why a request cannot be sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotReplayable;
-
 impl Tape {
-    /// A tape over `body`, and the body of the first attempt.
-    pub(super) fn record(body: Body, cap: usize) -> (Self, Body) {
+    /// A tape over `body`, which had already yielded `ahead`, and the body of the first attempt.
+    pub(super) fn record(
+        ahead: impl IntoIterator<Item = Result<Frame<Bytes>, Status>>,
+        body: Body,
+        cap: usize,
+    ) -> (Self, Body) {
         let tape = Self(Arc::new(Mutex::new(Source {
+            ahead: ahead.into_iter().collect(),
             body,
             tape: VecDeque::new(),
             position: 0,
@@ -121,6 +126,17 @@ impl Source {
         self.tape.pop_front()
     }
 
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
+        match self.ahead.pop_front() {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => Pin::new(&mut self.body).poll_frame(cx),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ahead.is_empty() && self.body.is_end_stream()
+    }
+
     fn note(&mut self, frame: Option<&Result<Frame<Bytes>, Status>>) {
         if self.keep != Keep::Yes {
             return;
@@ -162,10 +178,7 @@ impl HttpBody for View {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Polled> {
         let mut source = self.tape.source();
         if source.view != self.number {
             return Poll::Ready(Some(Err(Status::cancelled("the call is being sent again"))));
@@ -173,7 +186,7 @@ impl HttpBody for View {
         if let Some(data) = source.rewind() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        let polled = Pin::new(&mut source.body).poll_frame(cx);
+        let polled = source.poll_frame(cx);
         if polled.is_pending() {
             source.waker = Some(cx.waker().clone());
         }
@@ -184,21 +197,12 @@ impl HttpBody for View {
 
     fn is_end_stream(&self) -> bool {
         let source = self.tape.source();
-        source.view == self.number
-            && source.position == source.tape.len()
-            && source.body.is_end_stream()
+        source.view == self.number && source.position == source.tape.len() && source.has_ended()
     }
 
+    /// Says nothing, as a stub's stream does not.
     fn size_hint(&self) -> SizeHint {
-        let source = self.tape.source();
-        let taped: usize = source.tape.iter().skip(source.position).map(Bytes::len).sum();
-        let (taped, rest) = (taped as u64, source.body.size_hint());
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(taped));
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper.saturating_add(taped));
-        }
-        hint
+        SizeHint::default()
     }
 }
 
