@@ -68,6 +68,7 @@ mod reauth;
 mod refresher;
 mod session;
 pub mod store;
+mod sync;
 mod telemetry;
 pub mod testing;
 

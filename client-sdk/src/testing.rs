@@ -46,7 +46,7 @@ impl Default for Inner {
             script: Mutex::default(),
             requests: Mutex::default(),
             minted: Mutex::default(),
-            count: watch::Sender::default(),
+            count: watch::channel(0).0,
             held: Semaphore::new(0),
         }
     }

@@ -321,13 +321,30 @@ async fn a_stored_pair_that_only_looks_run_out_is_used_if_the_refresh_does_not_g
     let refresher = ScriptedRefresher::new().then_unreachable(1000);
     let store = MemoryStore::new();
     signed_in(&refresher, |b| b.store(store.clone()).clock(clock.clone())).await;
-    clock.set(Timestamp::from_unix_seconds(10));
+    clock.set(Timestamp::from_unix_seconds(10_000));
     let session =
         Session::custom(refresher.clone()).store(store).clock(clock).connect().await.unwrap();
     let server = Server::refusing("none");
     assert_eq!(call(&session, &server).await.code(), Code::Ok);
     assert!(refresher.count() > 0);
     assert_eq!(server.tokens(), ["access-0"]);
+}
+
+// Processes anchor their clocks when they start, so no two of them agree.
+#[tokio::test(start_paused = true)]
+async fn a_pair_saved_by_a_process_whose_clock_is_ahead_is_used_and_not_renewed() {
+    use token::clock::{ManualClock, Timestamp};
+    let at = |seconds| Arc::new(ManualClock::at(Timestamp::from_unix_seconds(seconds)));
+    let refresher = ScriptedRefresher::new();
+    let store = MemoryStore::new();
+    let ahead = signed_in(&refresher, |b| b.store(store.clone()).clock(at(1_005))).await;
+    let behind = Session::custom(refresher.clone()).store(store).clock(at(1_000));
+    let behind = behind.connect().await.unwrap();
+    let server = Server::refusing("access-0");
+    for session in [&ahead, &behind, &behind, &ahead] {
+        assert_eq!(call(session, &server).await.code(), Code::Ok);
+    }
+    assert_eq!(refresher.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,7 @@
 //! What an application listens to, in order to show a login.
 
-use tokio::sync::broadcast::{Receiver, error::RecvError};
-
 use super::SignOutReason;
+use crate::sync::broadcast::{Receiver, error::RecvError};
 
 /// Something that happened to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +50,7 @@ impl Events {
 
     /// The next event, if it has already happened.
     pub fn try_recv(&mut self) -> Option<Event> {
-        use tokio::sync::broadcast::error::TryRecvError;
+        use crate::sync::broadcast::error::TryRecvError;
         loop {
             match self.0.try_recv() {
                 Ok(event) => return Some(event),

@@ -1,20 +1,12 @@
 //! What the clones of one session share.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwapOption;
 use token::{
     clock::{Clock, Timestamp},
     entropy::Entropy,
 };
-use tokio::{
-    sync::{broadcast, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Event, Policy, SessionState, SignOutReason,
@@ -25,6 +17,7 @@ use crate::{
     AuthenticationError, Refresher, TokenPair,
     flight::{CoolDown, Running, Window},
     store::{Record, Store, StoreError, StoreGuard},
+    sync::{ArcSwapOption, Mutex, MutexGuard, broadcast},
 };
 
 /// One session. The token that calls carry is behind an atomic pointer; everything else, behind the
@@ -107,9 +100,9 @@ impl Shared {
                 window: Window::new(max, per),
                 cool_down: None,
             }),
-            states: watch::Sender::new(SessionState::SignedOut { reason }),
+            states: watch::channel(SessionState::SignedOut { reason }).0,
             events: broadcast::Sender::new(BACKLOG),
-            epochs: watch::Sender::new(0),
+            epochs: watch::channel(0).0,
             store: parts.store,
             refresher: parts.refresher,
             clock: parts.clock,
@@ -229,13 +222,12 @@ impl Shared {
         let _ = epochs.wait_for(|now| *now != epoch).await;
     }
 
-    /// How old a stored pair looks by the wall clock.
+    /// How old a stored pair looks by the wall clock. One from the future was saved by a process
+    /// whose clock is a little ahead, or before the clock was set back: it counts as new, since a
+    /// server that knows better costs one refused call, and a needless refresh costs every process
+    /// that shares the store.
     pub(crate) fn age_of(&self, record: &Record) -> Age {
-        let now = self.clock.now();
-        if now < record.received_at {
-            return Age::Unknown;
-        }
-        Age::Hint(now.saturating_since(record.received_at))
+        Age::Hint(self.clock.now().saturating_since(record.received_at))
     }
 
     /// Takes the store's lock within `limit`.

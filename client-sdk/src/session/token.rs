@@ -1,10 +1,6 @@
 //! An access token as the hot path uses it.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-    time::Duration,
-};
+use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -13,7 +9,7 @@ use token::entropy::Entropy;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::TokenPair;
+use crate::{TokenPair, sync::AtomicBool};
 
 /// One access token, encoded once for all the calls that carry it.
 pub(crate) struct Token {
@@ -49,8 +45,7 @@ pub(crate) enum Freshness {
 }
 
 impl Token {
-    /// `age` is how long ago the pair was received if that is only known by the wall clock; `None`
-    /// there means that the wall clock went backwards.
+    /// The token of `pair`, which was received `age` ago.
     pub(crate) fn new(
         generation: u64,
         pair: &TokenPair,
@@ -120,8 +115,6 @@ pub(crate) enum Age {
     Now,
     /// By the wall clock.
     Hint(Duration),
-    /// The wall clock went backwards.
-    Unknown,
 }
 
 impl Life {
@@ -142,7 +135,6 @@ impl Life {
                 ends: at(now, life.saturating_sub(age)),
                 hint: true,
             },
-            Age::Unknown => Self { refresh_at: now, ends: now, hint: true },
         }
     }
 }
@@ -194,7 +186,6 @@ mod tests {
     async fn the_wall_clock_is_only_a_hint() {
         let now = Instant::now();
         assert_eq!(token(Age::Hint(LIFE), now).freshness(now), Freshness::LooksRunOut);
-        assert_eq!(token(Age::Unknown, now).freshness(now), Freshness::LooksRunOut);
         assert_eq!(token(Age::Hint(LIFE / 2), now).freshness(now), Freshness::Fresh);
     }
 

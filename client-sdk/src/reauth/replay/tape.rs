@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 
@@ -13,6 +13,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::{Status, body::Body};
 
 use super::{NotReplayable, Polled};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The one source of a request's bytes, and what has been read of it so far.
 ///
@@ -106,7 +107,7 @@ impl Tape {
 
     fn source(&self) -> MutexGuard<'_, Source> {
         // A body that panics while it is polled leaves nothing half done here.
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
