@@ -173,7 +173,7 @@ async fn login_as_somebody_else(when: When) {
     let session = signed_in(&refresher, |b| b.store(store.clone())).await;
     let server = Server::refusing(&["access-0"]);
     let old = spawn_call(&session, &server);
-    when.is_now(&refresher).await;
+    when.comes(&refresher).await;
     session.set_tokens(pair_of("hers", "s2")).await.unwrap();
     // The old call succeeds before the login, or not at all.
     let status = old.await.unwrap();
@@ -195,7 +195,7 @@ async fn logout_during_a_refresh(when: When) {
     let session = signed_in(&refresher, |b| b.store(store.clone())).await;
     let server = Server::refusing(&["access-0"]);
     let caught = spawn_call(&session, &server);
-    when.is_now(&refresher).await;
+    when.comes(&refresher).await;
     session.logout().await.unwrap();
     let _ = caught.await.unwrap();
     assert!(session.access_token().is_none());
@@ -212,7 +212,7 @@ enum When {
 }
 
 impl When {
-    async fn is_now(self, refresher: &ScriptedRefresher) {
+    async fn comes(self, refresher: &ScriptedRefresher) {
         match self {
             Self::AtOnce => {}
             Self::OnTheWire => refresher.reached(1).await,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, sync::watch, time::Instant};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use super::{
     How, Landing, Outcome,
@@ -32,6 +32,7 @@ pub(crate) struct Running {
     /// one must not wait for it.
     from: u64,
     outcome: watch::Receiver<Option<Outcome>>,
+    span: Span,
 }
 
 /// After a failure: fail fast until then.
@@ -43,41 +44,68 @@ pub(crate) struct CoolDown {
 
 /// What a caller gets at the gate.
 enum Boarding {
+    /// It was here already.
     Token(Arc<Token>),
-    Flight(u64, watch::Receiver<Option<Outcome>>),
+    /// A flight was in the air.
+    Joined(Seat),
+    /// A flight was started.
+    Started(Seat),
+}
+
+/// A place on a flight.
+struct Seat {
+    flight: u64,
+    outcome: watch::Receiver<Option<Outcome>>,
+    span: Option<tracing::Id>,
+}
+
+impl Running {
+    fn seat(&self) -> Seat {
+        Seat { flight: self.id, outcome: self.outcome.clone(), span: self.span.id() }
+    }
 }
 
 impl Shared {
     /// A token newer than generation `failed`: the one at hand, or that of the one flight that
     /// everybody waits for.
     pub(crate) async fn renew(self: &Arc<Self>, failed: u64, cause: Cause) -> Outcome {
-        let (id, mut outcome) = match self.board(failed, cause)? {
+        let seat = match self.board(failed, cause)? {
             Boarding::Token(token) => {
                 if cause == Cause::Outdated {
                     telemetry::late_refusal_saved();
                 }
                 return Ok(Landing { token, how: How::Adopted });
             }
-            Boarding::Flight(id, outcome) => (id, outcome),
-        };
-        // The flight bounds itself, unless the runtime that it was spawned on no longer turns.
-        let limit = self.policy.budget + GRACE;
-        let landed = tokio::time::timeout(limit, outcome.wait_for(Option::is_some)).await;
-        let outcome = match landed {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(AuthenticationError::Interrupted)),
-            // The flight's task is gone and took the sender with it.
-            Ok(Err(_)) => Err(AuthenticationError::Interrupted),
-            Err(_) => {
-                self.ground(id);
-                Err(AuthenticationError::Interrupted)
+            Boarding::Joined(seat) => {
+                telemetry::joined();
+                seat
             }
+            Boarding::Started(seat) => seat,
         };
+        let span = tracing::debug_span!("await_refresh", flight = seat.flight);
+        span.follows_from(seat.span.clone());
+        let outcome = self.wait(seat).instrument(span).await;
         // The application may have brought a newer token itself meanwhile.
         match (outcome, self.current()) {
             (Err(_), Some(token)) if token.generation > failed => {
                 Ok(Landing { token, how: How::Adopted })
             }
             (outcome, _) => outcome,
+        }
+    }
+
+    async fn wait(&self, mut seat: Seat) -> Outcome {
+        // The flight bounds itself, unless the runtime that it was spawned on no longer turns.
+        let limit = self.policy.budget + GRACE;
+        let landed = tokio::time::timeout(limit, seat.outcome.wait_for(Option::is_some)).await;
+        match landed {
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(AuthenticationError::Interrupted)),
+            // The flight's task is gone and took the sender with it.
+            Ok(Err(_)) => Err(AuthenticationError::Interrupted),
+            Err(_) => {
+                self.ground(seat.flight);
+                Err(AuthenticationError::Interrupted)
+            }
         }
     }
 
@@ -106,9 +134,7 @@ impl Shared {
         if let Some(flight) = &gate.flight
             && flight.from >= failed
         {
-            telemetry::joined();
-            tracing::debug!(flight = flight.id, "joining the refresh");
-            return Ok(Boarding::Flight(flight.id, flight.outcome.clone()));
+            return Ok(Boarding::Joined(flight.seat()));
         }
         self.may_start(&mut gate, &token, cause)?;
         let runtime = Handle::try_current().map_err(|_| AuthenticationError::Interrupted)?;
@@ -117,12 +143,16 @@ impl Shared {
         let id = gate.flights;
         let (sender, outcome) = watch::channel(None);
         let from = token.generation;
-        gate.flight = Some(Running { id, from, outcome: outcome.clone() });
+        // It outlives the caller who started it, so it is no child of theirs.
+        let span = tracing::debug_span!(parent: None, "refresh", flight = id, generation = from);
+        span.follows_from(Span::current());
+        let running = Running { id, from, outcome, span: span.clone() };
+        let seat = running.seat();
+        gate.flight = Some(running);
         let ticket = Ticket { epoch: gate.epoch, from, forced: cause == Cause::Forced };
         // From here on a panic, and the end of the runtime, are outcomes too.
         let began = Instant::now();
         let landing = Runway { shared: Arc::clone(self), id, ticket, began, sender: Some(sender) };
-        let span = tracing::debug_span!("refresh", flight = id, generation = from);
         drop(gate);
         runtime.spawn(
             async move {
@@ -131,7 +161,7 @@ impl Shared {
             }
             .instrument(span),
         );
-        Ok(Boarding::Flight(id, outcome))
+        Ok(Boarding::Started(seat))
     }
 
     fn may_start(

@@ -31,8 +31,7 @@ pub(super) struct Call<S> {
 }
 
 impl<S> Call<S> {
-    /// The call that `request` asks for, and the request of its first attempt. `inner` must be
-    /// ready.
+    /// The call that `request` asks for, and the request of its first attempt.
     pub(super) fn new(
         inner: S,
         request: Request<Body>,
@@ -66,15 +65,6 @@ impl<S> Call<S> {
     pub(super) fn release(self) {
         self.body.release();
     }
-
-    /// Cuts the timeout that `request` carries down to what is left of the caller's.
-    pub(super) fn shorten_timeout(
-        &self,
-        request: &mut Request<Body>,
-    ) -> Result<(), AuthenticationError> {
-        deadline::shorten(request.headers_mut(), self.deadline)
-            .ok_or(AuthenticationError::DeadlineExceeded)
-    }
 }
 
 impl<S> Call<S>
@@ -88,9 +78,22 @@ where
         self.inner.call(request)
     }
 
-    /// Waits until the service is ready for another send.
-    pub(super) async fn ready(&mut self) -> Result<(), S::Error> {
-        std::future::poll_fn(|cx| self.inner.poll_ready(cx)).await
+    /// Waits until the service is ready, then sends `request` with what is left of the caller's
+    /// time. The outer error is the layer's, the inner one the transport's.
+    pub(super) async fn send_when_ready(
+        &mut self,
+        mut request: Request<Body>,
+    ) -> Result<Result<Response<Body>, S::Error>, AuthenticationError> {
+        let deadline = self.deadline;
+        in_time(deadline, async {
+            if let Err(error) = std::future::poll_fn(|cx| self.inner.poll_ready(cx)).await {
+                return Ok(Err(error));
+            }
+            deadline::shorten(request.headers_mut(), deadline)
+                .ok_or(AuthenticationError::DeadlineExceeded)?;
+            Ok(self.send(request).await)
+        })
+        .await
     }
 }
 

@@ -85,7 +85,7 @@ where
 /// Gets a token first, then makes the call.
 pub(super) async fn renew_then_send<S>(
     mut call: Call<S>,
-    mut request: Request<Body>,
+    request: Request<Body>,
 ) -> Result<Response<Body>, BoxError>
 where
     S: Service<Request<Body>, Response = Response<Body>> + Send + 'static,
@@ -105,12 +105,10 @@ where
                 && call.token.freshness(tokio::time::Instant::now()) == Freshness::LooksRunOut => {}
         Err(error) => return Ok(response_of(error)),
     }
-    if let Err(error) = call.shorten_timeout(&mut request) {
-        return Ok(response_of(error));
-    }
-    let response = match call.send(request).await {
-        Ok(response) => response,
-        Err(error) => return failure(error),
+    let response = match call.send_when_ready(request).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => return failure(error),
+        Err(error) => return Ok(response_of(error)),
     };
     let mut seen = Some((call, response));
     let seen = poll_fn(|cx| {

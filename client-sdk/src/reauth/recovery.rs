@@ -71,24 +71,13 @@ where
     replay(call, request).await
 }
 
-async fn replay<S>(
-    mut call: Box<Call<S>>,
-    mut request: Request<Body>,
-) -> Result<Recovered, BoxError>
+async fn replay<S>(mut call: Box<Call<S>>, request: Request<Body>) -> Result<Recovered, BoxError>
 where
     S: Service<Request<Body>, Response = Response<Body>> + Send + 'static,
     S::Future: Send,
     S::Error: Into<BoxError> + Send,
 {
-    let deadline = call.deadline;
-    let sent = in_time(deadline, async {
-        if let Err(error) = call.ready().await {
-            return Ok(Err(error));
-        }
-        call.shorten_timeout(&mut request)?;
-        Ok(call.send(request).await)
-    });
-    let mut response = match sent.await {
+    let mut response = match call.send_when_ready(request).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return failure(error).map(Recovered::settled),
         Err(error) => return Ok(Recovered::settled(response_of(error))),

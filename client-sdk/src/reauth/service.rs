@@ -81,6 +81,10 @@ where
         };
         let now = Instant::now();
         let wait = must_wait(&shared, &token, now);
+        if wait {
+            // What was reserved below is free for others meanwhile, the refresh among them.
+            inner = inner.clone();
+        }
         let (mut call, request) = Call::new(inner, request, shared, token, now);
         if wait {
             return ResponseFuture::recovering(renew_then_send(call, request));
