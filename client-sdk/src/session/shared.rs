@@ -1,6 +1,10 @@
 //! What the clones of one session share.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use token::{
     clock::{Clock, Timestamp},
@@ -26,7 +30,8 @@ pub(crate) struct Shared {
     current: ArcSwapOption<Token>,
     gate: Mutex<Gate>,
     states: watch::Sender<SessionState>,
-    events: broadcast::Sender<Event>,
+    /// Made when somebody first listens: it is most of what a session would cost.
+    events: OnceLock<broadcast::Sender<Event>>,
     /// The gate's epoch, for tasks that wait.
     epochs: watch::Sender<u64>,
     pub(crate) store: Arc<dyn Store>,
@@ -101,7 +106,7 @@ impl Shared {
                 cool_down: None,
             }),
             states: watch::channel(SessionState::SignedOut { reason }).0,
-            events: broadcast::Sender::new(BACKLOG),
+            events: OnceLock::new(),
             epochs: watch::channel(0).0,
             store: parts.store,
             refresher: parts.refresher,
@@ -243,12 +248,14 @@ impl Shared {
 
     pub(crate) fn emit(&self, event: Event) {
         tracing::debug!(?event, "session");
-        // Nobody listening is no error.
-        let _ = self.events.send(event);
+        if let Some(events) = self.events.get() {
+            // Nobody listening any more is no error.
+            let _ = events.send(event);
+        }
     }
 
     pub(super) fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+        self.events.get_or_init(|| broadcast::Sender::new(BACKLOG)).subscribe()
     }
 
     pub(super) fn states(&self) -> watch::Receiver<SessionState> {

@@ -1,5 +1,10 @@
 //! What the layer's tests share: a scripted session over a scripted server.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test file uses its own part of this"
+)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 use std::{
