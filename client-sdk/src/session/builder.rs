@@ -27,7 +27,7 @@ pub struct SessionBuilder {
     channel: Option<Channel>,
     refresher: Option<Arc<dyn Refresher>>,
     store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
+    clock: Option<Arc<dyn Clock>>,
     entropy: Arc<dyn Entropy>,
     policy: Policy,
 }
@@ -41,7 +41,7 @@ impl SessionBuilder {
             channel: None,
             refresher: None,
             store: Arc::new(MemoryStore::new()),
-            clock: Arc::new(SystemClock::new()),
+            clock: None,
             entropy: Arc::new(SystemEntropy),
             policy: Policy::default(),
         }
@@ -155,7 +155,7 @@ impl SessionBuilder {
     /// The wall clock, which only tells how old a stored pair looks.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
@@ -199,7 +199,7 @@ impl SessionBuilder {
         let parts = Parts {
             store: self.store,
             refresher,
-            clock: self.clock,
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             entropy: self.entropy,
             policy: self.policy,
             #[cfg(feature = "auth-service")]
