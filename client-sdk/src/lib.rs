@@ -39,6 +39,23 @@
 //! A session ends only when the token service itself says so. Everything else, such as a server that
 //! cannot be reached, is an error to the call and leaves the session as it is.
 //!
+//! # What is sent again, and what never is
+//!
+//! A call is sent a second time, and never a third, when all of this holds:
+//!
+//! - it was answered `UNAUTHENTICATED` before any message of its response;
+//! - the answer proves that the server did nothing: it names an Evergreen reason, which a guard
+//!   gives before a handler runs. Without a reason it takes [`Idempotent`] on the request, or
+//!   [`ReplayForeign::Always`];
+//! - the request was kept: up to a cap, and let go of at the first message of the response;
+//! - the session is still the same user's, and the call's deadline has not passed. `grpc-timeout`
+//!   covers the first send, the refresh and the second send together.
+//!
+//! Where one of these fails, the server's own answer is returned, with the metadata
+//! `evergreen-not-replayed` that says why; the refresh happens all the same and serves the next
+//! call. Nothing else is ever repeated: not `UNAVAILABLE`, not a lost connection, not a stream that
+//! had begun. A retry policy of one's own goes above the layer.
+//!
 //! # What a caller sees
 //!
 //! A stub returns a [`tonic::Status`]; [`AuthenticationError::from_status`] says what it means:
@@ -50,12 +67,90 @@
 //! | refresh unreachable or cooling down, store unavailable | `UNAVAILABLE`, with `RetryInfo` |
 //! | the call's deadline passed | `DEADLINE_EXCEEDED` |
 //!
-//! An application shows its login when [`Session::events`] says [`Event::SignedOut`].
+//! # When to show a login
 //!
-//! # Other issuers
+//! When [`Session::events`] says [`Event::SignedOut`], and at no other time: no error of a call
+//! means that a person has to type a password.
 //!
-//! [`Session::custom`] takes any [`Refresher`]; without the feature `auth-service` nothing of
-//! Evergreen's own services is compiled in.
+//! ```no_run
+//! # async fn example(session: client_sdk::Session) {
+//! use client_sdk::Event;
+//!
+//! let mut events = session.events();
+//! tokio::spawn(async move {
+//!     while let Some(event) = events.recv().await {
+//!         match event {
+//!             Event::SignedOut { reason } => println!("please log in again: {reason}"),
+//!             Event::RefreshFailing { message } => println!("offline: {message}"),
+//!             _ => {}
+//!         }
+//!     }
+//! });
+//! # }
+//! ```
+//!
+//! # Many users over one channel
+//!
+//! [`ReauthLayer::per_request`] sends each call as the [`Session`] in its extensions: a gateway puts
+//! its user's there. Sessions share nothing with each other but the channel.
+//!
+//! # Among other layers
+//!
+//! A call holds nothing of the service below while it waits for a token: no permit of a concurrency
+//! limit, no place in a buffer. A timeout above drops the call and not the refresh. A retry, a load
+//! balancer and a rate limit see each send as a call of its own if they are below, and both as one
+//! if they are above.
+//!
+//! # Testing code that uses it
+//!
+//! [`testing::ScriptedRefresher`] stands in for the token service: it answers as it is told to,
+//! counts its attempts, and needs no network. Time is tokio's, so a test may pause it.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), client_sdk::AuthenticationError> {
+//! use client_sdk::{AuthenticationError, Renewal, Session, testing};
+//!
+//! let reason = "REFRESH_TOKEN_EXPIRED".to_owned();
+//! let refresher = testing::ScriptedRefresher::new()
+//!     .then(testing::Step::Answer(Renewal::Rejected { reason }));
+//! let session = Session::custom(refresher).connect().await?;
+//! session.set_tokens(testing::pair(0)).await?;
+//!
+//! assert!(matches!(session.refresh().await, Err(AuthenticationError::Rejected { .. })));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What can be watched
+//!
+//! Spans of `tracing`: `refresh` for each refresh, and `await_refresh` for each call that waits,
+//! which follows from the refresh that it waits for. No span, event or error holds a token.
+//!
+//! With the feature `metrics`, through the facade of that name:
+//!
+//! | counter, all with the prefix `evergreen_client_` | |
+//! | --- | --- |
+//! | `refreshes_total{outcome}` | refreshes by outcome: `renewed`, `adopted` from another process, `rejected`, `unreachable`, `store_unavailable`, `interrupted`, `signed_out`, `failed` |
+//! | `refresh_joiners_total` | calls that waited for a refresh which another had started |
+//! | `refresh_failed_fast_total` | calls turned away because a refresh had just failed |
+//! | `late_refusals_total` | refusals of a token that had been replaced already: no refresh |
+//! | `replays_total` | calls sent again |
+//! | `replays_declined_total{reason}` | refused calls that were not: `no_proof`, `too_large`, `session_left` |
+//!
+//! and the histograms `evergreen_client_refresh_duration_seconds` and
+//! `evergreen_client_refresh_backoff_seconds`.
+//!
+//! # Features
+//!
+//! | | |
+//! | --- | --- |
+//! | `auth-service` (default) | the [`Refresher`] that speaks to Evergreen's AuthService, and `Session`'s login and logout |
+//! | `guard` | the inbound half: verifies access tokens in any tonic service |
+//! | `metrics` | counts |
+//!
+//! Without `auth-service` nothing of Evergreen's own services is compiled in: [`Session::custom`]
+//! takes any [`Refresher`].
 
 #![warn(missing_docs)]
 

@@ -406,3 +406,30 @@ async fn what_the_application_asks_for_does_not_spend_the_window() {
     assert_eq!(call(&session, &Server::refusing("access-20")).await.code(), Code::Ok);
     assert_eq!(refresher.count(), 21);
 }
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_calls_with_a_token_known_to_have_run_out_make_one_refresh_and_no_replay() {
+    let refresher = ScriptedRefresher::new();
+    let session = Session::custom(refresher.clone()).connect().await.unwrap();
+    session.set_tokens(pair(0).access_expires_in(Duration::ZERO)).await.unwrap();
+    let server = Server::refusing("access-0");
+    ten_thousand_calls(&session, &server).await;
+    assert_eq!((refresher.count(), server.count()), (1, 10_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_calls_with_a_token_that_only_the_server_knows_to_be_dead_make_one_refresh() {
+    let refresher = ScriptedRefresher::new();
+    let session = signed_in(&refresher, |b| b.proactive(false)).await;
+    // All are on the wire before the first is refused.
+    let latency = Duration::from_millis(10);
+    let server = Server { latency, ..Server::refusing("access-0") };
+    ten_thousand_calls(&session, &server).await;
+    assert_eq!((refresher.count(), server.count()), (1, 20_000));
+}
+
+async fn ten_thousand_calls(session: &Session, server: &Server) {
+    for call in herd(session, server, 10_000) {
+        assert_eq!(call.await.unwrap().code(), Code::Ok);
+    }
+}

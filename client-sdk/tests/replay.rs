@@ -3,6 +3,7 @@
 mod common;
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -10,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use client_sdk::{
     AuthenticationError as E, Idempotent, ReauthLayer, ReplayForeign, Session,
     testing::{ScriptedRefresher, pair},
@@ -18,7 +20,8 @@ use common::{
     Server, Step, body_of, call, data, expired, framed, ok, refusal, request, send, settle,
     signed_in, status_of, token_of, trailers,
 };
-use http_body_util::BodyExt as _;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, StreamBody};
 use tonic::{Code, Status, body::Body};
 use tower::{ServiceBuilder, ServiceExt as _};
 
@@ -52,7 +55,7 @@ async fn the_replay_is_equal_in_body_metadata_and_extensions_but_for_the_token()
 // Torture 35.
 #[tokio::test(start_paused = true)]
 async fn a_status_as_trailers_only_or_after_empty_headers_is_replayed() {
-    let answers: [fn() -> http::Response<Body>; 3] = [
+    let answers: [fn() -> Response<Body>; 3] = [
         expired,
         || framed(vec![trailers(&refusal("SESSION_REVOKED"))]),
         || framed(vec![data(b""), trailers(&refusal("ACCESS_TOKEN_INVALID"))]),
@@ -85,7 +88,7 @@ async fn headers_are_not_held_back_and_a_refusal_behind_them_is_still_replayed()
             tokio::time::sleep(Duration::from_secs(9)).await;
             Ok::<_, Status>(trailers(&refusal("ACCESS_TOKEN_EXPIRED")))
         });
-        http::Response::new(Body::new(http_body_util::StreamBody::new(late)))
+        Response::new(Body::new(StreamBody::new(late)))
     });
     let start = tokio::time::Instant::now();
     let service = ServiceBuilder::new().layer(session.layer()).service(server.clone());
@@ -169,8 +172,8 @@ async fn a_budget_spent_on_the_refresh_is_deadline_exceeded_and_no_replay() {
 #[tokio::test(start_paused = true)]
 async fn a_timeout_of_tonics_own_is_deadline_exceeded() {
     let session = signed_in(&ScriptedRefresher::new(), |b| b).await;
-    let timer = tower::service_fn(|_: http::Request<Body>| async {
-        Err::<http::Response<Body>, _>(tonic::TimeoutExpired(()))
+    let timer = tower::service_fn(|_: Request<Body>| async {
+        Err::<Response<Body>, _>(tonic::TimeoutExpired(()))
     });
     let service = ServiceBuilder::new().layer(session.layer()).service(timer);
     let response = service.oneshot(request("/p.S/M", Body::empty())).await.unwrap();
@@ -296,7 +299,7 @@ async fn an_open_client_stream_is_replayed_from_its_buffer_and_goes_on() {
         }
     });
     // The first attempt is refused after two messages have been read, the replay reads all.
-    let upload = tower::service_fn(|request: http::Request<Body>| async move {
+    let upload = tower::service_fn(|request: Request<Body>| async move {
         let (head, mut body) = request.into_parts();
         let mut read = Vec::new();
         let refused = head.headers["authorization"] == "Bearer access-0";
@@ -310,7 +313,7 @@ async fn an_open_client_stream_is_replayed_from_its_buffer_and_goes_on() {
         Ok::<_, Status>(ok())
     });
     let service = ServiceBuilder::new().layer(session.layer()).service(upload);
-    let body = Body::new(http_body_util::StreamBody::new(producer));
+    let body = Body::new(StreamBody::new(producer));
     let response = service.oneshot(request("/p.S/M", body)).await.unwrap();
     assert_eq!(status_of(response).await.code(), Code::Ok);
     assert_eq!(polls.load(SeqCst), 6);
@@ -352,4 +355,40 @@ async fn a_refresh_before_the_first_send_is_taken_off_the_timeout() {
     let left = sent[0].head.headers["grpc-timeout"].to_str().unwrap().to_owned();
     let micros: u64 = left.strip_suffix('u').unwrap().parse().unwrap();
     assert!((5_990_000..=6_000_000).contains(&micros), "{left}");
+}
+
+/// Bytes that say, by the count of what they hold, whether anybody still holds them.
+struct Watched(Arc<[u8]>);
+
+impl AsRef<[u8]> for Watched {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_for_a_replay_is_let_go_of_at_the_first_response_byte() {
+    let session = signed_in(&ScriptedRefresher::new(), |b| b).await;
+    let (answers, receiver) = tokio::sync::mpsc::unbounded_channel();
+    let receiver = Arc::new(std::sync::Mutex::new(Some(receiver)));
+    // Reads the request, keeps nothing of it, and answers with what the test sends.
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let answers = receiver.lock().unwrap().take().unwrap();
+        async move {
+            let _ = request.into_body().collect().await.unwrap();
+            let answers = tokio_stream::wrappers::UnboundedReceiverStream::new(answers);
+            Ok::<_, Infallible>(Response::new(Body::new(StreamBody::new(answers))))
+        }
+    });
+    let held: Arc<[u8]> = Arc::from(*b"\0\0\0\0\x05hello");
+    let whole = Bytes::from_owner(Watched(Arc::clone(&held)));
+    let frame = http_body::Frame::data(whole);
+    let body = Body::new(StreamBody::new(tokio_stream::iter([Ok::<_, Status>(frame)])));
+    let service = ServiceBuilder::new().layer(session.layer()).service(service);
+    let response = service.oneshot(request("/p.S/M", body)).await.unwrap();
+    let mut body = response.into_body();
+    assert_eq!(Arc::strong_count(&held), 2, "a refusal may still come");
+    answers.send(Ok::<_, Status>(data(b"\0\0\0\0\0"))).unwrap();
+    assert!(body.frame().await.unwrap().unwrap().is_data());
+    assert_eq!(Arc::strong_count(&held), 1);
 }

@@ -42,6 +42,7 @@ pub trait Refresher: fmt::Debug + Send + Sync + 'static {
 /// What came of one attempt. Only [`Rejected`](Self::Rejected) ends a session, so say that only when
 /// the issuer itself did.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Renewal {
     /// The next pair.
     Renewed(TokenPair),
