@@ -1,5 +1,4 @@
 //! Ten thousand identities on one channel: what each costs, and that nothing of it stays.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod common;
 
