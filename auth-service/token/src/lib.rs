@@ -14,6 +14,8 @@ pub mod entropy;
 #[cfg(feature = "jwt")]
 mod claims;
 #[cfg(feature = "jwt")]
+mod digest;
+#[cfg(feature = "jwt")]
 mod error;
 #[cfg(feature = "jwt")]
 mod jws;
@@ -31,6 +33,7 @@ mod verifier;
 #[cfg(feature = "jwt")]
 pub use self::{
     claims::{AccessClaims, Kind},
+    digest::TokenDigest,
     error::{KeyError, RefreshTokenError, VerifyError},
     nonce::Nonce,
     refresh::{RefreshClaims, names_itself_refresh_token},

@@ -41,6 +41,8 @@ struct Inner {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) keys: KeySet,
+    /// Counts fetches: keys of the same number are the same.
+    pub(super) version: u64,
     /// When to ask again.
     due: Timestamp,
     /// The source was asked when these keys' age was over, and did not answer.
@@ -193,7 +195,8 @@ impl KeyCache {
         match answer {
             Ok(Keys { keys, max_age }) if !keys.is_empty() => {
                 let due = now + max_age.clamp(Self::AGES.0, Self::AGES.1);
-                self.0.held.store(Some(Arc::new(Held { keys, due, overdue: false })));
+                let version = self.any().map_or(0, |old| old.version + 1);
+                self.0.held.store(Some(Arc::new(Held { keys, version, due, overdue: false })));
                 self.flight().failed = false;
                 true
             }
@@ -205,7 +208,8 @@ impl KeyCache {
                 );
                 if let Some(old) = self.any().filter(|old| now >= old.due) {
                     let due = now + Self::RETRY_INTERVAL;
-                    let held = Held { keys: old.keys.clone(), due, overdue: true };
+                    let held =
+                        Held { keys: old.keys.clone(), version: old.version, due, overdue: true };
                     self.0.held.store(Some(Arc::new(held)));
                 }
                 false

@@ -24,6 +24,11 @@
 //! that it does not know, though not more often than its interval allows, so that made-up names
 //! cannot be used to press AuthService. While AuthService is down the known keys go on serving.
 //!
+//! # Tokens
+//!
+//! A token's signature is verified once; while it is good and the keys are the same, the next calls
+//! with it are told by its digest. Only good tokens are remembered, so forged ones displace none.
+//!
 //! # What it does not do
 //!
 //! It does not learn of revoked sessions: a token stays good until it runs out. It does not look at
@@ -58,6 +63,7 @@ mod keys;
 mod layer;
 mod policy;
 mod refusal;
+mod verified;
 mod verify;
 
 #[cfg(test)]

@@ -172,6 +172,7 @@ async fn a_new_key_is_found_by_one_fetch() {
     assert_eq!(bench.fetches(), 2);
 }
 
+// Fault 62.
 #[tokio::test]
 async fn made_up_key_names_cause_one_fetch_an_interval() {
     let bench = Bench::new();
@@ -218,6 +219,7 @@ async fn a_withdrawn_key_is_trusted_until_the_age_is_over_and_not_longer() {
     assert_eq!(bench.fetches(), 2);
 }
 
+// Fault 52.
 #[tokio::test]
 async fn known_keys_serve_while_the_source_is_down() {
     let bench = Bench::new();
@@ -468,4 +470,49 @@ async fn the_interceptor_judges_by_keys_at_hand() {
         Code::Unauthenticated
     );
     assert_eq!(bench.fetches(), 1);
+}
+
+#[tokio::test]
+async fn a_good_token_is_remembered_until_it_runs_out() {
+    let bench = Bench::new();
+    let token = bench.token(1);
+    let first = bench.present(&token).await;
+    assert!(first.is_ok());
+    assert_eq!(bench.guard.verified.len(), 1);
+    bench.clock.advance(Duration::from_secs(900));
+    bench.publish(None);
+    assert_eq!(bench.present(&token).await, first, "within the leeway");
+    bench.clock.advance(Duration::from_secs(2));
+    assert_eq!(bench.present(&token).await, Err(Refusal::Expired));
+    assert_eq!(bench.guard.verified.len(), 0);
+}
+
+#[tokio::test]
+async fn a_remembered_token_is_refused_once_its_key_is_gone() {
+    let bench = Bench::new();
+    let token = bench.token(1);
+    assert!(bench.present(&token).await.is_ok());
+    bench.publish(Some(&[2]));
+    bench.clock.advance(MAX_AGE);
+    assert_eq!(bench.present(&token).await, Err(Refusal::Invalid));
+}
+
+#[tokio::test]
+async fn forged_tokens_displace_no_honest_one() {
+    let mut bench = Bench::new();
+    bench.guard = bench.guard.verified_tokens(16);
+    let honest = bench.token(1);
+    assert!(bench.present(&honest).await.is_ok());
+    let (signed, signature) = honest.rsplit_once('.').unwrap();
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+    for byte in 0..64 {
+        for bit in 0..8 {
+            let mut forged = signature.clone();
+            forged[byte] ^= 1 << bit;
+            let forged = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(forged));
+            assert_eq!(bench.present(&forged).await, Err(Refusal::Invalid));
+        }
+    }
+    assert_eq!(bench.guard.verified.len(), 1);
+    assert!(bench.present(&honest).await.is_ok());
 }

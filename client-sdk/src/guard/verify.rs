@@ -1,12 +1,15 @@
 //! From metadata to a caller: what the layer and the interceptor share.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use token::{KeySet, Verifier, VerifyError, bearer::bearer_token};
+use token::{KeySet, TokenDigest, Verifier, VerifyError, bearer::bearer_token, clock::Timestamp};
 
 use super::{
     caller::Caller,
     keys::{Held, KeyCache, Lookup},
     refusal::Refusal,
+    verified::Verified,
 };
 
 /// Judges access tokens of one issuer for one audience. Clones share the keys.
@@ -14,6 +17,7 @@ use super::{
 pub struct Guard {
     verifier: Verifier,
     keys: KeyCache,
+    pub(super) verified: Arc<Verified>,
 }
 
 /// What can be said of a call without waiting.
@@ -27,7 +31,17 @@ impl Guard {
     /// Accepts `issuer`'s tokens for `audience`, signed by one of `keys`.
     #[must_use]
     pub fn new(issuer: &str, audience: &str, keys: KeyCache) -> Self {
-        Self { verifier: Verifier::new(issuer, audience), keys }
+        let verified = Arc::new(Verified::new(VERIFIED_TOKENS));
+        Self { verifier: Verifier::new(issuer, audience), keys, verified }
+    }
+
+    /// For how many good tokens it remembers that they are good; 16,384 unless set, at about 300
+    /// bytes each. A token that is not remembered costs one verification of a signature; 0
+    /// remembers none.
+    #[must_use]
+    pub fn verified_tokens(mut self, tokens: usize) -> Self {
+        self.verified = Arc::new(Verified::new(tokens));
+        self
     }
 
     /// Who calls, from a call's metadata; fetches keys if it must.
@@ -75,13 +89,13 @@ impl Guard {
         let now = self.keys.now();
         let held = self.keys.usable(now);
         let verdict = match held.as_ref().and_then(|held| held.as_deref()) {
-            Some(held) => self.verifier.verify(token, &held.keys, now),
+            Some(held) => self.verify(token, held, now),
             // Without any key it can still be told that no key would help.
-            None => self.verifier.verify(token, &KeySet::default(), now),
+            None => self.verifier.verify(token, &KeySet::default(), now).map(Caller::from),
         };
         match verdict {
             Err(VerifyError::UnknownKey) => Judged::Wait(token.to_owned()),
-            verdict => Judged::Now(verdict.map(Caller::from).map_err(Refusal::from)),
+            verdict => Judged::Now(verdict.map_err(Refusal::from)),
         }
     }
 
@@ -92,14 +106,14 @@ impl Guard {
             self.keys.renew(now).await;
         }
         let held = self.keys.any().ok_or(UNAVAILABLE)?;
-        match self.verify(token, &held) {
+        match self.verify(token, &held, self.keys.now()) {
             Err(VerifyError::UnknownKey) => {}
-            verdict => return verdict.map(Caller::from).map_err(Refusal::from),
+            verdict => return verdict.map_err(Refusal::from),
         }
         match self.keys.look_up(self.keys.now()).await {
             Lookup::Fetched => {
                 let held = self.keys.any().ok_or(UNAVAILABLE)?;
-                Ok(self.verify(token, &held)?.into())
+                Ok(self.verify(token, &held, self.keys.now())?)
             }
             // The key may be one that could not be fetched: that is no verdict on the token.
             Lookup::Unreachable => Err(UNAVAILABLE),
@@ -110,9 +124,19 @@ impl Guard {
         }
     }
 
-    fn verify(&self, token: &str, held: &Held) -> Result<token::AccessClaims, VerifyError> {
-        self.verifier.verify(token, &held.keys, self.keys.now())
+    /// By signature, or by having done so before.
+    fn verify(&self, token: &str, held: &Held, now: Timestamp) -> Result<Caller, VerifyError> {
+        let digest = TokenDigest::of(token);
+        if let Some(caller) = self.verified.get(&digest, held.version, now) {
+            return Ok(caller);
+        }
+        let claims = self.verifier.verify(token, &held.keys, now)?;
+        let until = claims.expires_at() + Verifier::LEEWAY;
+        let caller = Caller::from(claims);
+        self.verified.insert(digest, caller.clone(), held.version, until, now);
+        Ok(caller)
     }
 }
 
+const VERIFIED_TOKENS: usize = 16 * 1024;
 const UNAVAILABLE: Refusal = Refusal::KeysUnavailable { retry_after: KeyCache::RETRY_INTERVAL };
