@@ -312,6 +312,25 @@ async fn a_rejection_ends_the_session_once_and_later_calls_fail_fast_until_a_log
     assert_eq!(call(&session, &server).await.code(), Code::Ok);
 }
 
+// Fault 25: the issuer is not asked twice about one token, wherever it comes from.
+#[tokio::test(start_paused = true)]
+async fn a_rejected_refresh_token_is_never_sent_again() {
+    let reason = "REFRESH_TOKEN_REUSED".to_owned();
+    let refresher = ScriptedRefresher::new().then(Step::Answer(Renewal::Rejected { reason }));
+    let session = signed_in(&refresher, |b| b).await;
+    let server = Server::refusing("access-0");
+    for _ in 0..2 {
+        let status = call(&session, &server).await;
+        let error = E::from_status(&status);
+        assert!(matches!(error, Some(E::Rejected { .. })), "{status:?}");
+        session.set_tokens(pair(0)).await.unwrap();
+    }
+    assert_eq!(refresher.count(), 1);
+    session.set_tokens(pair(7)).await.unwrap();
+    session.refresh().await.unwrap();
+    assert_eq!(refresher.count(), 2);
+}
+
 // Torture 26.
 #[tokio::test(start_paused = true)]
 async fn an_early_refresh_fails_and_calls_go_on_with_the_good_token() {
@@ -432,4 +451,23 @@ async fn ten_thousand_calls(session: &Session, server: &Server) {
     for call in herd(session, server, 10_000) {
         assert_eq!(call.await.expect("it does not panic").code(), Code::Ok);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_of_two_second_tokens_is_never_stopped_by_the_window() {
+    let short = |n| pair(n).access_expires_in(Duration::from_secs(2));
+    let refresher = ScriptedRefresher::new();
+    for n in 1..=400 {
+        refresher.push(Step::Answer(Renewal::Renewed(short(n))));
+    }
+    let session = Session::custom(refresher.clone()).connect().await.expect("no store to fail");
+    session.set_tokens(short(0)).await.expect("it never fails");
+    let server = Server::refusing("none");
+    for _ in 0..1_000 {
+        assert_eq!(call(&session, &server).await.code(), Code::Ok);
+        tokio::time::advance(Duration::from_millis(500)).await;
+        settle().await;
+    }
+    // One about every one and a half seconds of these five hundred.
+    assert!((250..=400).contains(&refresher.count()), "{}", refresher.count());
 }

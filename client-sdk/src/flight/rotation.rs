@@ -197,6 +197,7 @@ impl Rotation<'_> {
         if !self.still_holds(sent).await? {
             return Ok(Step::ReadAgain);
         }
+        self.shared.gate().reject(sent.pair.refresh_token.clone(), reason.clone());
         self.end(SignOutReason::Rejected(reason.clone())).await;
         Err(AuthenticationError::Rejected { reason })
     }

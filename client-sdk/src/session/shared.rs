@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use secrecy::{ExposeSecret as _, SecretString};
 use token::{
     clock::{Clock, Timestamp},
     entropy::Entropy,
@@ -54,6 +55,32 @@ pub(crate) struct Gate {
     pub(crate) flights: u64,
     pub(crate) window: Window,
     pub(crate) cool_down: Option<CoolDown>,
+    rejected: Option<Rejection>,
+}
+
+/// A refresh token that its issuer has refused for good. It is never sent again, wherever it turns
+/// up: in a store that could not be cleared, or in an application's hands.
+#[derive(Debug)]
+struct Rejection {
+    token: SecretString,
+    reason: String,
+}
+
+impl Gate {
+    /// Notes that the issuer ended the session of `token`.
+    pub(crate) fn reject(&mut self, token: SecretString, reason: String) {
+        // Without a token the next attempt proves something else, such as a secret.
+        if !token.expose_secret().is_empty() {
+            self.rejected = Some(Rejection { token, reason });
+        }
+    }
+
+    /// Why there is no use in spending `pair`, if it is known.
+    pub(crate) fn rejection_of(&self, pair: &TokenPair) -> Option<&str> {
+        let rejected = self.rejected.as_ref()?;
+        let same = rejected.token.expose_secret() == pair.refresh_token.expose_secret();
+        same.then_some(&rejected.reason)
+    }
 }
 
 /// The pair in memory.
@@ -104,6 +131,7 @@ impl Shared {
                 flights: 0,
                 window: Window::new(max, per),
                 cool_down: None,
+                rejected: None,
             }),
             states: watch::channel(SessionState::SignedOut { reason }).0,
             events: OnceLock::new(),
