@@ -1,13 +1,20 @@
 //! The composition root: the one place that sees every layer.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use client_sdk::guard::{AuthServiceKeys, Guard, GuardLayer, KeyCache, KeySource};
 use evergreen_proto::api::v1::api_service_server::{ApiServiceServer, SERVICE_NAME};
 use thiserror::Error;
 use token::{clock::Clock, entropy::Entropy};
-use tokio::net::TcpListener;
-use tonic::service::Routes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+};
+use tokio_stream::Stream;
+use tonic::{
+    service::Routes,
+    transport::server::{Connected, TcpIncoming},
+};
 use tower::Layer as _;
 use transport::{
     data_dir::DataDir,
@@ -117,6 +124,23 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        self.run_on(incoming, shutdown).await
+    }
+
+    /// [`Self::run`], on connections from anywhere.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`], if the transport fails.
+    pub async fn run_on<C>(
+        self,
+        incoming: impl Stream<Item = io::Result<C>>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServeError>
+    where
+        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
         let service = ApiServiceServer::new(Rpc::new(self.app.clone()))
             .max_decoding_message_size(MOST_MESSAGE_BYTES)
             .max_encoding_message_size(MOST_MESSAGE_BYTES);
@@ -126,7 +150,8 @@ impl Server {
             observer: self.observer,
             request_life: self.request_timeout,
         };
-        let served = serving.run(listener, Routes::new(guarded), &[SERVICE_NAME], shutdown).await;
+        let served =
+            serving.run_on(incoming, Routes::new(guarded), &[SERVICE_NAME], shutdown).await;
         self.app.close().await;
         served
     }

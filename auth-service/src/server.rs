@@ -1,6 +1,6 @@
 //! The composition root: from settings to a server that answers.
 
-use std::{fmt, future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, future::Future, io, net::IpAddr, sync::Arc, time::Duration};
 
 use evergreen_proto::auth::v1::auth_service_server::{AuthServiceServer, SERVICE_NAME};
 use thiserror::Error;
@@ -9,8 +9,15 @@ use token::{
     clock::{Clock, Timestamp},
     entropy::Entropy,
 };
-use tokio::net::TcpListener;
-use tonic::service::Routes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+};
+use tokio_stream::Stream;
+use tonic::{
+    service::Routes,
+    transport::server::{Connected, TcpIncoming},
+};
 use transport::{
     config::ConfigError,
     data_dir::DataDir,
@@ -72,8 +79,19 @@ impl Server {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StartError> {
         config.validate()?;
-        let params = config.hash_params()?;
         let store = open_store(&config, &clock).await?;
+        Self::open_on(store, config, clock, entropy, observer).await
+    }
+
+    /// [`Self::open`], on a store that is open.
+    pub(crate) async fn open_on(
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, StartError> {
+        let params = config.hash_params()?;
         // A database without signing keys is new: nothing depends on a ring yet.
         let keys = store.signing_keys().await;
         let is_new =
@@ -108,12 +126,30 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        self.run_on(incoming, shutdown).await
+    }
+
+    /// [`Self::run`], on connections from anywhere.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`].
+    pub async fn run_on<C>(
+        self,
+        incoming: impl Stream<Item = io::Result<C>>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServeError>
+    where
+        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
         let app = Arc::clone(&self.app);
         let rpc = AuthRpc::new(app, self.serving.request_life, JWKS_MAX_AGE);
         let service = AuthServiceServer::new(rpc).max_decoding_message_size(MAX_REQUEST_BYTES);
         let serving =
-            self.serving.clone().run(listener, Routes::new(service), &[SERVICE_NAME], shutdown);
+            self.serving.clone().run_on(incoming, Routes::new(service), &[SERVICE_NAME], shutdown);
         let served = tokio::select! {
+            biased;
             served = serving => served,
             () = keep_clean(&*self.app.store, self.audit_retention) => Ok(()),
         };

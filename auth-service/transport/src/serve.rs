@@ -3,11 +3,18 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use token::clock::Clock;
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+};
+use tokio_stream::Stream;
 use tonic::{
     body::Body,
     service::Routes,
-    transport::{Server, server::TcpIncoming},
+    transport::{
+        Server,
+        server::{Connected, TcpIncoming},
+    },
 };
 use tower::util::MapResponseLayer;
 
@@ -106,6 +113,25 @@ impl Serving {
         services: &[&str],
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        self.run_on(incoming, routes, services, shutdown).await
+    }
+
+    /// [`Self::run`], on connections from anywhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`].
+    pub async fn run_on<C>(
+        self,
+        incoming: impl Stream<Item = io::Result<C>>,
+        routes: Routes,
+        services: &[&str],
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServeError>
+    where
+        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
         let (health, health_service) = tonic_health::server::health_reporter();
         for service in services {
             health.set_service_status(*service, tonic_health::ServingStatus::Serving).await;
@@ -124,7 +150,6 @@ impl Serving {
             .add_service(health_service)
             .add_service(reflection().build_v1().map_err(ServeError::Reflection)?)
             .add_service(reflection().build_v1alpha().map_err(ServeError::Reflection)?);
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let drained = async {
             shutdown.await;
             // The empty name is the server as a whole.
@@ -133,6 +158,7 @@ impl Serving {
             }
         };
         Server::builder()
+            .max_concurrent_streams(MOST_STREAMS)
             .layer(ObserveLayer::new(self.observer))
             .layer(DeadlineLayer::new(self.clock, self.request_life))
             .layer(MapResponseLayer::new(oversize::explain::<Body>))
@@ -142,3 +168,8 @@ impl Serving {
             .map_err(ServeError::Transport)
     }
 }
+
+/// How many calls of one connection may be under way; a client keeps more waiting. Without a bound,
+/// some thousands at once look like a flood to the HTTP/2 layer, which then cuts the connection and
+/// every call on it.
+const MOST_STREAMS: u32 = 1_000;
