@@ -1,10 +1,13 @@
-//! Both services in this process, and a network that can be told to lose answers: what the
-//! demonstration, the benchmarks and the end-to-end tests stand on.
+//! Both services in this process, and a network that can be told to lose answers, to keep them back
+//! and to answer in a server's place: what the demonstration, the benchmarks and the end-to-end tests
+//! stand on.
 
+mod front;
 mod pair;
 mod proxy;
 
 pub use self::{
+    front::BusyFront,
     pair::{DEMO_PASSWORD, DEMO_USER, Failure, Running, start_api, start_auth},
     proxy::LossyProxy,
 };
