@@ -27,6 +27,8 @@ struct Cli {
 enum Command {
     Bench(bench::Bench),
     Demo(demo::Demo),
+    #[command(hide = true)]
+    DemoRival(demo::Rival),
     Soak(bench::Soak),
     Up(up::Up),
 }
@@ -39,6 +41,7 @@ pub async fn run() -> ExitCode {
     let done = match command {
         Command::Bench(bench) => bench.run().await,
         Command::Demo(demo) => demo.run().await,
+        Command::DemoRival(rival) => rival.run().await,
         Command::Soak(soak) => soak.run().await,
         Command::Up(up) => up.run().await,
     };

@@ -2,11 +2,16 @@
 
 mod chapters;
 mod claims;
+mod faults;
 mod stage;
 mod timeline;
 
-use clap::Args;
+use std::sync::Arc;
 
+use clap::Args;
+use token::clock::SystemClock;
+
+pub(crate) use self::faults::Rival;
 use self::{claims::Chapter, stage::Stage};
 use crate::{lab::Failure, paint};
 
@@ -15,6 +20,9 @@ use crate::{lab::Failure, paint};
 /// Every figure is counted at the servers. The exit code is 0 only if each claim held.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Demo {
+    /// Play instead what refreshers stumble over, beside what others made of it
+    #[arg(long)]
+    faults: bool,
     /// Print the claims as JSON, and nothing else
     #[arg(long)]
     json: bool,
@@ -22,7 +30,11 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let stage = Stage::set(self.json).await?;
+        if self.faults {
+            return faults::run(self.json).await;
+        }
+        let clock = Arc::new(SystemClock::new());
+        let stage = Stage::set(clock, stage::ACCESS_TOKEN_TTL, self.json).await?;
         if !self.json {
             paint::line(paint::styled(
                 paint::FAINT,

@@ -12,7 +12,7 @@ use evergreen_proto::{
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tempfile::TempDir;
-use token::clock::{Clock, SystemClock};
+use token::clock::Clock;
 use tonic::{
     Code, Status,
     transport::{Channel, Endpoint},
@@ -30,22 +30,26 @@ pub(super) struct Stage {
     pub(super) auth_seen: Arc<Recorder>,
     pub(super) api_seen: Arc<Recorder>,
     quiet: bool,
-    _dir: TempDir,
+    pub(super) dir: TempDir,
 }
 
 /// An ApiService stub that speaks as a session.
 pub(super) type Api = ApiServiceClient<Reauth<Channel>>;
 
 impl Stage {
-    pub(super) async fn set(quiet: bool) -> Result<Self, Failure> {
+    /// Both servers on this clock, with access tokens that live for so long by it.
+    pub(super) async fn set(
+        clock: Arc<dyn Clock>,
+        access_token_ttl: Duration,
+        quiet: bool,
+    ) -> Result<Self, Failure> {
         let dir = TempDir::new()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let free_port = ([127, 0, 0, 1], 0).into();
 
         let config = auth_service::Config {
             listen: free_port,
             data_dir: dir.path().to_owned(),
-            access_token_ttl: ACCESS_TOKEN_TTL,
+            access_token_ttl,
             ..auth_service::Config::default()
         };
         let auth_seen = Arc::new(Recorder::new());
@@ -59,7 +63,7 @@ impl Stage {
         };
         let api_seen = Arc::new(Recorder::new());
         let api = start_api(config, clock, api_seen.clone(), owner.as_deref()).await?;
-        Ok(Self { auth, api, auth_seen, api_seen, quiet, _dir: dir })
+        Ok(Self { auth, api, auth_seen, api_seen, quiet, dir })
     }
 
     pub(super) async fn strike(self) -> Result<(), Failure> {
@@ -100,8 +104,7 @@ impl Stage {
 
     /// An ApiService stub that speaks as `session`.
     pub(super) async fn api_as(&self, session: &Session) -> Result<Api, Failure> {
-        let channel = Endpoint::from_shared(self.api.url())?.connect().await?;
-        Ok(ApiServiceClient::new(session.layer().layer(channel)))
+        api_at(self.api.url(), session).await
     }
 
     /// Lets every access token run out.
@@ -128,6 +131,12 @@ impl Stage {
     pub(super) fn seen(&self) -> (Vec<Seen>, Vec<Seen>) {
         (self.auth_seen.take(), self.api_seen.take())
     }
+}
+
+/// A stub of the ApiService at `url` that speaks as `session`.
+pub(super) async fn api_at(url: String, session: &Session) -> Result<Api, Failure> {
+    let channel = Endpoint::from_shared(url)?.connect().await?;
+    Ok(ApiServiceClient::new(session.layer().layer(channel)))
 }
 
 /// What the page load of a user asks for, all at once.
