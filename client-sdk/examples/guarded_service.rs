@@ -6,17 +6,20 @@
 //! ```text
 //! grpcurl -plaintext -H "authorization: Bearer $TOKEN" -proto greeter.proto 127.0.0.1:50060 example.v1.GreeterService/Greet
 //! ```
+//!
+//! An argument names another address to listen on, `AUTH_URL` another AuthService.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, env, sync::Arc};
 
 use client_sdk::guard::{AuthServiceKeys, Caller, Guard, GuardLayer, KeyCache, Policy};
 use http::{Request, Response};
 use token::clock::SystemClock;
+use tokio::net::TcpListener;
 use tonic::{
     Status,
     body::Body,
     server::NamedService,
-    transport::{Endpoint, Server},
+    transport::{Endpoint, Server, server::TcpIncoming},
 };
 use tower::ServiceBuilder;
 
@@ -52,7 +55,8 @@ impl tower::Service<Request<Body>> for Greeter {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let auth = Endpoint::from_static("http://127.0.0.1:50051").connect_lazy();
+    let auth_url = env::var("AUTH_URL").unwrap_or_else(|_| "http://127.0.0.1:50051".to_owned());
+    let auth = Endpoint::from_shared(auth_url)?.connect_lazy();
     let keys = KeyCache::new(AuthServiceKeys::new(auth), Arc::new(SystemClock::new()));
     let guard = Guard::new("evergreen", "evergreen", keys);
     let policy = Policy::deny_all()
@@ -61,6 +65,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .role("/example.v1.GreeterService/Dismiss", "admin");
 
     let greeter = ServiceBuilder::new().layer(GuardLayer::new(guard, policy)).service(Greeter);
-    Server::builder().add_service(greeter).serve("127.0.0.1:50060".parse()?).await?;
+    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:50060".to_owned());
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on {}", listener.local_addr()?);
+    let server = Server::builder().add_service(greeter);
+    server.serve_with_incoming(TcpIncoming::from(listener)).await?;
     Ok(())
 }

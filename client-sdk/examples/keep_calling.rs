@@ -1,11 +1,14 @@
-//! Calls ApiService twice a second for half a minute, and tells how often the token was renewed.
+//! Calls ApiService twice a second, for half a minute unless told otherwise, and tells how often the
+//! token was renewed.
 //!
 //! ```sh
 //! cargo run --release --bin evergreen -- up --demo --access-token-ttl 2s
-//! cargo run --example keep_calling
+//! cargo run --example keep_calling -- 30
 //! ```
+//!
+//! `AUTH_URL` and `API_URL` name other addresses.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use client_sdk::{Event, Session};
 use evergreen_proto::api::v1::{ListTreesRequest, api_service_client::ApiServiceClient};
@@ -15,16 +18,19 @@ use tower::ServiceBuilder;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let session = Session::builder("http://127.0.0.1:50051").connect().await?;
+    let seconds = env::args().nth(1).map_or(Ok(30), |text| text.parse())?;
+    let auth_url = env::var("AUTH_URL").unwrap_or_else(|_| "http://127.0.0.1:50051".to_owned());
+    let api_url = env::var("API_URL").unwrap_or_else(|_| "http://127.0.0.1:50052".to_owned());
+    let session = Session::builder(auth_url).connect().await?;
     session.login("demo", "evergreen-demo-1").await?;
     let mut events = session.events();
     let channel = ServiceBuilder::new()
         .layer(session.layer())
-        .service(Endpoint::from_static("http://127.0.0.1:50052").connect_lazy());
+        .service(Endpoint::from_shared(api_url)?.connect_lazy());
     let mut api = ApiServiceClient::new(channel);
 
     let (mut calls, mut errors) = (0, 0);
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(seconds);
     let mut turn = interval(Duration::from_millis(500));
     while Instant::now() < end {
         turn.tick().await;
