@@ -1,4 +1,5 @@
-//! The least that a tonic server can do: decode a request, answer the same message each time.
+//! The least that a tonic server can do: decode a request, answer the same message each time. It can
+//! refuse one access token, as a guard does.
 
 use std::{
     convert::Infallible,
@@ -8,15 +9,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{net::TcpListener, task::JoinHandle};
+use evergreen_proto::reason;
+use http::{HeaderValue, header::AUTHORIZATION};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tonic::{
     Request, Response, Status,
     body::Body,
-    codegen::{BoxFuture, Service, http},
+    codegen::{BoxFuture, Service},
     server::{Grpc, UnaryService},
     transport::{Server, server::TcpIncoming},
 };
 use tonic_prost::ProstCodec;
+use transport::status::unauthenticated;
 
 use crate::lab::Failure;
 
@@ -34,13 +38,23 @@ where
     Res: prost::Message + Default + Clone + Sync + 'static,
 {
     pub(super) async fn start(answer: Res) -> Result<Self, Failure> {
+        Self::refusing(answer, watch::channel(None).1).await
+    }
+
+    /// The same, but calls whose `authorization` is what `refused` says are told that their token
+    /// has run out.
+    pub(super) async fn refusing(
+        answer: Res,
+        refused: watch::Receiver<Option<HeaderValue>>,
+    ) -> Result<Self, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let service = Answering::<Req, Res> { answer, messages: PhantomData };
+        let service = Answering::<Req, Res> { answer, refused, messages: PhantomData };
         let task = tokio::spawn(async {
             // It ends when it is aborted.
-            let _ = Server::builder().serve_with_incoming(service, incoming).await;
+            let server = Server::builder().max_concurrent_streams(STREAMS);
+            let _ = server.serve_with_incoming(service, incoming).await;
         });
         Ok(Self { address, task, messages: PhantomData })
     }
@@ -59,12 +73,14 @@ impl<Req, Res> Drop for Echo<Req, Res> {
 #[derive(Debug)]
 struct Answering<Req, Res> {
     answer: Res,
+    refused: watch::Receiver<Option<HeaderValue>>,
     messages: PhantomData<fn(Req)>,
 }
 
 impl<Req, Res: Clone> Clone for Answering<Req, Res> {
     fn clone(&self) -> Self {
-        Self { answer: self.answer.clone(), messages: PhantomData }
+        let (answer, refused) = (self.answer.clone(), self.refused.clone());
+        Self { answer, refused, messages: PhantomData }
     }
 }
 
@@ -93,8 +109,17 @@ where
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let service = self.clone();
         Box::pin(async move {
+            let bearer = request.headers().get(AUTHORIZATION);
+            if bearer.is_some() && *service.refused.borrow() == bearer.cloned() {
+                let status = unauthenticated(reason::ACCESS_TOKEN_EXPIRED, "it has run out");
+                return Ok(status.into_http());
+            }
             let mut grpc = Grpc::new(ProstCodec::<Res, Req>::default());
             Ok(grpc.unary(service, request).await)
         })
     }
 }
+
+/// How many calls are under way on a connection; more wait at the client. Without a bound, thousands
+/// of small messages would lie unread at the server, and its HTTP/2 cuts a connection for that.
+const STREAMS: u32 = 1_000;

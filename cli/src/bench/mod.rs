@@ -1,6 +1,7 @@
 //! `evergreen bench`: how fast it is, as ratios against a baseline of the same run.
 
 mod echo;
+mod herd;
 mod load;
 mod soak;
 
@@ -34,6 +35,7 @@ use transport::observe::{Ended, Observer};
 pub(crate) use self::soak::Soak;
 use self::{
     echo::Echo,
+    herd::{Known, Recovery},
     load::{Call, Ratio, compare},
 };
 use crate::{
@@ -82,6 +84,10 @@ impl Bench {
             ("calls through the layer", "calls without it", layer),
             ("durable refreshes", "a bare echo of the same size", refresh),
         ];
+        let mut recoveries = Vec::new();
+        for known in [Known::ToClient, Known::ToServer] {
+            recoveries.push(herd::measure(known, self.rounds).await?);
+        }
         if self.json {
             let rows: Vec<_> = figures
                 .iter()
@@ -93,6 +99,7 @@ impl Bench {
                         "per_second": ratio.per_second, "baseline_per_second": ratio.baseline,
                     })
                 })
+                .chain(recoveries.iter().map(Recovery::to_json))
                 .collect();
             paint::line(json!(rows));
             return Ok(());
@@ -108,6 +115,8 @@ impl Bench {
                 ratio.min, ratio.median, ratio.max, ratio.per_second, ratio.baseline
             ));
         }
+        Recovery::print_head();
+        recoveries.iter().for_each(Recovery::print);
         Ok(())
     }
 
