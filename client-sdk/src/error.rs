@@ -5,7 +5,10 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{session::SignOutReason, store::StoreError};
+use crate::{
+    session::SignOutReason,
+    store::{StoreError, StoreErrorKind},
+};
 
 /// The `ErrorInfo.domain` of Evergreen's errors.
 pub(crate) const DOMAIN: &str = "evergreen";
@@ -73,7 +76,9 @@ pub enum AuthenticationError {
     /// The store cannot be locked, read or written, so no refresh may be sent.
     #[error("the token store is unavailable: {message}")]
     Store {
-        /// What the store said.
+        /// What ails it.
+        kind: StoreErrorKind,
+        /// What the store said, which tells how to mend it.
         message: String,
     },
     /// The token service could not be reached, or did not answer with an outcome. The session is
@@ -112,7 +117,10 @@ impl AuthenticationError {
             INTERRUPTED => Self::Interrupted,
             REJECTED => Self::Rejected { reason: cause() },
             SIGNED_OUT => Self::SignedOut { reason: SignOutReason::from_wire(&cause()) },
-            STORE => Self::Store { message: cause() },
+            STORE => {
+                let kind = info.metadata.get(KIND).map_or("", String::as_str);
+                Self::Store { kind: StoreErrorKind::from_name(kind), message: cause() }
+            }
             UNREACHABLE => Self::Unreachable { message: cause(), retry_after },
             WINDOW_SPENT => Self::WindowSpent,
             reason
@@ -163,7 +171,7 @@ impl AuthenticationError {
 
 impl From<StoreError> for AuthenticationError {
     fn from(error: StoreError) -> Self {
-        Self::Store { message: error.to_string() }
+        Self::Store { kind: error.kind(), message: error.to_string() }
     }
 }
 
@@ -171,6 +179,7 @@ impl From<AuthenticationError> for Status {
     fn from(error: AuthenticationError) -> Self {
         use AuthenticationError as E;
         let message = error.to_string();
+        let mut metadata = HashMap::new();
         let (code, reason, cause, retry_after) = match error {
             E::Service(status) => return Self::clone(&status),
             E::Configuration { message } => (Code::InvalidArgument, CONFIGURATION, message, None),
@@ -188,13 +197,15 @@ impl From<AuthenticationError> for Status {
             E::SignedOut { reason } => {
                 (Code::Unauthenticated, SIGNED_OUT, reason.to_string(), None)
             }
-            E::Store { message } => (Code::Unavailable, STORE, message, Some(STORE_RETRY)),
+            E::Store { kind, message } => {
+                metadata.insert(KIND.to_owned(), kind.to_string());
+                (Code::Unavailable, STORE, message, Some(STORE_RETRY))
+            }
             E::Unreachable { message, retry_after } => {
                 (Code::Unavailable, UNREACHABLE, message, Some(retry_after))
             }
             E::WindowSpent => (Code::Unauthenticated, WINDOW_SPENT, String::new(), None),
         };
-        let mut metadata = HashMap::new();
         if !cause.is_empty() {
             metadata.insert(CAUSE.to_owned(), cause);
         }
@@ -228,6 +239,8 @@ const WINDOW_SPENT: &str = "CLIENT_REFRESH_WINDOW_SPENT";
 
 /// The `ErrorInfo.metadata` key that holds a variant's text.
 const CAUSE: &str = "cause";
+/// The one that holds a [`StoreErrorKind`].
+const KIND: &str = "kind";
 
 /// A store is local: what ails it is soon mended or needs a person.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -252,7 +265,11 @@ mod tests {
             ),
             (E::Rejected { reason: "REFRESH_TOKEN_REUSED".into() }, Code::Unauthenticated, false),
             (E::SignedOut { reason: SignOutReason::LoggedOut }, Code::Unauthenticated, false),
-            (E::Store { message: "m".into() }, Code::Unavailable, true),
+            (
+                E::Store { kind: StoreErrorKind::Permissions, message: "m".into() },
+                Code::Unavailable,
+                true,
+            ),
             (E::Unreachable { message: "m".into(), retry_after: soon }, Code::Unavailable, true),
             (E::WindowSpent, Code::Unauthenticated, false),
         ]

@@ -169,7 +169,7 @@ pub mod testing;
 
 pub use self::{
     error::AuthenticationError,
-    pair::TokenPair,
+    pair::{InvalidToken, TokenPair},
     reauth::{Idempotent, Reauth, ReauthLayer, ResponseFuture},
     refresher::{RefreshFuture, RefreshRequest, Refresher, Renewal},
     session::{

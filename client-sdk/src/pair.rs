@@ -69,11 +69,56 @@ impl TokenPair {
         self
     }
 
+    /// Whether both tokens can stand in a request.
+    pub(crate) fn check(&self) -> Result<(), InvalidToken> {
+        for token in [&self.access_token, &self.refresh_token] {
+            let token = token.expose_secret();
+            if token.len() > MAX_TOKEN {
+                return Err(InvalidToken::TooLong);
+            }
+            if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(InvalidToken::Unprintable);
+            }
+        }
+        if self.session_id.len() > MAX_SESSION_ID { Err(InvalidToken::TooLong) } else { Ok(()) }
+    }
+
+    /// The pair as an issuer answered it, made fit for use.
+    ///
+    /// A token that is said to have run out, or to be due, the moment it was issued would be renewed
+    /// before every call; so such a duration counts as not given, and a refusal tells.
+    pub(crate) fn admit(mut self) -> Result<Self, InvalidToken> {
+        self.check()?;
+        self.access_expires_in = self.access_expires_in.filter(|life| !life.is_zero());
+        self.refresh_after = self.refresh_after.filter(|after| !after.is_zero());
+        Ok(self)
+    }
+
+    /// Whether both are of one session, as far as can be told.
+    pub(crate) fn same_session(&self, other: &Self) -> bool {
+        if self.session_id.is_empty() {
+            return self.same_tokens(other);
+        }
+        self.session_id == other.session_id
+    }
+
     /// Whether both hold the same tokens.
     pub(crate) fn same_tokens(&self, other: &Self) -> bool {
         self.refresh_token.expose_secret() == other.refresh_token.expose_secret()
             && self.access_token.expose_secret() == other.access_token.expose_secret()
     }
+}
+
+/// Why a token cannot be used. It completes the sentence "a token that ...".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidToken {
+    /// More than 64 KiB, which no server takes in a header; or a session id of more than 4 KiB.
+    #[error("is too long")]
+    TooLong,
+    /// A line break, a space, or another byte that is no visible ASCII character.
+    #[error("holds a byte that cannot stand in a header")]
+    Unprintable,
 }
 
 impl fmt::Debug for TokenPair {
@@ -102,3 +147,6 @@ impl From<evergreen_proto::auth::v1::TokenPair> for TokenPair {
         }
     }
 }
+
+const MAX_TOKEN: usize = 64 * 1024;
+const MAX_SESSION_ID: usize = 4 * 1024;

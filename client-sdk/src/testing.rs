@@ -1,4 +1,6 @@
-//! A refresher that does what a test tells it to.
+//! For tests: a refresher that does what it is told to, and the judge of stores.
+
+mod store_contract;
 
 use std::{
     collections::VecDeque,
@@ -9,6 +11,7 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
+pub use self::store_contract::{store_contract, store_watch_contract};
 use crate::{RefreshFuture, RefreshRequest, Refresher, Renewal, TokenPair};
 
 /// A [`Refresher`] without a network. Clones share the script and the record.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "auth-service")]
 mod auth_service;
+mod checked;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
@@ -11,6 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub use self::auth_service::AuthServiceRefresher;
 #[cfg(feature = "auth-service")]
 pub(crate) use self::auth_service::bearer;
+pub(crate) use self::checked::CheckedRefresher;
 use crate::{TokenPair, store::Record};
 
 /// A boxed future, so that refreshers can be trait objects.

@@ -121,7 +121,10 @@ impl Session {
         let pair = pair
             .filter(|pair| !pair.access_token.is_empty())
             .ok_or_else(|| service_error(Status::internal("the answer holds no tokens")))?;
-        self.sign_in(pair.into()).await;
+        let pair = TokenPair::from(pair)
+            .admit()
+            .map_err(|e| service_error(Status::internal(format!("answered a token that {e}"))))?;
+        self.sign_in(pair).await;
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     AuthenticationError, Refresher,
+    refresher::CheckedRefresher,
     store::{MemoryStore, Store},
 };
 
@@ -167,6 +168,7 @@ impl SessionBuilder {
     }
 
     /// Makes the session, signed in if the store holds a pair. Works offline: nothing is sent.
+    /// From then on the store is watched, until the last clone of the session is gone.
     ///
     /// # Errors
     ///
@@ -195,6 +197,8 @@ impl SessionBuilder {
         let refresher = self.refresher.or(fallback).ok_or_else(|| {
             AuthenticationError::Configuration { message: "no refresher".to_owned() }
         })?;
+        let refresher: Arc<dyn Refresher> = Arc::new(CheckedRefresher::new(refresher));
+        let watch = self.store.watch();
         let stored = self.store.load().await?;
         let parts = Parts {
             store: self.store,
@@ -205,7 +209,7 @@ impl SessionBuilder {
             #[cfg(feature = "auth-service")]
             auth,
         };
-        Ok(Session::from_shared(Shared::new(parts, stored)))
+        Ok(Session::from_shared(Shared::new(parts, stored), watch))
     }
 }
 

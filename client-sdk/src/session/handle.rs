@@ -11,7 +11,7 @@ use super::{
 use crate::{
     AuthenticationError, ReauthLayer, Refresher, TokenPair,
     flight::{Cause, How},
-    store::{Record, StoreError, StoreGuard},
+    store::{Record, StoreError, StoreGuard, StoreWatch},
 };
 
 /// Somebody's session. Clones are cheap and share everything.
@@ -50,8 +50,17 @@ impl Session {
         SessionBuilder::for_refresher(refresher)
     }
 
-    pub(super) fn from_shared(shared: Shared) -> Self {
-        Self { shared: Arc::new(shared) }
+    /// `watch` was made before the store was read.
+    pub(super) fn from_shared(shared: Shared, watch: Box<dyn StoreWatch>) -> Self {
+        let session = Self { shared: Arc::new(shared) };
+        session.shared.watcher().start(&session.shared, watch);
+        session
+    }
+
+    /// Sees to it that the store is watched, even if the runtime of [`SessionBuilder::connect`] is
+    /// gone.
+    fn keep_watching(&self) {
+        self.shared.watcher().keep(&self.shared);
     }
 
     /// The layer that authenticates the calls of a channel as this session.
@@ -84,10 +93,15 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// None so far: a pair that cannot be saved is used from memory, and
+    /// [`Configuration`](AuthenticationError::Configuration) for tokens that cannot stand in a
+    /// request; the session stays as it is. A pair that cannot be saved is used from memory, and
     /// [`Event::SaveFailed`] says so.
     pub async fn set_tokens(&self, pair: impl Into<TokenPair>) -> Result<(), AuthenticationError> {
-        self.sign_in(pair.into()).await;
+        let pair = pair.into();
+        pair.check().map_err(|e| AuthenticationError::Configuration {
+            message: format!("a token that {e}"),
+        })?;
+        self.sign_in(pair).await;
         Ok(())
     }
 
@@ -116,7 +130,8 @@ impl Session {
     }
 
     /// Reads the store again, in case another process has signed in, refreshed or logged out. Every
-    /// refresh does so by itself.
+    /// refresh does so by itself, and a session whose store can be
+    /// [watched](crate::store::Store::watch) does so after each change.
     ///
     /// # Errors
     ///
@@ -130,14 +145,19 @@ impl Session {
         match (held, stored) {
             (Some(held), _) if !matches!(held.saved, Saved::Yes) => {}
             (Some(held), Some(record)) if held.pair.same_tokens(&record.pair) => {}
-            (_, Some(record)) => {
+            (None, Some(record)) if self.shared.has_left(&record) => {}
+            (held, Some(record)) => {
                 let age = self.shared.age_of(&record);
+                let left = held.is_some_and(|held| held.pair.session_id != record.pair.session_id)
+                    && self.shared.sign_out(Some(epoch), SignOutReason::Elsewhere).is_some();
+                // Somebody else's session is another epoch.
+                let epoch = epoch + u64::from(left);
                 self.shared.commit(epoch, Held::adopted(&record), age);
             }
             (Some(_), None) => {
                 self.shared.sign_out(Some(epoch), SignOutReason::Elsewhere);
             }
-            (None, None) => {}
+            (None, None) => self.shared.left_is_gone(),
         }
         Ok(())
     }
@@ -145,12 +165,14 @@ impl Session {
     /// Whether somebody is signed in, and every change of that.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<SessionState> {
+        self.keep_watching();
         self.shared.states()
     }
 
     /// What happens from now on.
     #[must_use]
     pub fn events(&self) -> Events {
+        self.keep_watching();
         Events(self.shared.events())
     }
 
@@ -201,7 +223,11 @@ impl Session {
             match guard.load().await? {
                 Some(record) if record.pair.session_id == pair.session_id => {
                     pair = record.pair;
-                    if self.shared.gate().epoch == epoch { guard.clear().await } else { Ok(()) }
+                    if self.shared.gate().epoch == epoch {
+                        guard.clear().await.inspect(|()| self.shared.left_is_gone())
+                    } else {
+                        Ok(())
+                    }
                 }
                 _ => Ok(()),
             }

@@ -11,6 +11,7 @@ mod policy;
 mod shared;
 mod state;
 mod token;
+mod watcher;
 
 #[cfg(feature = "auth-service")]
 pub use self::identity::Identity;

@@ -17,11 +17,12 @@ use super::{
     Event, Policy, SessionState, SignOutReason,
     events::BACKLOG,
     token::{Age, Token},
+    watcher::Watcher,
 };
 use crate::{
     AuthenticationError, Refresher, TokenPair,
     flight::{CoolDown, Running, Window},
-    store::{Record, Store, StoreError, StoreGuard},
+    store::{Record, Store, StoreError, StoreErrorKind, StoreGuard},
     sync::{ArcSwapOption, Mutex, MutexGuard, broadcast},
 };
 
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     events: OnceLock<broadcast::Sender<Event>>,
     /// The gate's epoch, for tasks that wait.
     epochs: watch::Sender<u64>,
+    watcher: Mutex<Watcher>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) refresher: Arc<dyn Refresher>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -51,6 +53,9 @@ pub(crate) struct Gate {
     pub(crate) epoch: u64,
     generation: u64,
     pub(crate) held: Option<Held>,
+    /// The pair that was signed out from here. The store may hold it for a while, or for good if it
+    /// cannot be cleared, and that is nobody's login.
+    left: Option<TokenPair>,
     pub(crate) flight: Option<Running>,
     pub(crate) flights: u64,
     pub(crate) window: Window,
@@ -127,6 +132,7 @@ impl Shared {
                 epoch: 0,
                 generation: 0,
                 held: None,
+                left: None,
                 flight: None,
                 flights: 0,
                 window: Window::new(max, per),
@@ -136,6 +142,7 @@ impl Shared {
             states: watch::channel(SessionState::SignedOut { reason }).0,
             events: OnceLock::new(),
             epochs: watch::channel(0).0,
+            watcher: Mutex::default(),
             store: parts.store,
             refresher: parts.refresher,
             clock: parts.clock,
@@ -198,6 +205,10 @@ impl Shared {
         }
         self.next_epoch(&mut gate);
         let held = gate.held.take();
+        gate.left = held
+            .as_ref()
+            .filter(|_| reason != SignOutReason::Elsewhere)
+            .map(|held| held.pair.clone());
         self.current.store(None);
         self.states.send_replace(SessionState::SignedOut { reason: reason.clone() });
         drop(gate);
@@ -205,6 +216,16 @@ impl Shared {
             self.emit(Event::SignedOut { reason });
         }
         held
+    }
+
+    /// Whether `record` is what was signed out from here, and so nobody's login.
+    pub(super) fn has_left(&self, record: &Record) -> bool {
+        self.gate().left.as_ref().is_some_and(|left| left.same_session(&record.pair))
+    }
+
+    /// The store no longer holds what was signed out from here: whatever it will hold is new.
+    pub(super) fn left_is_gone(&self) {
+        self.gate().left = None;
     }
 
     /// Ends what is under way without signing anybody in or out.
@@ -227,6 +248,7 @@ impl Shared {
         let token = Arc::new(token);
         let session_id = held.pair.session_id.clone();
         gate.held = Some(held);
+        gate.left = None;
         gate.cool_down = None;
         self.current.store(Some(Arc::clone(&token)));
         self.states.send_if_modified(|state| {
@@ -270,7 +292,10 @@ impl Shared {
     ) -> Result<Box<dyn StoreGuard>, StoreError> {
         match tokio::time::timeout(limit, self.store.lock()).await {
             Ok(taken) => taken,
-            Err(_) => Err(StoreError::new("another process holds the store's lock")),
+            Err(_) => {
+                let message = "another process holds the store's lock";
+                Err(StoreError::of_kind(StoreErrorKind::Busy, message))
+            }
         }
     }
 
@@ -280,6 +305,15 @@ impl Shared {
             // Nobody listening any more is no error.
             let _ = events.send(event);
         }
+    }
+
+    /// Ends with the session.
+    pub(super) fn epochs(&self) -> watch::Receiver<u64> {
+        self.epochs.subscribe()
+    }
+
+    pub(super) fn watcher(&self) -> MutexGuard<'_, Watcher> {
+        self.watcher.lock().expect("nothing panics while holding the watcher")
     }
 
     pub(super) fn events(&self) -> broadcast::Receiver<Event> {

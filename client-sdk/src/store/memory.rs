@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
-use super::{Record, Store, StoreFuture, StoreGuard};
+use super::{Changed, Record, Store, StoreFuture, StoreGuard, StoreWatch};
 
 /// Keeps the record in memory. Clones share it, as processes share a file.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +13,7 @@ pub struct MemoryStore(Arc<Slots>);
 #[derive(Debug, Default)]
 struct Slots {
     lock: Arc<Mutex<()>>,
-    record: std::sync::Mutex<Option<Record>>,
+    record: watch::Sender<Option<Record>>,
 }
 
 impl MemoryStore {
@@ -25,11 +25,11 @@ impl MemoryStore {
 
     /// Replaces the record without the lock, as only a broken process would. For tests.
     pub fn overwrite(&self, record: Option<Record>) {
-        *self.slot() = record;
+        self.0.record.send_replace(record);
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Record>> {
-        self.0.record.lock().expect("nothing panics while holding the slot")
+    fn record(&self) -> Option<Record> {
+        self.0.record.borrow().clone()
     }
 }
 
@@ -42,7 +42,25 @@ impl Store for MemoryStore {
     }
 
     fn load(&self) -> StoreFuture<'_, Option<Record>> {
-        Box::pin(async move { Ok(self.slot().clone()) })
+        Box::pin(async move { Ok(self.record()) })
+    }
+
+    fn watch(&self) -> Box<dyn StoreWatch> {
+        Box::new(Watch(self.0.record.subscribe()))
+    }
+}
+
+#[derive(Debug)]
+struct Watch(watch::Receiver<Option<Record>>);
+
+impl StoreWatch for Watch {
+    fn changed(&mut self) -> Changed<'_> {
+        Box::pin(async move {
+            if self.0.changed().await.is_err() {
+                // The store is gone, and nobody can change it any more.
+                std::future::pending().await
+            }
+        })
     }
 }
 
@@ -54,19 +72,19 @@ struct Guard {
 
 impl StoreGuard for Guard {
     fn load(&mut self) -> StoreFuture<'_, Option<Record>> {
-        Box::pin(async move { Ok(self.store.slot().clone()) })
+        Box::pin(async move { Ok(self.store.record()) })
     }
 
     fn save<'a>(&'a mut self, record: &'a Record) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            *self.store.slot() = Some(record.clone());
+            self.store.overwrite(Some(record.clone()));
             Ok(())
         })
     }
 
     fn clear(&mut self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            *self.store.slot() = None;
+            self.store.overwrite(None);
             Ok(())
         })
     }

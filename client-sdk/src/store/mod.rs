@@ -1,15 +1,34 @@
 //! Where a session keeps its tokens between runs.
+//!
+//! | | survives | shared by processes |
+//! | --- | --- | --- |
+//! | [`MemoryStore`] | nothing | no |
+//! | [`FileStore`] | restarts | yes |
+//! | `KeyringStore` (feature `keyring`) | restarts, encrypted by the operating system | yes |
+//!
+//! For another place implement [`Store`], and let
+//! [`store_contract`](crate::testing::store_contract) judge it.
 
+mod error;
 mod file;
+#[cfg(feature = "keyring")]
+mod keyring;
+mod lock;
 mod memory;
+mod private;
 mod record;
+mod watch;
 
 use std::{fmt, future::Future, pin::Pin};
 
+#[cfg(feature = "keyring")]
+pub use self::keyring::KeyringStore;
 pub use self::{
+    error::{StoreError, StoreErrorKind},
     file::FileStore,
     memory::MemoryStore,
     record::{Attempt, InvalidRecord, Record},
+    watch::{Changed, NeverChanges, StoreWatch},
 };
 
 /// A boxed future, so that stores can be trait objects.
@@ -27,6 +46,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 ///
 /// A store that keeps a copy of its own without a shared lock (one browser tab of two) breaks the
 /// second promise: the token service may then see an honest client as a thief.
+/// [`store_contract`](crate::testing::store_contract) checks what can be checked from outside.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Waits for the lock. The caller bounds the wait by dropping the future, after which the lock
     /// must not stay taken.
@@ -34,6 +54,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Reads without the lock.
     fn load(&self) -> StoreFuture<'_, Option<Record>>;
+
+    /// Watches for changes from now on, so that a session learns without a call that another process
+    /// has signed in, refreshed or logged out. It must not block for long.
+    ///
+    /// By default nothing is ever told. A session is safe without it: every refresh reads the store
+    /// anew.
+    fn watch(&self) -> Box<dyn StoreWatch> {
+        Box::new(NeverChanges)
+    }
 }
 
 /// The lock of a [`Store`], held from before a refresh is decided on until its answer is saved.
@@ -46,19 +75,4 @@ pub trait StoreGuard: fmt::Debug + Send {
 
     /// Removes what is stored, durably.
     fn clear(&mut self) -> StoreFuture<'_, ()>;
-}
-
-/// A store could not be locked, read or written.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct StoreError {
-    message: String,
-}
-
-impl StoreError {
-    /// An error that says `message`, which must name what failed and hold no secret.
-    #[must_use]
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
-    }
 }

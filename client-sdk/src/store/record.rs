@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use token::{clock::Timestamp, entropy::Entropy};
 use zeroize::Zeroizing;
 
-use crate::TokenPair;
+use super::{StoreError, StoreErrorKind, private::MOVE_AWAY};
+use crate::{TokenPair, pair::InvalidToken};
 
 /// A token pair, and the refresh attempt that was written down before it was sent.
 #[derive(Clone, Debug)]
@@ -24,10 +25,23 @@ pub struct Attempt {
     pub(crate) after_superseded: bool,
 }
 
-/// Bytes that are no record of this SDK: cut short, or somebody else's.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("not a session record of this version")]
-pub struct InvalidRecord;
+/// Bytes that are no record that this SDK would use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidRecord {
+    /// Cut short, or damaged.
+    #[error("a session record that is cut short or damaged")]
+    Damaged,
+    /// Something else.
+    #[error("no session record")]
+    Foreign,
+    /// Written by a newer version of this SDK.
+    #[error("a session record of version {0}, which this version does not know")]
+    Newer(u32),
+    /// A token in it cannot stand in a request.
+    #[error("a session record with a token that {0}")]
+    Token(InvalidToken),
+}
 
 impl Record {
     pub(crate) const fn new(pair: TokenPair, received_at: Timestamp) -> Self {
@@ -80,7 +94,7 @@ impl Record {
         };
         // Large enough that the buffer never moves and leaves a copy behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(
-            1024 + 6 * (wire.access_token.len() + wire.refresh_token.len()),
+            1024 + 6 * (wire.access_token.len() + wire.refresh_token.len() + wire.session_id.len()),
         ));
         serde_json::to_writer(&mut *bytes, &wire)
             .expect("strings and numbers go into memory without fail");
@@ -93,7 +107,11 @@ impl Record {
     ///
     /// [`InvalidRecord`] for anything else.
     pub fn decode(bytes: &[u8]) -> Result<Self, InvalidRecord> {
-        let wire: Wire<String> = serde_json::from_slice(bytes).map_err(|_| InvalidRecord)?;
+        let wire: Wire<String> =
+            serde_json::from_slice(bytes).map_err(|_| InvalidRecord::of(bytes))?;
+        if wire.format != FORMAT || wire.version != VERSION {
+            return Err(InvalidRecord::of(bytes));
+        }
         let after_superseded = wire.after_superseded;
         // Moved, not copied: no second copy of a secret stays behind.
         let record = Self {
@@ -109,10 +127,40 @@ impl Record {
                 .attempt_key
                 .map(|key| Attempt { key: SecretString::from(key), after_superseded }),
         };
-        if wire.format != FORMAT || wire.version != VERSION {
-            return Err(InvalidRecord);
+        record.pair.check().map_err(InvalidRecord::Token)?;
+        if record.attempt.as_ref().is_some_and(|attempt| !attempt.is_sound()) {
+            return Err(InvalidRecord::Damaged);
         }
         Ok(record)
+    }
+}
+
+impl InvalidRecord {
+    /// What bytes are that do not parse as a record of this version.
+    fn of(bytes: &[u8]) -> Self {
+        /// What a record of every version has.
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+            version: u32,
+        }
+        match serde_json::from_slice(bytes) {
+            Ok(Head { format, .. }) if format != FORMAT => Self::Foreign,
+            Ok(Head { version, .. }) if version > VERSION => Self::Newer(version),
+            Ok(_) => Self::Damaged,
+            Err(_) if bytes.starts_with(BEGINNING) || BEGINNING.starts_with(bytes) => Self::Damaged,
+            Err(_) => Self::Foreign,
+        }
+    }
+
+    /// The error of a store that found such bytes at `place`.
+    pub(super) fn at(self, place: &dyn fmt::Display) -> StoreError {
+        let (kind, mend) = match self {
+            Self::Damaged | Self::Token(_) => (StoreErrorKind::Corrupt, MOVE_AWAY),
+            Self::Foreign => (StoreErrorKind::Foreign, "keep the session elsewhere"),
+            Self::Newer(_) => (StoreErrorKind::Foreign, "update this program"),
+        };
+        StoreError::of_kind(kind, format!("{place} holds {self}; {mend}"))
     }
 }
 
@@ -126,6 +174,12 @@ impl Attempt {
 
     pub(crate) fn same(&self, other: &Self) -> bool {
         self.key.expose_secret() == other.key.expose_secret()
+    }
+
+    /// Whether a token service would take the key.
+    fn is_sound(&self) -> bool {
+        let key = self.key.expose_secret().as_bytes();
+        (16..=64).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic)
     }
 }
 
@@ -156,6 +210,10 @@ struct Wire<S> {
 
 const FORMAT: &str = "evergreen-session";
 const VERSION: u32 = 1;
+/// What every record begins with.
+const BEGINNING: &[u8] = br#"{"format":"evergreen-session","#;
+/// No record is larger: two tokens of the greatest size, each byte escaped, and the rest.
+pub(super) const MAX_BYTES: usize = 512 * 1024;
 
 #[cfg(test)]
 mod tests {
