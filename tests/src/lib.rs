@@ -1,7 +1,9 @@
 //! The harness of the end-to-end tests: both services on real sockets and real files, on a clock
 //! that moves when it is told to. For what only a process can suffer there is [`process`], with
-//! [`clients`] that keep it busy and a [`ledger`] of what they were told.
+//! [`clients`] that keep it busy and a [`ledger`] of what they were told; and [`application`] for
+//! those that share a store.
 
+pub mod application;
 pub mod chance;
 pub mod clients;
 pub mod database;
