@@ -217,6 +217,7 @@ pub(super) const MAX_BYTES: usize = 512 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, option, prelude::*};
     use token::entropy::SeededEntropy;
 
     use super::*;
@@ -242,7 +243,73 @@ mod tests {
     #[test]
     fn every_truncation_is_refused() {
         let bytes = record().encode();
-        assert!((0..bytes.len()).all(|n| Record::decode(&bytes[..n]).is_err()));
+        let damaged = |n| matches!(Record::decode(&bytes[..n]), Err(InvalidRecord::Damaged));
+        assert!((0..bytes.len()).all(damaged));
+    }
+
+    /// What may be used: both tokens can stand in a header, and the record survives another trip.
+    fn is_well_formed(record: &Record) -> bool {
+        let again = Record::decode(&record.encode());
+        record.pair.check().is_ok() && again.is_ok_and(|again| again.same(record))
+    }
+
+    #[test]
+    fn every_corruption_of_one_byte_is_refused_or_well_formed() {
+        let mut bytes = record().encode();
+        let mut refused = 0;
+        for at in 0..bytes.len() {
+            let right = bytes[at];
+            for wrong in (0..=u8::MAX).filter(|wrong| *wrong != right) {
+                bytes[at] = wrong;
+                match Record::decode(&bytes) {
+                    Ok(record) => assert!(is_well_formed(&record), "{at}: {wrong}"),
+                    Err(_) => refused += 1,
+                }
+            }
+            bytes[at] = right;
+        }
+        assert!(refused > 200 * bytes.len(), "{refused}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused_or_well_formed(bytes in vec(any::<u8>(), 0..400)) {
+            prop_assert!(Record::decode(&bytes).is_err());
+        }
+
+        // What is nearly a record, so that the parser gets far.
+        #[test]
+        fn any_members_are_refused_or_well_formed(
+            access in ".{0,12}",
+            refresh in "[!-~]{0,12}|.{0,4}",
+            life in any::<Option<u64>>(),
+            after in any::<Option<u64>>(),
+            id in ".{0,8}",
+            received_at in any::<i64>(),
+            key in option::of("[!-~]{10,70}|.{0,20}"),
+            flag in any::<bool>(),
+        ) {
+            let wire = Wire {
+                format: FORMAT,
+                version: VERSION,
+                access_token: &*access,
+                refresh_token: &*refresh,
+                access_expires_in_ms: life,
+                refresh_after_ms: after,
+                session_id: &*id,
+                received_at_ms: received_at,
+                attempt_key: key.as_deref(),
+                after_superseded: flag,
+            };
+            let sound = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
+            let key = key.as_ref().is_none_or(|key| sound(key) && (16..=64).contains(&key.len()));
+            let bytes = serde_json::to_vec(&wire).unwrap();
+            let decoded = Record::decode(&bytes);
+            prop_assert_eq!(decoded.is_ok(), sound(&access) && sound(&refresh) && key);
+            if let Ok(record) = decoded {
+                prop_assert!(is_well_formed(&record));
+            }
+        }
     }
 
     #[test]
