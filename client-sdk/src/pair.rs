@@ -85,12 +85,13 @@ impl TokenPair {
 
     /// The pair as an issuer answered it, made fit for use.
     ///
-    /// A token that is said to have run out, or to be due, the moment it was issued would be renewed
-    /// before every call; so such a duration counts as not given, and a refusal tells.
+    /// A token that is said to run out, or to be due, as soon as it is issued would be renewed for
+    /// every call, and each acceptance would clear the window that bounds this. So a duration of less
+    /// than a second counts as not given, and a refusal tells.
     pub(crate) fn admit(mut self) -> Result<Self, InvalidToken> {
         self.check()?;
-        self.access_expires_in = self.access_expires_in.filter(|life| !life.is_zero());
-        self.refresh_after = self.refresh_after.filter(|after| !after.is_zero());
+        self.access_expires_in = self.access_expires_in.filter(|life| *life >= SHORTEST);
+        self.refresh_after = self.refresh_after.filter(|after| *after >= SHORTEST);
         Ok(self)
     }
 
@@ -136,8 +137,12 @@ impl fmt::Debug for TokenPair {
 #[cfg(feature = "auth-service")]
 impl From<evergreen_proto::auth::v1::TokenPair> for TokenPair {
     fn from(pair: evergreen_proto::auth::v1::TokenPair) -> Self {
-        let duration =
-            |d: Option<prost_types::Duration>| d.and_then(|d| Duration::try_from(d).ok());
+        // Not by `TryFrom`, which overflows on numbers that no server of ours would answer.
+        let duration = |given: Option<prost_types::Duration>| {
+            let given = given?;
+            let nanos = u32::try_from(given.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+            Some(Duration::new(u64::try_from(given.seconds).ok()?, nanos))
+        };
         Self {
             access_token: SecretString::from(pair.access_token),
             refresh_token: SecretString::from(pair.refresh_token),
@@ -148,5 +153,6 @@ impl From<evergreen_proto::auth::v1::TokenPair> for TokenPair {
     }
 }
 
+const SHORTEST: Duration = Duration::from_secs(1);
 const MAX_TOKEN: usize = 64 * 1024;
 const MAX_SESSION_ID: usize = 4 * 1024;

@@ -13,7 +13,7 @@ use client_sdk::{
     store::{Changed, FileStore, MemoryStore, Record, Store, StoreFuture, StoreGuard, StoreWatch},
     testing::{ScriptedRefresher, pair},
 };
-use common::{Server, call, settle, signed_in, token_of};
+use common::{Server, Step, call, settle, signed_in, token_of};
 use tokio::{sync::oneshot, time::timeout};
 use tonic::Code;
 
@@ -175,7 +175,7 @@ async fn a_change_is_taken_over_once_the_lock_is_free_however_long_that_takes() 
 // A refresh that is under way has the lock, and is not waited for by the one that follows.
 #[tokio::test(start_paused = true)]
 async fn watching_holds_up_no_refresh() {
-    let refresher = ScriptedRefresher::new().then(client_sdk::testing::Step::Hold);
+    let refresher = ScriptedRefresher::new().then(Step::Hold);
     let store = MemoryStore::new();
     let session = signed_in(&refresher, |b| b.store(store.clone())).await;
     let mut events = session.events();
