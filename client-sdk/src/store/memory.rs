@@ -58,7 +58,7 @@ impl StoreWatch for Watch {
         Box::pin(async move {
             if self.0.changed().await.is_err() {
                 // The store is gone, and nobody can change it any more.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         })
     }
