@@ -345,3 +345,4 @@ impl fmt::Debug for Shared {
             .finish_non_exhaustive()
     }
 }
+
