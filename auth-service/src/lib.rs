@@ -14,6 +14,8 @@ mod rpc;
 mod server;
 mod storage;
 
+#[cfg(feature = "simulation")]
+pub use self::storage::memory::{Committed, MemoryDatabase, Pace, Snapshot};
 pub use self::{
     app::{HashParams, KeysError},
     config::Config,

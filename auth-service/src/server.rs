@@ -116,6 +116,24 @@ impl Server {
         Ok(Self { app: Arc::new(app), audit_retention: config.audit_retention, serving })
     }
 
+    /// A server on a database in memory, which outlives it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::open`].
+    #[cfg(feature = "simulation")]
+    pub async fn open_in_memory(
+        database: &crate::MemoryDatabase,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, StartError> {
+        config.validate()?;
+        let store = crate::storage::memory::MemoryStore::open(database, Arc::clone(&clock));
+        Self::open_on(Arc::new(store), config, clock, entropy, observer).await
+    }
+
     /// Serves on `listener` until `shutdown` resolves and the calls under way have ended.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 pub(crate) mod error;
 pub(crate) mod group_commit;
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) mod memory;
 pub(crate) mod postgres;
 mod rows;
 pub(crate) mod sqlite;

@@ -183,6 +183,16 @@ pub(super) fn pushed_nonces(advance: &Advance) -> Vec<u8> {
     nonces
 }
 
+/// The nonces of a row after this advance.
+#[cfg(any(test, feature = "simulation"))]
+pub(super) fn push_nonces(advance: &Advance, remembered: &Recent) -> Recent {
+    let pushed = pushed_nonces(advance);
+    let bytes = pushed.iter().copied().chain(remembered.iter().flat_map(|n| *n.as_bytes()));
+    let bytes: Vec<u8> = bytes.take(128).collect();
+    let nonces = bytes.chunks(16).map(|nonce| nonce.try_into().expect("chunks of 16"));
+    Recent::from_nonces(nonces.map(Nonce::from_bytes).collect()).expect("one to eight")
+}
+
 /// How a generation stands in its column: it counts rotations, at most a few a second for a month.
 pub(super) fn encode_generation(generation: u64) -> i64 {
     i64::try_from(generation).unwrap_or(i64::MAX)

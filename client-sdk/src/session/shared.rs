@@ -345,4 +345,3 @@ impl fmt::Debug for Shared {
             .finish_non_exhaustive()
     }
 }
-

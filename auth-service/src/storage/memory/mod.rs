@@ -1,0 +1,111 @@
+//! The backend of simulations: tables in memory, which outlive the server that serves them.
+
+mod advances;
+mod database;
+mod sessions;
+mod users;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use token::clock::{Clock, Timestamp};
+
+pub use self::database::{Committed, MemoryDatabase, Pace, Snapshot};
+use self::{advances::MemoryCommitter, database::Tables};
+use crate::{
+    domain::audit::AuditEvent,
+    storage::{
+        error::StoreError,
+        group_commit::{GroupCommit, Limits},
+        store::{AuditStore, KeyState, KeyStore, SealedKey, Store},
+    },
+};
+
+/// One server's access to a [`MemoryDatabase`].
+#[derive(Clone, Debug)]
+pub(crate) struct MemoryStore {
+    database: MemoryDatabase,
+    advances: GroupCommit,
+    clock: Arc<dyn Clock>,
+}
+
+impl MemoryStore {
+    pub(crate) fn open(database: &MemoryDatabase, clock: Arc<dyn Clock>) -> Self {
+        let committer = MemoryCommitter::new(database.clone(), Arc::clone(&clock));
+        let advances = GroupCommit::start(committer, Limits { members: 64, groups: 2 });
+        Self { database: database.clone(), advances, clock }
+    }
+
+    /// A transaction: all of `change` or nothing, and no other meanwhile.
+    async fn write<T>(&self, change: impl FnOnce(&mut Tables, Timestamp) -> T) -> T {
+        // Who is dropped here has written nothing.
+        self.database.pause().await;
+        let done = change(&mut self.database.tables(), self.clock.now());
+        // Who is dropped here has written, and nobody is told.
+        self.database.pause().await;
+        done
+    }
+
+    async fn read<T>(&self, look: impl FnOnce(&Tables, Timestamp) -> T) -> T {
+        self.database.pause().await;
+        look(&self.database.tables(), self.clock.now())
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn close(&self) {}
+}
+
+#[async_trait]
+impl KeyStore for MemoryStore {
+    async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
+        let mut keys = self.read(|tables, _| tables.keys.clone()).await;
+        keys.sort_by(|a, b| b.create_time.cmp(&a.create_time).then_with(|| a.kid.cmp(&b.kid)));
+        Ok(keys)
+    }
+
+    async fn insert_signing_key(&self, key: &SealedKey) -> Result<(), StoreError> {
+        self.write(|tables, _| {
+            let taken = tables.keys.iter().any(|other| {
+                other.kid == key.kid
+                    || (key.state == KeyState::Active && other.state == KeyState::Active)
+            });
+            if !taken {
+                tables.keys.push(key.clone());
+            }
+        })
+        .await;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl AuditStore for MemoryStore {
+    async fn record(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.write(|tables, _| events.iter().for_each(|event| tables.audit(event))).await;
+        Ok(())
+    }
+
+    async fn newest_events(&self, limit: u32) -> Result<Vec<AuditEvent>, StoreError> {
+        let mut events = self.read(|tables, _| tables.events.clone()).await;
+        events.sort_by_key(|event| std::cmp::Reverse((event.time, event.id)));
+        events.truncate(limit as usize);
+        Ok(events)
+    }
+
+    async fn remove_old_events(&self, retention: Duration, limit: u32) -> Result<u64, StoreError> {
+        Ok(self
+            .write(|tables, now| {
+                tables.events.sort_by_key(|event| event.time);
+                let old = tables.events.iter().take_while(|event| event.time < now - retention);
+                let removed = old.count().min(limit as usize);
+                tables.events.drain(..removed);
+                removed as u64
+            })
+            .await)
+    }
+}
+
+#[cfg(test)]
+mod tests;
