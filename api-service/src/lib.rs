@@ -15,6 +15,8 @@ mod storage;
 
 pub use transport::serve::ServeError;
 
+#[cfg(any(test, feature = "simulation"))]
+pub use self::storage::memory::MemoryDatabase;
 pub use self::{
     config::Config,
     error::StartError,

@@ -28,10 +28,13 @@ use crate::{
     error::StartError,
     rpc::{Rpc, guard_policy},
     storage::{
-        StoreError,
+        Store, StoreError,
         sqlite::{OpenError, SqliteStore},
     },
 };
+
+#[cfg(any(test, feature = "simulation"))]
+use crate::storage::memory::{MemoryDatabase, MemoryStore};
 
 #[cfg(test)]
 mod tests;
@@ -44,7 +47,8 @@ pub struct Server {
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     request_timeout: Duration,
-    _directory: DataDir,
+    /// Held while the server lives; none in memory.
+    _directory: Option<DataDir>,
 }
 
 /// The demo's data could not be written.
@@ -94,9 +98,82 @@ impl Server {
                 StartError::NewerSchema { file: file.clone(), migration }
             }
         })?;
-        let app = App::new(Arc::new(opened), Arc::clone(&clock), entropy)
+        Self::compose(Arc::new(opened), Some(directory), config, clock, entropy, observer, keys)
             .await
-            .map_err(|source: StoreError| StartError::Storage { file, source: source.into() })?;
+            .map_err(|source| StartError::Storage { file, source: source.into() })
+    }
+
+    /// [`Self::open`], with everything that it keeps in `memory` and keys from elsewhere: it touches
+    /// no disk and starts no thread, so that a simulation decides all that happens. Serve it with
+    /// [`Self::run_on`]. To let it crash, drop the runtime that serves it: connections are tasks of
+    /// their own, which would end the calls under way.
+    ///
+    /// The data directory and the addresses in `config` are not used; the addresses are checked all
+    /// the same.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Config`], which names the setting and what to do.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use api_service::{Config, MemoryDatabase, Server};
+    /// use client_sdk::guard::AuthServiceKeys;
+    /// use token::{clock::{ManualClock, Timestamp}, entropy::SeededEntropy};
+    /// use tonic::transport::Endpoint;
+    /// use transport::observe::LogObserver;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let memory = MemoryDatabase::default();
+    /// for life in 0..2 {
+    ///     let server = Server::open_in_memory(
+    ///         &memory,
+    ///         Config::default(),
+    ///         Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000))),
+    ///         // Another seed in every life, or it would draw the ids of the one before.
+    ///         Arc::new(SeededEntropy::new(life)),
+    ///         Arc::new(LogObserver),
+    ///         AuthServiceKeys::new(Endpoint::from_static("http://auth:50051").connect_lazy()),
+    ///     )
+    ///     .await?;
+    ///     server.seed_demo("ada").await?;
+    ///     // A crash; the next life finds what this one wrote.
+    ///     drop(server);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(any(test, feature = "simulation"))]
+    pub async fn open_in_memory(
+        memory: &MemoryDatabase,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        observer: Arc<dyn Observer>,
+        keys: impl KeySource,
+    ) -> Result<Self, StartError> {
+        config.validate()?;
+        let opened = MemoryStore::open(memory);
+        Self::compose(Arc::new(opened), None, config, clock, entropy, observer, keys)
+            .await
+            .map_err(|source| StartError::Storage { file: "memory".into(), source: source.into() })
+    }
+
+    /// A server on what was opened.
+    async fn compose(
+        store: Arc<dyn Store>,
+        directory: Option<DataDir>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        observer: Arc<dyn Observer>,
+        keys: impl KeySource,
+    ) -> Result<Self, StoreError> {
+        let app = App::new(store, Arc::clone(&clock), entropy).await?;
         let keys = KeyCache::new(keys, Arc::clone(&clock));
         let guard = Guard::new(&config.issuer, &config.audience, keys);
         let request_timeout = config.request_timeout;

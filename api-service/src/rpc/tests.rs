@@ -6,5 +6,6 @@ mod access;
 mod categories;
 mod folders;
 mod lists;
+mod restarts;
 mod trees;
 mod validation;

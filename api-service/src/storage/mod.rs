@@ -1,6 +1,8 @@
 //! What is kept, behind one trait, which is made of one for each kind of thing.
 
 mod error;
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) mod memory;
 pub(crate) mod sqlite;
 mod store;
 

@@ -17,7 +17,7 @@ use tonic::{
 use tonic_types::StatusExt as _;
 use transport::{observe::LogObserver, serve::ServeError};
 
-use crate::{Config, Server};
+use crate::{Config, MemoryDatabase, Server};
 
 pub(super) const EDITOR: &[&str] = &["editor"];
 pub(super) const VIEWER: &[&str] = &["viewer"];
@@ -48,12 +48,16 @@ fn key() -> SigningKey {
     SigningKey::generate(&SeededEntropy::new(42))
 }
 
+fn a_clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000)))
+}
+
 pub(super) struct World {
     pub(super) channel: Channel,
     pub(super) clock: Arc<ManualClock>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<Result<(), ServeError>>,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl World {
@@ -65,13 +69,30 @@ impl World {
     pub(super) async fn with(keys: TestKeys, before: impl AsyncFnOnce(&Server)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = Config { data_dir: dir.path().join("data"), ..Config::default() };
-        let clock = Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000)));
+        let clock = a_clock();
         let entropy = Arc::new(SeededEntropy::new(1));
         let server =
             Server::open_with_keys(config, clock.clone(), entropy, Arc::new(LogObserver), keys)
                 .await
                 .unwrap();
         before(&server).await;
+        Self::serve(server, clock, Some(dir)).await
+    }
+
+    /// A server in memory, whose ids and etags `seed` decides.
+    pub(super) async fn in_memory(memory: &MemoryDatabase, seed: u64) -> Self {
+        let (config, clock) = (Config::default(), a_clock());
+        let (entropy, observer) = (Arc::new(SeededEntropy::new(seed)), Arc::new(LogObserver));
+        let opened =
+            Server::open_in_memory(memory, config, clock.clone(), entropy, observer, TestKeys::Up);
+        Self::serve(opened.await.unwrap(), clock, None).await
+    }
+
+    async fn serve(
+        server: Server,
+        clock: Arc<ManualClock>,
+        dir: Option<tempfile::TempDir>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
