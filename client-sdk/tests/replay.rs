@@ -27,7 +27,7 @@ use tower::{ServiceBuilder, ServiceExt as _};
 
 const BODY: &[&[u8]] = &[b"one", b"two", b"three"];
 
-// Torture 32, 38.
+// Fault 32, 38.
 #[tokio::test(start_paused = true)]
 async fn the_replay_is_equal_in_body_metadata_and_extensions_but_for_the_token() {
     let refresher = ScriptedRefresher::new();
@@ -52,7 +52,7 @@ async fn the_replay_is_equal_in_body_metadata_and_extensions_but_for_the_token()
     assert!(sent.iter().all(|sent| sent.head.headers["authorization"].is_sensitive()));
 }
 
-// Torture 35.
+// Fault 35.
 #[tokio::test(start_paused = true)]
 async fn a_status_as_trailers_only_or_after_empty_headers_is_replayed() {
     let answers: [fn() -> Response<Body>; 3] = [
@@ -75,7 +75,7 @@ async fn a_status_as_trailers_only_or_after_empty_headers_is_replayed() {
     }
 }
 
-// Torture 35: the trailers come later than the headers.
+// Fault 35: the trailers come later than the headers.
 #[tokio::test(start_paused = true)]
 async fn headers_are_not_held_back_and_a_refusal_behind_them_is_still_replayed() {
     let refresher = ScriptedRefresher::new();
@@ -101,7 +101,7 @@ async fn headers_are_not_held_back_and_a_refusal_behind_them_is_still_replayed()
     assert_eq!(server.sent.lock().unwrap()[1].body, "onetwothree");
 }
 
-// Torture 35: after a message, never; the next call profits.
+// Fault 35: after a message, never; the next call profits.
 #[tokio::test(start_paused = true)]
 async fn a_stream_cut_after_a_message_is_not_replayed_and_starts_the_refresh() {
     let refresher = ScriptedRefresher::new();
@@ -115,7 +115,7 @@ async fn a_stream_cut_after_a_message_is_not_replayed_and_starts_the_refresh() {
     assert_eq!((refresher.count(), token_of(&session).as_str()), (1, "access-1"));
 }
 
-// Torture 34.
+// Fault 34.
 #[tokio::test(start_paused = true)]
 async fn a_body_over_the_cap_is_refused_with_the_reason_and_the_refresh_serves_the_others() {
     let refresher = ScriptedRefresher::new();
@@ -129,7 +129,7 @@ async fn a_body_over_the_cap_is_refused_with_the_reason_and_the_refresh_serves_t
     assert_eq!((refresher.count(), token_of(&session).as_str()), (1, "access-1"));
 }
 
-// Torture 37.
+// Fault 37.
 #[tokio::test(start_paused = true)]
 async fn the_replays_timeout_is_the_callers_less_all_that_has_passed() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);
@@ -151,7 +151,7 @@ async fn the_replays_timeout_is_the_callers_less_all_that_has_passed() {
     assert!((5_990_000..=6_000_000).contains(&micros), "{left}");
 }
 
-// Torture 37, 3.
+// Fault 37, 3.
 #[tokio::test(start_paused = true)]
 async fn a_budget_spent_on_the_refresh_is_deadline_exceeded_and_no_replay() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);
@@ -169,6 +169,25 @@ async fn a_budget_spent_on_the_refresh_is_deadline_exceeded_and_no_replay() {
     assert_eq!((refresher.count(), token_of(&session).as_str()), (1, "access-1"));
 }
 
+// Fault 37: a channel that has no connection does not start its own timer.
+#[tokio::test(start_paused = true)]
+async fn a_first_send_that_never_gets_through_ends_with_the_callers_timeout() {
+    let refresher = ScriptedRefresher::new();
+    let session = signed_in(&refresher, |b| b).await;
+    let stuck = tower::service_fn(|_: Request<Body>| {
+        std::future::pending::<Result<Response<Body>, Infallible>>()
+    });
+    let service = ServiceBuilder::new().layer(session.layer()).service(stuck);
+    let mut request = request("/p.S/M", Body::empty());
+    request.headers_mut().insert("grpc-timeout", "3S".parse().unwrap());
+    let began = tokio::time::Instant::now();
+    let status = status_of(service.oneshot(request).await.unwrap()).await;
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert!(matches!(E::from_status(&status), Some(E::DeadlineExceeded)));
+    assert!(began.elapsed() < Duration::from_millis(3_010));
+    assert_eq!(refresher.count(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_timeout_of_tonics_own_is_deadline_exceeded() {
     let session = signed_in(&ScriptedRefresher::new(), |b| b).await;
@@ -183,7 +202,7 @@ async fn a_timeout_of_tonics_own_is_deadline_exceeded() {
     assert_eq!(call(&session, &server).await.code(), Code::DeadlineExceeded);
 }
 
-// Torture 38.
+// Fault 38.
 #[tokio::test(start_paused = true)]
 async fn a_users_own_authorization_passes_untouched_and_causes_no_refresh() {
     let refresher = ScriptedRefresher::new();
@@ -196,7 +215,7 @@ async fn a_users_own_authorization_passes_untouched_and_causes_no_refresh() {
     assert_eq!(refresher.count(), 0);
 }
 
-// Torture 39.
+// Fault 39.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_without_a_reason_is_replayed_by_policy_only() {
     for (policy, idempotent, sends) in [
@@ -256,7 +275,7 @@ async fn many_identities_share_one_channel() {
     assert_eq!(server.tokens(), ["access-9", ""]);
 }
 
-// Torture 41: a session has no task of its own, and takes everything with it.
+// Fault 41: a session has no task of its own, and takes everything with it.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_identities_have_flights_of_their_own_and_leave_nothing_behind() {
     let refresher = ScriptedRefresher::new();
@@ -281,7 +300,7 @@ async fn a_thousand_identities_have_flights_of_their_own_and_leave_nothing_behin
     assert!(weak.iter().all(|alive| alive.strong_count() == 0));
 }
 
-// Torture 36: the producer of a stream that is still open is consumed once.
+// Fault 36: the producer of a stream that is still open is consumed once.
 #[tokio::test(start_paused = true)]
 async fn an_open_client_stream_is_replayed_from_its_buffer_and_goes_on() {
     let refresher = ScriptedRefresher::new();
@@ -320,7 +339,7 @@ async fn an_open_client_stream_is_replayed_from_its_buffer_and_goes_on() {
     assert_eq!(refresher.count(), 1);
 }
 
-// Torture 16.
+// Fault 16.
 #[tokio::test(start_paused = true)]
 async fn a_call_is_never_sent_again_as_somebody_else() {
     let refresher = ScriptedRefresher::new();
@@ -336,7 +355,7 @@ async fn a_call_is_never_sent_again_as_somebody_else() {
     assert_eq!(refresher.count(), 0);
 }
 
-// Torture 37: a refresh before the first send counts too.
+// Fault 37: a refresh before the first send counts too.
 #[tokio::test(start_paused = true)]
 async fn a_refresh_before_the_first_send_is_taken_off_the_timeout() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);

@@ -8,13 +8,15 @@ use std::{
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep_until};
 use tonic::body::Body;
 use tower_service::Service;
 
 use super::{
-    attempt::{BoxError, Call, failure},
+    attempt::{BoxError, Call, failure, response_of},
     look::{Seen, look, recover},
 };
+use crate::AuthenticationError;
 
 pin_project! {
     /// The response of [`Reauth`](super::Reauth).
@@ -30,8 +32,9 @@ pin_project! {
     enum State<S, F> {
         // A call that the layer leaves alone.
         Untouched { #[pin] sent: F },
-        // The first attempt is on the wire.
-        First { #[pin] sent: F, call: Option<Call<S>> },
+        // The first attempt is on the wire. The caller's time runs here too: a channel's own timer
+        // starts only once it has a connection.
+        First { #[pin] sent: F, #[pin] late: Option<Sleep>, call: Option<Call<S>> },
         // Waiting for a token, or for the replay.
         Recovering { work: Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>> },
         // Settled without network.
@@ -44,8 +47,9 @@ impl<S: Service<Request<Body>>> ResponseFuture<S> {
         Self { state: State::Untouched { sent } }
     }
 
-    pub(super) const fn first(sent: S::Future, call: Call<S>) -> Self {
-        Self { state: State::First { sent, call: Some(call) } }
+    pub(super) fn first(sent: S::Future, call: Call<S>) -> Self {
+        let late = call.deadline.map(sleep_until);
+        Self { state: State::First { sent, late, call: Some(call) } }
     }
 
     pub(super) fn recovering(
@@ -79,10 +83,17 @@ where
                     return Poll::Ready(Ok(response));
                 }
                 StateProj::Recovering { work } => return work.as_mut().poll(cx),
-                StateProj::First { sent, call } => {
-                    let response = match ready!(sent.poll(cx)) {
-                        Ok(response) => response,
-                        Err(error) => return Poll::Ready(failure(error)),
+                StateProj::First { sent, late, call } => {
+                    let response = match sent.poll(cx) {
+                        Poll::Ready(Ok(response)) => response,
+                        Poll::Ready(Err(error)) => return Poll::Ready(failure(error)),
+                        Poll::Pending => {
+                            let Some(late) = late.as_pin_mut() else { return Poll::Pending };
+                            ready!(late.poll(cx));
+                            let error = AuthenticationError::DeadlineExceeded;
+                            state.set(State::Settled { response: None });
+                            return Poll::Ready(Ok(response_of(error)));
+                        }
                     };
                     let call = call.take().expect("polled after completion");
                     match look(call, response, cx) {
