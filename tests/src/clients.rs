@@ -310,6 +310,7 @@ impl Refresher for Witness {
                 Renewal::Unreachable { .. } => self.ledger.unanswered(),
                 Renewal::Superseded => self.ledger.superseded(),
                 Renewal::Rejected { reason } => self.ledger.fault(format!("rejected: {reason}")),
+                other => self.ledger.fault(format!("an outcome without a line here: {other:?}")),
             }
             renewal
         })
