@@ -177,7 +177,7 @@ async fn logged_in(fake: &Fake) -> Session {
     session
 }
 
-// Torture 31.
+// Fault 31.
 #[tokio::test]
 async fn only_refresh_carries_the_refresh_token_and_it_never_carries_the_access_token() {
     let fake = Fake::default();
@@ -223,7 +223,7 @@ async fn fifty_callers_make_one_refresh() {
     assert_eq!(fake.refreshes.load(SeqCst), 1);
 }
 
-// Torture 30.
+// Fault 30.
 #[tokio::test]
 async fn a_refresh_that_is_itself_refused_neither_recurses_nor_hangs() {
     let fake = Fake::default();
@@ -236,7 +236,7 @@ async fn a_refresh_that_is_itself_refused_neither_recurses_nor_hangs() {
     assert!(matches!(*session.state().borrow(), SessionState::SignedOut { .. }));
 }
 
-// Torture 24.
+// Fault 24.
 #[tokio::test]
 async fn a_proxys_bare_unauthenticated_keeps_the_session() {
     let fake = Fake::default();

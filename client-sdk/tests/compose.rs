@@ -171,7 +171,7 @@ async fn a_call_that_waits_for_its_token_reserves_nothing_below() {
     assert_eq!(server.count(), 101);
 }
 
-// Torture 3.
+// Fault 3.
 #[tokio::test(start_paused = true)]
 async fn a_timeout_above_drops_its_call_and_the_refresh_serves_the_next() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);

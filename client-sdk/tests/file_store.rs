@@ -223,7 +223,7 @@ async fn a_folder_that_is_not_there_is_an_error_that_names_the_file() {
     assert!(error.to_string().contains("no/tokens.json"), "{error}");
 }
 
-// Torture 23: the lock is the kernel's, so it ends with its holder.
+// Fault 23: the lock is the kernel's, so it ends with its holder.
 #[tokio::test]
 async fn a_holder_that_goes_away_frees_the_lock_and_one_that_waits_can_give_up() {
     let folder = tempfile::tempdir().unwrap();

@@ -36,7 +36,7 @@ async fn three_refused_calls_make_one_refresh_and_three_replays() {
     assert_eq!((refresher.count(), server.count()), (1, 6));
 }
 
-// Torture 1, 3.
+// Fault 1, 3.
 #[tokio::test(start_paused = true)]
 async fn the_caller_that_started_the_refresh_is_dropped_while_it_is_on_the_wire() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);
@@ -61,7 +61,7 @@ async fn the_caller_that_started_the_refresh_is_dropped_while_it_is_on_the_wire(
     assert_eq!(refresher.requests()[1].refresh_token(), "refresh-1");
 }
 
-// Torture 2: every flight has a channel of its own, made when it starts.
+// Fault 2: every flight has a channel of its own, made when it starts.
 #[tokio::test(start_paused = true)]
 async fn a_caller_dropped_before_the_send_leaves_no_result_of_an_earlier_flight() {
     let refresher = ScriptedRefresher::new();
@@ -82,7 +82,7 @@ async fn a_caller_dropped_before_the_send_leaves_no_result_of_an_earlier_flight(
     assert_eq!(refresher.count(), 2);
 }
 
-// Torture 4.
+// Fault 4.
 #[tokio::test(start_paused = true)]
 async fn all_callers_are_dropped_and_the_result_is_still_stored() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);
@@ -102,7 +102,7 @@ async fn all_callers_are_dropped_and_the_result_is_still_stored() {
     assert!(stored.attempt().is_none());
 }
 
-// Torture 5.
+// Fault 5.
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_the_refresher_is_an_error_to_every_waiter_and_the_next_call_tries_again() {
     let refresher = ScriptedRefresher::new().then(Step::Panic);
@@ -117,7 +117,7 @@ async fn a_panic_in_the_refresher_is_an_error_to_every_waiter_and_the_next_call_
     assert_eq!(refresher.count(), 2);
 }
 
-// Torture 6.
+// Fault 6.
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_is_dropped_has_no_effect() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);
@@ -133,7 +133,7 @@ async fn a_waiter_that_is_dropped_has_no_effect() {
     assert_eq!(refresher.count(), 1);
 }
 
-// Torture 7.
+// Fault 7.
 #[test]
 fn a_session_outlives_the_runtime_that_made_it() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -152,7 +152,7 @@ fn a_session_outlives_the_runtime_that_made_it() {
     assert_eq!(refresher.count(), 2);
 }
 
-// Torture 8.
+// Fault 8.
 #[tokio::test(start_paused = true)]
 async fn a_refresh_endpoint_that_never_answers_is_bounded_by_its_own_timeout() {
     let refresher = ScriptedRefresher::new().then(Step::Never);
@@ -164,7 +164,7 @@ async fn a_refresh_endpoint_that_never_answers_is_bounded_by_its_own_timeout() {
     assert_eq!(refresher.count(), 2);
 }
 
-// Torture 9.
+// Fault 9.
 #[tokio::test(start_paused = true)]
 async fn a_late_refusal_of_an_older_token_is_replayed_without_a_refresh() {
     let refresher = ScriptedRefresher::new();
@@ -183,7 +183,7 @@ async fn a_late_refusal_of_an_older_token_is_replayed_without_a_refresh() {
     assert_eq!(refresher.count(), 0);
 }
 
-// Torture 11, 13, 15.
+// Fault 11, 13, 15.
 #[tokio::test(start_paused = true)]
 async fn refusals_during_a_flight_join_it_from_any_clone_and_another_identity_has_its_own() {
     let refresher = ScriptedRefresher::new().then(Step::Hold).then(Step::Hold);
@@ -204,7 +204,7 @@ async fn refusals_during_a_flight_join_it_from_any_clone_and_another_identity_ha
     assert_eq!(refresher.count(), 2);
 }
 
-// Torture 12.
+// Fault 12.
 #[tokio::test(start_paused = true)]
 async fn a_forced_refresh_is_not_satisfied_by_what_another_process_had_saved() {
     let refresher = ScriptedRefresher::new();
@@ -218,7 +218,7 @@ async fn a_forced_refresh_is_not_satisfied_by_what_another_process_had_saved() {
     assert_eq!(token_of(&session), "access-2");
 }
 
-// Torture 14.
+// Fault 14.
 #[tokio::test(start_paused = true)]
 async fn an_early_renewal_and_a_refusal_in_the_same_tick_make_one_refresh() {
     let refresher = ScriptedRefresher::new();
@@ -231,7 +231,7 @@ async fn an_early_renewal_and_a_refusal_in_the_same_tick_make_one_refresh() {
     assert_eq!(refresher.count(), 1);
 }
 
-// Torture 16.
+// Fault 16.
 #[tokio::test(start_paused = true)]
 async fn a_refresh_answer_that_lands_after_a_login_as_someone_else_is_discarded() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);
@@ -251,7 +251,7 @@ async fn a_refresh_answer_that_lands_after_a_login_as_someone_else_is_discarded(
     assert!(format!("{stored:?}").contains("s2"));
 }
 
-// Torture 24, 27, 28.
+// Fault 24, 27, 28.
 #[tokio::test(start_paused = true)]
 async fn a_failed_flight_is_one_error_for_all_and_after_the_cool_down_the_next_refusal_refreshes() {
     let refresher =
@@ -284,7 +284,7 @@ async fn a_failed_flight_is_one_error_for_all_and_after_the_cool_down_the_next_r
     );
 }
 
-// Torture 25.
+// Fault 25.
 #[tokio::test(start_paused = true)]
 async fn a_rejection_ends_the_session_once_and_later_calls_fail_fast_until_a_login() {
     let reason = "REFRESH_TOKEN_EXPIRED".to_owned();
@@ -331,7 +331,7 @@ async fn a_rejected_refresh_token_is_never_sent_again() {
     assert_eq!(refresher.count(), 2);
 }
 
-// Torture 26.
+// Fault 26.
 #[tokio::test(start_paused = true)]
 async fn an_early_refresh_fails_and_calls_go_on_with_the_good_token() {
     let refresher = ScriptedRefresher::new().then_unreachable(1000);
@@ -346,7 +346,7 @@ async fn an_early_refresh_fails_and_calls_go_on_with_the_good_token() {
     assert_eq!(server.count(), 20);
 }
 
-// Torture 29.
+// Fault 29.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_always_refuses_sees_two_sends_per_call_and_a_bounded_number_of_refreshes() {
     let refresher = ScriptedRefresher::new();
@@ -404,7 +404,7 @@ async fn a_token_that_has_run_out_is_renewed_before_the_call() {
     assert_eq!((refresher.count(), server.tokens()), (1, vec!["access-1".to_owned(); 3]));
 }
 
-// Torture 40: a suspend that the monotonic clock does not count.
+// Fault 40: a suspend that the monotonic clock does not count.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_cannot_know_that_its_token_ran_out_recovers_at_the_first_call() {
     let refresher = ScriptedRefresher::new();

@@ -15,7 +15,7 @@ use tower::{Layer as _, ServiceExt as _};
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
-// Torture 41.
+// Fault 41.
 #[test]
 fn ten_thousand_sessions_share_a_channel_in_bounded_memory_and_leave_nothing_behind() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -77,7 +77,7 @@ fn keys(refresher: &ScriptedRefresher) -> Vec<String> {
     refresher.requests().iter().map(|r| r.idempotency_key().to_owned()).collect()
 }
 
-// Torture 18, 64.
+// Fault 18, 64.
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_asked_for_again_under_the_same_key() {
     let refresher = ScriptedRefresher::new().then_unreachable(3);
@@ -90,7 +90,7 @@ async fn a_lost_answer_is_asked_for_again_under_the_same_key() {
     assert_ne!(refresher.requests()[4].idempotency_key(), keys[0]);
 }
 
-// Torture 19.
+// Fault 19.
 #[tokio::test(start_paused = true)]
 async fn after_a_crash_between_the_answer_and_the_save_the_same_attempt_is_repeated() {
     let refresher = ScriptedRefresher::new().then(Step::Never);
@@ -139,7 +139,7 @@ async fn nothing_is_sent_if_the_key_cannot_be_written() {
     assert_eq!(refresher.count(), 0);
 }
 
-// Torture 20.
+// Fault 20.
 #[tokio::test(start_paused = true)]
 async fn a_pair_that_could_not_be_saved_is_used_and_nothing_is_sent_until_it_is() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);
@@ -173,7 +173,7 @@ async fn a_pair_that_could_not_be_saved_is_used_and_nothing_is_sent_until_it_is(
     assert_eq!(format!("{:?}", stored(&store).await.pair()), format!("{:?}", pair(2)));
 }
 
-// Torture 66: the other process repeats the old attempt and gets the same successor.
+// Fault 66: the other process repeats the old attempt and gets the same successor.
 #[tokio::test(start_paused = true)]
 async fn another_process_takes_over_after_a_failed_save_and_both_go_on_with_its_pair() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);
@@ -198,7 +198,7 @@ async fn another_process_takes_over_after_a_failed_save_and_both_go_on_with_its_
     assert_eq!(refresher.requests()[2].refresh_token(), "refresh-1");
 }
 
-// Torture 21.
+// Fault 21.
 #[tokio::test]
 async fn two_processes_on_one_file_make_one_refresh_between_them() {
     let folder = tempfile::tempdir().unwrap();
@@ -223,7 +223,7 @@ async fn two_processes_on_one_file_make_one_refresh_between_them() {
     assert_eq!((token_of(&first), token_of(&second)), ("access-1".into(), "access-1".into()));
 }
 
-// Torture 22: a store whose lock was lost over a suspend is read again before the send.
+// Fault 22: a store whose lock was lost over a suspend is read again before the send.
 #[tokio::test(start_paused = true)]
 async fn what_changed_while_the_process_slept_is_read_before_the_next_send() {
     let refresher =
@@ -245,7 +245,7 @@ async fn what_changed_while_the_process_slept_is_read_before_the_next_send() {
     assert_eq!((refresher.count(), token_of(&session).as_str()), (1, "access-1"));
 }
 
-// Torture 23.
+// Fault 23.
 #[tokio::test]
 async fn a_lock_that_cannot_be_had_is_a_retryable_error_and_never_an_unlocked_refresh() {
     let folder = tempfile::tempdir().unwrap();
@@ -263,7 +263,7 @@ async fn a_lock_that_cannot_be_had_is_a_retryable_error_and_never_an_unlocked_re
     session.refresh().await.unwrap();
 }
 
-// Torture 44, the client's side.
+// Fault 44, the client's side.
 #[tokio::test(start_paused = true)]
 async fn a_superseded_client_that_finds_nothing_newer_makes_exactly_one_more_attempt() {
     let refresher = ScriptedRefresher::new().then(Step::Answer(Renewal::Superseded));
@@ -281,7 +281,7 @@ async fn a_superseded_client_that_finds_nothing_newer_makes_exactly_one_more_att
     assert_eq!(refresher.count(), 4);
 }
 
-// Torture 17.
+// Fault 17.
 #[tokio::test(start_paused = true)]
 async fn a_logout_during_a_refresh_lets_nothing_come_back_to_life() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);
@@ -382,7 +382,7 @@ async fn an_answer_counts_only_while_the_store_holds_the_attempt_that_it_answers
     }
 }
 
-// Torture 17: at the worst moment.
+// Fault 17: at the worst moment.
 #[tokio::test(start_paused = true)]
 async fn a_logout_while_the_new_pair_is_being_saved_leaves_nothing() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);

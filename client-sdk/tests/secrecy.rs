@@ -29,7 +29,7 @@ impl io::Write for Log {
     }
 }
 
-// Torture 42.
+// Fault 42.
 #[tokio::test(start_paused = true)]
 async fn debug_display_and_trace_logs_show_neither_token() {
     let log = Log::default();
@@ -70,7 +70,7 @@ async fn debug_display_and_trace_logs_show_neither_token() {
     }
 }
 
-// Torture 43.
+// Fault 43.
 #[tokio::test(start_paused = true)]
 async fn a_slow_subscriber_does_not_hold_up_the_refresh_and_learns_the_final_state() {
     let refresher = ScriptedRefresher::new();

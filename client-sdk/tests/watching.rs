@@ -117,7 +117,7 @@ async fn what_the_session_saves_itself_causes_no_event() {
     quiet(&mut events).await;
 }
 
-// Torture 17: a store that still holds it is no login.
+// Fault 17: a store that still holds it is no login.
 #[tokio::test(start_paused = true)]
 async fn what_was_signed_out_from_here_does_not_come_back_out_of_the_store() {
     let store = MemoryStore::new();
@@ -256,7 +256,7 @@ async fn a_change_right_after_the_first_read_is_noticed() {
     assert_eq!(next(&mut session.events()).await, Event::SignedIn);
 }
 
-// Torture 21: or else it would be renewed again by everybody whose clock is behind.
+// Fault 21: or else it would be renewed again by everybody whose clock is behind.
 #[tokio::test(start_paused = true)]
 async fn a_renewal_by_a_process_whose_clock_is_a_little_ahead_is_good() {
     let now = Timestamp::from_unix_seconds(1_000);
@@ -275,7 +275,7 @@ async fn a_renewal_by_a_process_whose_clock_is_a_little_ahead_is_good() {
     assert_eq!((server.tokens(), refresher.count()), (vec!["access-1".to_owned()], 0));
 }
 
-// Torture 7: neither does a session stop watching with the runtime that it was made on.
+// Fault 7: neither does a session stop watching with the runtime that it was made on.
 #[test]
 fn a_session_whose_runtime_is_gone_is_watched_from_the_next() {
     let runtime = || {

@@ -1,4 +1,4 @@
-//! Torture 56: the server's clock stands still, is set back, is set forward: nobody is revoked.
+//! Fault 56: the server's clock stands still, is set back, is set forward: nobody is revoked.
 
 use std::time::Duration;
 

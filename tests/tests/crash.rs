@@ -17,7 +17,7 @@ use tests::{
 };
 use tokio::{task::yield_now, time::Instant};
 
-/// Torture 46, and 19 for the applications that crash with it.
+/// Fault 46, and 19 for the applications that crash with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_at_any_point_under_load_loses_no_acknowledged_rotation_and_logs_nobody_out() {
     let dir = TempDir::new().expect("a temporary directory can be made");
@@ -25,7 +25,7 @@ async fn kill_9_at_any_point_under_load_loses_no_acknowledged_rotation_and_logs_
     survive("sqlite", &Database::Sqlite, &program, &dir).await;
 }
 
-/// Torture 46, and 47: every third time the database dies too.
+/// Fault 46, and 47: every third time the database dies too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_of_server_and_postgresql_loses_no_acknowledged_rotation_and_logs_nobody_out() {
     let postgres = Postgres::start(Durability::ProcessCrash).expect("PostgreSQL can be started");

@@ -18,7 +18,7 @@ fn altered(token: &str, part: usize) -> String {
     parts.join(".")
 }
 
-/// Torture 48, for refresh tokens.
+/// Fault 48, for refresh tokens.
 #[tokio::test]
 async fn a_forged_token_writes_nothing() {
     let world = World::start().await;
@@ -50,7 +50,7 @@ async fn a_forged_token_writes_nothing() {
     assert_ne!(database(world.data_dir()), before, "a rotation does write");
 }
 
-/// Torture 48: a header list beyond the transport's limit. The connection lives.
+/// Fault 48: a header list beyond the transport's limit. The connection lives.
 #[tokio::test]
 async fn a_token_of_64_kib_is_refused_and_the_connection_lives() {
     let world = World::start().await;

@@ -34,7 +34,7 @@ async fn a_session_goes_on_whichever_instance_is_asked() {
     }
 }
 
-/// Torture 44, over two instances.
+/// Fault 44, over two instances.
 #[tokio::test]
 async fn of_twenty_keys_at_two_instances_one_wins_and_nobody_is_revoked() {
     let Some(world) = World::on_postgres().await else { return };
@@ -90,7 +90,7 @@ fn claims(token: &str) -> String {
     token.split('.').nth(1).unwrap().to_owned()
 }
 
-/// Torture 56: the database's clock decides, so an instance may believe what it likes.
+/// Fault 56: the database's clock decides, so an instance may believe what it likes.
 #[tokio::test]
 async fn an_instance_whose_clock_is_off_revokes_nobody() {
     let Some(world) = World::on_postgres().await else { return };

@@ -13,7 +13,7 @@ async fn attempt(world: &World, token: &str, key: &str) -> Result<TokenPair, Sta
 
 const KEY: &str = "attempt-000000001";
 
-/// Torture 18 and 59.
+/// Fault 18 and 59.
 #[tokio::test]
 async fn the_same_attempt_gets_the_same_successor_however_late() {
     let world = World::start().await;
@@ -28,7 +28,7 @@ async fn the_same_attempt_gets_the_same_successor_however_late() {
     assert!(attempt(&world, &first.refresh_token, "attempt-000000002").await.is_ok());
 }
 
-/// Torture 18, across a restart of the server.
+/// Fault 18, across a restart of the server.
 #[tokio::test]
 async fn the_same_attempt_gets_the_same_successor_from_a_restarted_server() {
     let world = World::start().await;
@@ -39,7 +39,7 @@ async fn the_same_attempt_gets_the_same_successor_from_a_restarted_server() {
     assert_eq!(again.refresh_token, first.refresh_token);
 }
 
-/// Torture 44.
+/// Fault 44.
 #[tokio::test]
 async fn twenty_callers_with_one_key_get_twenty_identical_successors() {
     let world = World::start().await;
@@ -51,7 +51,7 @@ async fn twenty_callers_with_one_key_get_twenty_identical_successors() {
     assert!(attempt(&world, &successors[0], "attempt-000000002").await.is_ok());
 }
 
-/// Torture 44.
+/// Fault 44.
 #[tokio::test]
 async fn of_twenty_keys_one_wins_and_nobody_is_revoked() {
     let world = World::start().await;

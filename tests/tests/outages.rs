@@ -23,7 +23,7 @@ async fn list(session: &Session, world: &World) -> Result<(), tonic::Status> {
     ApiServiceClient::new(channel).list_trees(ListTreesRequest::default()).await.map(drop)
 }
 
-/// Torture 18, over a network that loses the answer.
+/// Fault 18, over a network that loses the answer.
 #[tokio::test]
 async fn a_lost_answer_costs_nothing() {
     let world = World::start().await;
@@ -61,7 +61,7 @@ async fn a_session_survives_a_restart_of_either_service() {
     list(&session, &world).await.unwrap();
 }
 
-/// Torture 19, without the crash: the store alone carries the session over.
+/// Fault 19, without the crash: the store alone carries the session over.
 #[tokio::test]
 async fn a_session_survives_a_restart_of_the_client() {
     let world = World::start().await;

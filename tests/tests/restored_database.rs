@@ -65,7 +65,7 @@ fn kinds(events: &[AuditRecord]) -> Vec<&str> {
     kinds
 }
 
-/// Torture 47, 58.
+/// Fault 47, 58.
 async fn a_session_that_rotated_since_goes_on(world: World) {
     world.register("ada").await;
     let session = Session::builder(world.auth.url()).store(MemoryStore::new()).connect().await;
@@ -88,7 +88,7 @@ async fn a_session_that_rotated_since_goes_on(world: World) {
     assert!(adopted.address.is_some_and(|address| address.is_loopback()));
 }
 
-/// Torture 58.
+/// Fault 58.
 async fn a_login_since_goes_on_even_if_the_ring_was_rotated_too(world: World) {
     world.register("ada").await;
     let world = backed_up(world).await;
@@ -189,7 +189,7 @@ async fn whoever_does_not_want_it_can_switch_it_off(world: World) {
     assert_eq!(reason(refused), "REFRESH_TOKEN_INVALID");
 }
 
-/// Torture 65: the restored row has idled out, but a token has been minted since.
+/// Fault 65: the restored row has idled out, but a token has been minted since.
 #[tokio::test]
 async fn a_restored_row_whose_idle_end_has_passed_ends_nobodys_session() {
     let world = World::start().await;

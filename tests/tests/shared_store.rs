@@ -94,13 +94,13 @@ async fn all(applications: &mut [Application], command: &str) -> Vec<String> {
     join_all(applications.iter_mut().map(|application| application.ask(command))).await
 }
 
-/// Torture 21.
+/// Fault 21.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_with_one_run_out_token_make_one_refresh_between_them() {
     one_refresh_among(2).await;
 }
 
-/// Torture 21.
+/// Fault 21.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_processes_with_one_run_out_token_make_one_refresh_between_them() {
     one_refresh_among(8).await;
@@ -116,7 +116,7 @@ async fn one_refresh_among(n: usize) {
     assert_eq!(shared.generation(), 1);
 }
 
-/// Torture 21, again and again.
+/// Fault 21, again and again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_rounds_of_ten_trials_of_two_processes_make_one_refresh_each() {
     let shared = Shared::start().await;
@@ -137,7 +137,7 @@ async fn fifty_rounds_of_ten_trials_of_two_processes_make_one_refresh_each() {
     println!("{} trials of two processes in {:?}", ROUNDS * TRIALS, began.elapsed());
 }
 
-/// Torture 22, and 23: the lock that cannot be had.
+/// Fault 22, and 23: the lock that cannot be had.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_lock_s_holder_is_suspended_nobody_refreshes_and_afterwards_all_go_on() {
     let shared = Shared::start().await;
@@ -163,7 +163,7 @@ async fn while_the_lock_s_holder_is_suspended_nobody_refreshes_and_afterwards_al
     assert_eq!(shared.generation(), 1);
 }
 
-/// Torture 22: the lock was lost while the process slept, as it can be on a network's file system.
+/// Fault 22: the lock was lost while the process slept, as it can be on a network's file system.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_was_suspended_between_two_attempts_reads_the_store_before_it_sends_again() {
     let shared = Shared::start().await;
@@ -190,7 +190,7 @@ async fn a_process_that_was_suspended_between_two_attempts_reads_the_store_befor
     assert_eq!(shared.refreshes(), [Code::Ok]);
 }
 
-/// Torture 23.
+/// Fault 23.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_lock_of_a_process_that_was_killed_is_free_at_once() {
     let shared = Shared::start().await;
@@ -210,7 +210,7 @@ async fn the_lock_of_a_process_that_was_killed_is_free_at_once() {
     assert_eq!(shared.generation(), 1);
 }
 
-/// Torture 19.
+/// Fault 19.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_killed_between_the_answer_and_the_save_gets_the_same_successor_when_restarted() {
     let shared = Shared::start().await;
@@ -232,7 +232,7 @@ async fn a_process_killed_between_the_answer_and_the_save_gets_the_same_successo
     assert_eq!((shared.refreshes(), shared.generation()), (vec![Code::Ok], 2));
 }
 
-/// Torture 66.
+/// Fault 66.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failed_save_another_process_takes_over_and_both_end_with_the_same_successor() {
     let shared = Shared::start().await;

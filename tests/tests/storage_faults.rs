@@ -64,7 +64,7 @@ async fn many_are_refused(ledger: &Ledger, refreshes: u64, visits: u64) {
         .await;
 }
 
-/// Torture 47. The server's own log is on that disk too.
+/// Fault 47. The server's own log is on that disk too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_logs_nobody_out_and_all_go_on_once_there_is_room() {
     let chance = Chance::from_env();
@@ -83,7 +83,7 @@ async fn a_full_disk_logs_nobody_out_and_all_go_on_once_there_is_room() {
     settle("full disk", clients, &program, server).await;
 }
 
-/// Torture 46 on top of 47.
+/// Fault 46 on top of 47.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_on_a_full_disk_loses_no_acknowledged_rotation_and_logs_nobody_out() {
     let chance = Chance::from_env();
@@ -106,7 +106,7 @@ async fn kill_9_on_a_full_disk_loses_no_acknowledged_rotation_and_logs_nobody_ou
     settle("kill on a full disk", clients, &program, server).await;
 }
 
-/// Torture 47: longer than a statement waits for the lock.
+/// Fault 47: longer than a statement waits for the lock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_held_too_long_logs_nobody_out_and_all_go_on_once_it_is_free() {
     let (_dir, program, server, clients) = world().await;

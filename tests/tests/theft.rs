@@ -39,7 +39,7 @@ async fn a_plain_client_may_repeat_itself_within_the_grace_and_not_after_it() {
     assert_eq!(reason(newest), "SESSION_REVOKED");
 }
 
-/// Torture 55.
+/// Fault 55.
 #[tokio::test]
 async fn a_thief_who_came_first_is_exposed_at_the_owners_next_call_however_fast_he_rotates() {
     let world = World::start().await;

@@ -273,7 +273,7 @@ mod tests {
         assert!(keys.verify(&token(1)).await.is_ok());
     }
 
-    /// Torture 60.
+    /// Fault 60.
     #[tokio::test]
     async fn an_unreadable_ring_rejects_nobody() {
         let dir = tempfile::tempdir().unwrap();

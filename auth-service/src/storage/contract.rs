@@ -319,7 +319,7 @@ pub(super) async fn an_ended_or_revoked_session_does_not_advance<S: Store>(fixtu
     assert_eq!(fixture.store.advance(promised).await.unwrap(), None);
 }
 
-/// Torture 63, before the statement is sent.
+/// Fault 63, before the statement is sent.
 pub(super) async fn a_late_advance_changes_nothing<S: Store>(fixture: &Fixture<S>) {
     with_user(fixture, 1).await;
     let late = advance(fixture, 1, (0, 0), 1);
@@ -339,7 +339,7 @@ pub(super) async fn twenty_advances_of_one_token_move_it_once<S: Store>(fixture:
     assert_eq!(head(fixture, 1).await.0, 1);
 }
 
-/// Torture 57.
+/// Fault 57.
 pub(super) async fn a_group_with_one_session_twice_moves_it_in_turn<S: Store>(
     fixture: &Fixture<S>,
 ) {
@@ -723,7 +723,7 @@ pub(super) async fn an_ended_session_is_kept_a_day_and_goes_in_batches<S: Store>
     assert!(store.session(session_id(8)).await.unwrap().0.is_some());
 }
 
-/// Torture 54, in small; `evergreen soak` shows it at its full size.
+/// Fault 54, in small; `evergreen soak` shows it at its full size.
 pub(super) async fn the_table_does_not_grow_with_rotations<S: Store>(fixture: &Fixture<S>) {
     with_user(fixture, 1).await;
     for generation in 0..100_u8 {

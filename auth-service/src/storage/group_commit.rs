@@ -314,7 +314,7 @@ mod tests {
         waiting
     }
 
-    /// Torture 57: one key twice, two keys, and no key, of one session.
+    /// Fault 57: one key twice, two keys, and no key, of one session.
     #[tokio::test]
     async fn what_arrives_during_a_commit_forms_the_next_group_and_the_same_attempt_joins() {
         let (gated, commits) = Gated::start(Limits { members: 64, groups: 1 });

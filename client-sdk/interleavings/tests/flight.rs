@@ -16,7 +16,7 @@ use interleaved_sdk::{
 };
 use tonic::Code;
 
-// Torture 9, 10, 11, 15: however refusals of one token fall around the commit of its successor,
+// Fault 9, 10, 11, 15: however refusals of one token fall around the commit of its successor,
 // they are late, or they join; none of them starts a refresh of its own.
 #[test]
 fn refusals_around_the_commit_make_one_refresh() {
@@ -34,7 +34,7 @@ fn refusals_around_the_commit_make_one_refresh() {
     });
 }
 
-// Torture 1, 2, 3, 6: whoever is dropped, and whenever, the others get the new token, by one
+// Fault 1, 2, 3, 6: whoever is dropped, and whenever, the others get the new token, by one
 // refresh, and the store has it.
 #[test]
 fn a_caller_that_is_dropped_at_any_moment_harms_nobody() {
@@ -52,7 +52,7 @@ fn a_caller_that_is_dropped_at_any_moment_harms_nobody() {
     });
 }
 
-// Torture 4.
+// Fault 4.
 #[test]
 fn all_callers_are_dropped_and_the_next_call_uses_what_they_started() {
     any_order(|| async {
@@ -67,7 +67,7 @@ fn all_callers_are_dropped_and_the_next_call_uses_what_they_started() {
     });
 }
 
-// Torture 14.
+// Fault 14.
 #[test]
 fn an_early_renewal_and_a_refusal_make_one_refresh() {
     any_order(|| async {
@@ -83,7 +83,7 @@ fn an_early_renewal_and_a_refusal_make_one_refresh() {
     });
 }
 
-// Torture 12: what the application asks for is newer than what it had when it asked.
+// Fault 12: what the application asks for is newer than what it had when it asked.
 #[test]
 fn a_forced_refresh_ends_with_a_token_newer_than_the_one_at_hand() {
     any_order(|| async {
@@ -99,7 +99,7 @@ fn a_forced_refresh_ends_with_a_token_newer_than_the_one_at_hand() {
     });
 }
 
-// Torture 12, 21: a token of another process that is refused as well is replaced by an attempt of
+// Fault 12, 21: a token of another process that is refused as well is replaced by an attempt of
 // this one's, which a flight for the token before cannot stand in for.
 #[test]
 fn an_adopted_token_that_is_refused_too_is_renewed_once() {
@@ -127,7 +127,7 @@ fn an_adopted_token_that_is_refused_too_is_renewed_once() {
     });
 }
 
-// Torture 21.
+// Fault 21.
 #[test]
 fn two_processes_on_one_store_make_one_refresh_between_them() {
     any_order(|| async {
@@ -144,7 +144,7 @@ fn two_processes_on_one_store_make_one_refresh_between_them() {
     });
 }
 
-// Torture 11: another identity has a flight of its own.
+// Fault 11: another identity has a flight of its own.
 #[test]
 fn two_identities_do_not_wait_for_each_other() {
     any_order(|| async {
@@ -160,7 +160,7 @@ fn two_identities_do_not_wait_for_each_other() {
     });
 }
 
-// Torture 16.
+// Fault 16.
 #[test]
 fn a_refresh_answer_never_lands_on_a_later_login() {
     any_order(|| async { login_as_somebody_else(When::AtOnce).await });
@@ -182,7 +182,7 @@ async fn login_as_somebody_else(when: When) {
     assert_eq!(stored_token(&store).await.as_deref(), Some("hers"));
 }
 
-// Torture 17.
+// Fault 17.
 #[test]
 fn a_logout_at_any_moment_of_a_refresh_is_final() {
     any_order(|| async { logout_during_a_refresh(When::AtOnce).await });
@@ -220,7 +220,7 @@ impl When {
     }
 }
 
-// Torture 28: who was told of a failure and asks again does not find the failed flight.
+// Fault 28: who was told of a failure and asks again does not find the failed flight.
 #[test]
 fn after_a_failure_the_next_call_refreshes_again() {
     any_order(|| async {
@@ -234,7 +234,7 @@ fn after_a_failure_the_next_call_refreshes_again() {
     });
 }
 
-// Torture 25: a rejection is one error for all, and nobody sends a spent token again.
+// Fault 25: a rejection is one error for all, and nobody sends a spent token again.
 #[test]
 fn a_rejection_reaches_everybody_and_is_asked_for_once() {
     any_order(|| async {

@@ -74,7 +74,7 @@ mod tests {
         assert!(plan.attempt.unwrap().same(&attempt(1)));
     }
 
-    // Torture 20: the old pair is never loaded over a newer one that could not be saved.
+    // Fault 20: the old pair is never loaded over a newer one that could not be saved.
     #[test]
     fn an_unsaved_pair_is_not_given_up_for_the_one_it_replaced() {
         let old = record("a").with_attempt(attempt(1));

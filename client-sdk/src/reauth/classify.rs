@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(of(None), Verdict::RefusedForeign);
     }
 
-    // Torture 39.
+    // Fault 39.
     #[test]
     fn a_call_that_is_not_idempotent_is_replayed_only_on_proof() {
         use ReplayForeign::{Always, IdempotentOnly};

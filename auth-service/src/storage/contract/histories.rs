@@ -1,4 +1,4 @@
-//! Torture 45: what a refresh, a login, a revocation, a changed password and a disabled account
+//! Fault 45: what a refresh, a login, a revocation, a changed password and a disabled account
 //! answer while they race must be explained by some order of them, each at an instant between its
 //! call and its answer (Herlihy and Wing, "Linearizability", 1990).
 

@@ -146,7 +146,7 @@ async fn a_group_that_a_deadlock_sacrificed_is_committed_again() {
     assert!(one.unwrap().is_some() && two.unwrap().is_some());
 }
 
-/// Torture 63, in the database: the wait for a lock outlived the request.
+/// Fault 63, in the database: the wait for a lock outlived the request.
 #[tokio::test]
 async fn a_rotation_that_waited_too_long_for_its_row_changes_nothing() {
     let Some(fixture) = fixture().await else { return };
@@ -173,7 +173,7 @@ async fn a_rotation_that_waited_too_long_for_its_row_changes_nothing() {
     assert!(fixture.store.advance(timely).await.unwrap().is_some());
 }
 
-/// Torture 47: the database is gone, and comes back.
+/// Fault 47: the database is gone, and comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_died_with_the_server_are_made_anew() {
     let Some(server) = Postgres::start(Durability::ProcessCrash).unwrap() else { return };

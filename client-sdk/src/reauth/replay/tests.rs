@@ -68,7 +68,7 @@ fn read(body: &mut Body, polls: usize) -> Vec<u8> {
 }
 
 proptest! {
-    // Torture 32.
+    // Fault 32.
     #[test]
     fn the_replay_is_byte_identical_when_nothing_a_part_or_all_was_read(
         steps in steps(),
@@ -83,7 +83,7 @@ proptest! {
         let _ = poll_now(&mut first);
     }
 
-    // Torture 34.
+    // Fault 34.
     #[test]
     fn a_recording_never_changes_the_first_attempt_and_is_given_up_over_the_cap(
         steps in steps(),

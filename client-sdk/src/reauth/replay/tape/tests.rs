@@ -42,7 +42,7 @@ fn read_all(body: Body) -> Bytes {
     futures_util::FutureExt::now_or_never(body.collect()).unwrap().unwrap().to_bytes()
 }
 
-// Torture 33, 36.
+// Fault 33, 36.
 #[test]
 fn a_refusal_during_streaming_hands_the_one_source_over() {
     let (sender, body) = stream();
@@ -62,7 +62,7 @@ fn a_refusal_during_streaming_hands_the_one_source_over() {
     assert!(matches!(poll(&mut second), Poll::Ready(None)));
 }
 
-// Torture 34.
+// Fault 34.
 #[test]
 fn a_body_over_the_cap_is_sent_unharmed_and_not_replayed() {
     let bytes = vec![vec![1; 6], vec![2; 6], vec![3; 6]];
