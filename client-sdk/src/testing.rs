@@ -1,5 +1,7 @@
 //! For tests: a refresher that does what it is told to, and the judge of stores.
 
+// It needs real threads and real time.
+#[cfg(not(interleaved))]
 mod store_contract;
 
 use std::{
@@ -11,6 +13,7 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
+#[cfg(not(interleaved))]
 pub use self::store_contract::{store_contract, store_watch_contract};
 use crate::{RefreshFuture, RefreshRequest, Refresher, Renewal, TokenPair};
 

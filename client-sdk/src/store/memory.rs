@@ -10,10 +10,16 @@ use super::{Changed, Record, Store, StoreFuture, StoreGuard, StoreWatch};
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore(Arc<Slots>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slots {
     lock: Arc<Mutex<()>>,
     record: watch::Sender<Option<Record>>,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self { lock: Arc::default(), record: watch::channel(None).0 }
+    }
 }
 
 impl MemoryStore {

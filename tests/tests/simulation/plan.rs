@@ -140,6 +140,6 @@ pub const CLIENTS: [&str; 4] = ["ada", "bob", "cyd", "cyd-too"];
 const HOSTS: [&str; 7] = ["auth0", "auth1", "api", "ada", "bob", "cyd", "cyd-too"];
 
 /// After this everything works again.
-pub const TROUBLE: Duration = Duration::from_secs(35);
+pub const TROUBLE: Duration = Duration::from_secs(30);
 /// Longer than the refresh window, the rival window and every back-off.
-pub const CALM: Duration = Duration::from_secs(45);
+pub const CALM: Duration = Duration::from_secs(40);

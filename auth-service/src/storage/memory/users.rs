@@ -28,7 +28,7 @@ impl UserStore for MemoryStore {
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         self.write(|tables, _| {
-            let key = user.username.key().to_owned();
+            let key = user.username.key().clone();
             if tables.users.values().any(|other| other.key == key) {
                 return Err(StoreError::UsernameTaken);
             }

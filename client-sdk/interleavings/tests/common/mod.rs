@@ -22,7 +22,11 @@ use interleaved_sdk::{
     testing::{ScriptedRefresher, pair},
 };
 use secrecy::ExposeSecret as _;
-use shuttle::sync::Mutex;
+use shuttle::{
+    Config, Runner,
+    scheduler::{PctScheduler, RandomScheduler},
+    sync::Mutex,
+};
 use tokio::task::JoinHandle;
 use tonic::{Code, Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -37,8 +41,12 @@ where
 {
     let schedules = env::var("EVERGREEN_SCHEDULES").ok();
     let schedules = schedules.map_or(SCHEDULES, |n| n.parse().expect("a number of schedules"));
-    shuttle::check_random(move || shuttle::future::block_on(claim()), schedules);
-    shuttle::check_pct(move || shuttle::future::block_on(claim()), schedules, CHANGES);
+    let mut config = Config::new();
+    // Unoptimised, the futures of a whole SDK are large.
+    config.stack_size = 1 << 20;
+    let run = move || shuttle::future::block_on(claim());
+    Runner::new(RandomScheduler::new(schedules), config.clone()).run(run);
+    Runner::new(PctScheduler::new(CHANGES, schedules), config).run(run);
 }
 
 /// A session that holds `access-0`/`refresh-0`.
