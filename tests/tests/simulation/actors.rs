@@ -17,7 +17,7 @@ use futures_util::future::join_all;
 use secrecy::ExposeSecret as _;
 use tests::PASSWORD;
 use token::entropy::{Entropy, SeededEntropy};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 use tower::ServiceBuilder;
 
 use crate::{
@@ -273,7 +273,7 @@ impl Thief {
                 metadata.insert("idempotency-key", format!("the-thiefs-{key:020}").parse()?);
             }
             let answer = auth.refresh(request).await;
-            let said = answer.as_ref().map_or_else(|status| status.code(), |_| Code::Ok);
+            let said = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
             self.book.log("thief", format_args!("refreshes (keyed: {keyed}): {said:?}"));
             if let Ok(pair) = answer {
                 token = pair.into_inner().tokens.unwrap_or_default().refresh_token;
@@ -295,7 +295,7 @@ pub async fn come_back(book: Book) -> Done {
         request.set_timeout(DEADLINE);
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
         let answer = auth.refresh(request).await;
-        let said = answer.as_ref().map_or_else(|status| status.code(), |_| Code::Ok);
+        let said = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
         book.log("nobody", format_args!("comes back to {id}: {said:?}"));
         assert!(
             matches!(said, Code::Unauthenticated | Code::Unavailable | Code::DeadlineExceeded),
