@@ -1,4 +1,5 @@
 //! `docs/FAULTS.md` says truly which test shows which fault.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 use std::{
     collections::BTreeMap,
