@@ -158,6 +158,7 @@ mod error;
 mod flight;
 #[cfg(feature = "guard")]
 pub mod guard;
+mod once;
 mod pair;
 mod reauth;
 mod refresher;

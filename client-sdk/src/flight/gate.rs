@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle, sync::watch, time::Instant};
+use tokio::{runtime::Handle, time::Instant};
 use tracing::{Instrument as _, Span};
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     rotation::{self, Ticket},
 };
 use crate::{
-    AuthenticationError,
+    AuthenticationError, once,
     session::{Event, Gate, Shared, Token},
     telemetry,
 };
@@ -31,7 +31,7 @@ pub(crate) struct Running {
     /// The generation that it replaces. It may end with any newer one, so who was refused a newer
     /// one must not wait for it.
     from: u64,
-    outcome: watch::Receiver<Option<Outcome>>,
+    outcome: once::Receiver<Outcome>,
     span: Span,
 }
 
@@ -55,7 +55,7 @@ enum Boarding {
 /// A place on a flight.
 struct Seat {
     flight: u64,
-    outcome: watch::Receiver<Option<Outcome>>,
+    outcome: once::Receiver<Outcome>,
     span: Option<tracing::Id>,
 }
 
@@ -94,14 +94,12 @@ impl Shared {
         }
     }
 
-    async fn wait(&self, mut seat: Seat) -> Outcome {
+    async fn wait(&self, seat: Seat) -> Outcome {
         // The flight bounds itself, unless the runtime that it was spawned on no longer turns.
         let limit = self.policy.budget + GRACE;
-        let landed = tokio::time::timeout(limit, seat.outcome.wait_for(Option::is_some)).await;
-        match landed {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(AuthenticationError::Interrupted)),
-            // The flight's task is gone and took the sender with it.
-            Ok(Err(_)) => Err(AuthenticationError::Interrupted),
+        match tokio::time::timeout(limit, seat.outcome.wait()).await {
+            // Without an outcome the flight's task is gone, and took the sender with it.
+            Ok(outcome) => outcome.unwrap_or(Err(AuthenticationError::Interrupted)),
             Err(_) => {
                 self.ground(seat.flight);
                 Err(AuthenticationError::Interrupted)
@@ -144,7 +142,7 @@ impl Shared {
 
         gate.flights += 1;
         let id = gate.flights;
-        let (sender, outcome) = watch::channel(None);
+        let (sender, outcome) = once::channel();
         let from = token.generation;
         // It outlives the caller who started it, so it is no child of theirs.
         let span = tracing::debug_span!(parent: None, "refresh", flight = id, generation = from);
@@ -209,7 +207,7 @@ struct Runway {
     id: u64,
     ticket: Ticket,
     began: Instant,
-    sender: Option<watch::Sender<Option<Outcome>>>,
+    sender: Option<once::Sender<Outcome>>,
 }
 
 impl Runway {
@@ -251,7 +249,7 @@ impl Runway {
         self.shared.ground(self.id);
         if let Some(sender) = self.sender.take() {
             telemetry::landed(&outcome, self.began.elapsed());
-            sender.send_replace(Some(outcome));
+            sender.send(outcome);
         }
     }
 }

@@ -10,9 +10,9 @@ use token::{
     KeySet,
     clock::{Clock, Timestamp},
 };
-use tokio::sync::watch;
 
 use super::jwks::{FetchError, KeySource, Keys};
+use crate::once;
 
 /// The keys of one source. Clones share them.
 ///
@@ -56,7 +56,7 @@ struct Flight {
     /// failed.
     failed: bool,
     /// Says, when it has landed, whether it brought keys; closed without a word if it panicked.
-    landing: Option<watch::Receiver<Option<bool>>>,
+    landing: Option<once::Receiver<bool>>,
 }
 
 /// What came of asking for keys.
@@ -151,37 +151,34 @@ impl KeyCache {
         if self.flight().failed { Self::RETRY_INTERVAL } else { Duration::ZERO }
     }
 
-    async fn land(&self, asked: Result<watch::Receiver<Option<bool>>, Lookup>) -> Lookup {
+    async fn land(&self, asked: Result<once::Receiver<bool>, Lookup>) -> Lookup {
         match asked {
-            Ok(mut landing) => {
-                match landing.wait_for(Option::is_some).await.map(|fetched| *fetched) {
-                    Ok(Some(true)) => Lookup::Fetched,
-                    _ => Lookup::Unreachable,
-                }
-            }
+            Ok(landing) => match landing.wait().await {
+                Some(true) => Lookup::Fetched,
+                _ => Lookup::Unreachable,
+            },
             Err(lookup) => lookup,
         }
     }
 
     /// Joins the fetch under way, or starts one unless the last began less than `gap` ago.
-    fn ask(&self, now: Timestamp, gap: Duration) -> Result<watch::Receiver<Option<bool>>, Lookup> {
+    fn ask(&self, now: Timestamp, gap: Duration) -> Result<once::Receiver<bool>, Lookup> {
         let mut flight = self.flight();
         if let Some(landing) = &flight.landing
-            && landing.has_changed().is_ok()
-            && landing.borrow().is_none()
+            && landing.is_pending()
         {
             return Ok(landing.clone());
         }
         if flight.started.is_some_and(|started| now.saturating_since(started) < gap) {
             return Err(if flight.failed { Lookup::Unreachable } else { Lookup::Throttled });
         }
-        let (landed, landing) = watch::channel(None);
+        let (landed, landing) = once::channel();
         *flight = Flight { started: Some(now), failed: true, landing: Some(landing.clone()) };
         drop(flight);
         let cache = self.clone();
         tokio::spawn(async move {
             let fetched = cache.fetch().await;
-            landed.send_replace(Some(fetched));
+            landed.send(fetched);
         });
         Ok(landing)
     }
