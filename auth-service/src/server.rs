@@ -26,7 +26,10 @@ use transport::{
 };
 
 use crate::{
-    app::{App, AppError, AuditLog, Keys, KeysError, MasterKeys, Passwords, StatusSet, keep_clean},
+    app::{
+        App, AppError, AuditLog, Keys, KeysError, MasterKeys, Passwords, Place, StatusSet,
+        keep_clean,
+    },
     config::Config,
     domain::user::{Role, Status},
     rpc::AuthRpc,
@@ -80,12 +83,13 @@ impl Server {
     ) -> Result<Self, StartError> {
         config.validate()?;
         let store = open_store(&config, &clock).await?;
-        Self::open_on(store, config, clock, entropy, observer).await
+        Self::open_on(store, Place::Apart, config, clock, entropy, observer).await
     }
 
     /// [`Self::open`], on a store that is open.
     pub(crate) async fn open_on(
         store: Arc<dyn Store>,
+        hashing: Place,
         config: Config,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -105,7 +109,8 @@ impl Server {
             master,
             keys,
             verifier: Verifier::new(&config.issuer, &config.audience),
-            passwords: Passwords::new(params, config.hash_limits(), Arc::clone(&entropy)),
+            passwords: Passwords::new(params, config.hash_limits(), Arc::clone(&entropy))
+                .at(hashing),
             policy: config.policy(),
             issuer: config.issuer,
             audience: config.audience,
@@ -116,7 +121,8 @@ impl Server {
         Ok(Self { app: Arc::new(app), audit_retention: config.audit_retention, serving })
     }
 
-    /// A server on a database in memory, which outlives it.
+    /// A server on a database in memory, which outlives it. It hashes passwords where they are
+    /// asked for, so that no thread runs beside the caller's.
     ///
     /// # Errors
     ///
@@ -131,7 +137,7 @@ impl Server {
     ) -> Result<Self, StartError> {
         config.validate()?;
         let store = crate::storage::memory::MemoryStore::open(database, Arc::clone(&clock));
-        Self::open_on(Arc::new(store), config, clock, entropy, observer).await
+        Self::open_on(Arc::new(store), Place::Inline, config, clock, entropy, observer).await
     }
 
     /// Serves on `listener` until `shutdown` resolves and the calls under way have ended.

@@ -19,7 +19,7 @@ pub(crate) use self::{
     context::{App, Authenticated, Issued},
     error::AppError,
     keys::{Keys, MasterKeys},
-    passwords::{HashLimits, Passwords},
+    passwords::{HashLimits, Passwords, Place},
     refresh::{IdempotencyKey, RefreshRequest},
     sessions::SessionPage,
     upkeep::keep_clean,

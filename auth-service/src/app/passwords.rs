@@ -33,6 +33,17 @@ pub(crate) struct Passwords {
     dummy: PasswordHash,
     memory: Memory,
     entropy: Arc<dyn Entropy>,
+    place: Place,
+}
+
+/// Where hashes are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// On a blocking thread.
+    Apart,
+    /// Where they are asked for: in a simulation no thread may run beside the simulator's.
+    #[cfg(any(test, feature = "simulation"))]
+    Inline,
 }
 
 /// What came of checking a password.
@@ -60,7 +71,13 @@ impl Passwords {
             dummy,
             memory,
             entropy,
+            place: Place::Apart,
         }
+    }
+
+    /// The same in another place.
+    pub(crate) fn at(self, place: Place) -> Self {
+        Self { place, ..self }
     }
 
     /// The hash of a password that is to be stored.
@@ -96,7 +113,7 @@ impl Passwords {
         .await
     }
 
-    /// Runs `work` on a blocking thread, in its turn.
+    /// Runs `work` in its turn.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
@@ -109,13 +126,18 @@ impl Passwords {
         // The permits go with the work: a caller who hangs up frees nothing before it is done.
         let permits: [OwnedSemaphorePermit; 2] = [admitted, running];
         let (memory, params) = (self.memory.clone(), self.params);
-        tokio::task::spawn_blocking(move || {
+        let work = move || {
             let done = memory.lend(params, work);
             drop(permits);
             done
-        })
-        .await
-        .map_err(|_| AppError::Overloaded { retry_after: RETRY_AFTER })
+        };
+        match self.place {
+            Place::Apart => tokio::task::spawn_blocking(work)
+                .await
+                .map_err(|_| AppError::Overloaded { retry_after: RETRY_AFTER }),
+            #[cfg(any(test, feature = "simulation"))]
+            Place::Inline => Ok(work()),
+        }
     }
 }
 

@@ -137,7 +137,7 @@ pub const AUTHS: [&str; 2] = ["auth0", "auth1"];
 pub const SERVERS: [&str; 3] = ["auth0", "auth1", "api"];
 /// The last two share a store.
 pub const CLIENTS: [&str; 4] = ["ada", "bob", "cyd", "cyd-too"];
-const HOSTS: [&str; 7] = ["auth0", "auth1", "api", "ada", "bob", "cyd", "cyd-too"];
+pub const HOSTS: [&str; 7] = ["auth0", "auth1", "api", "ada", "bob", "cyd", "cyd-too"];
 
 /// After this everything works again.
 pub const TROUBLE: Duration = Duration::from_secs(30);

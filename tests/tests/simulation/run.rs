@@ -20,7 +20,7 @@ use crate::{
     actors::{Api, Auth, Client, DEADLINE, Thief, come_back},
     book::{Book, Pages, Tally},
     clock::{Dawdling, Offset},
-    plan::{AUTHS, CALM, CLIENTS, Chance, Fault, Plan, TROUBLE},
+    plan::{AUTHS, CALM, CLIENTS, Chance, Fault, HOSTS, Plan, TROUBLE},
 };
 
 /// What is left of a seed.
@@ -199,21 +199,17 @@ impl World {
             Fault::Release(a, b) => self.sim.release(a, b),
             Fault::Crash(host) => {
                 count(&|tally| tally.crashes += 1);
-                self.sim.crash(host);
+                self.crash(host);
             }
             Fault::CrashWithClock(host, off) => {
                 count(&|tally| tally.crashes += 1);
                 if off.abs() > 10_000 {
                     count(&|tally| tally.clock_steps += 1);
                 }
-                self.sim.crash(host);
+                self.crash(host);
                 self.offsets.iter().filter(|(name, _)| *name == host).for_each(|(_, o)| o.set(off));
             }
-            Fault::Start(host) => {
-                if !self.sim.is_host_running(host) {
-                    self.sim.bounce(host);
-                }
-            }
+            Fault::Start(host) => self.start(host),
             Fault::Dawdle(worst) => {
                 count(&|tally| tally.slow_disks += 1);
                 self.pace.set_worst(worst);
@@ -229,8 +225,8 @@ impl World {
                 let old = std::fs::read_to_string(&ring).unwrap();
                 let new = MasterKey::generate(&SeededEntropy::new(self.seed));
                 std::fs::write(&ring, format!("{}\n{old}", *new.to_line())).unwrap();
-                self.sim.crash("auth0");
-                self.sim.bounce("auth0");
+                self.crash("auth0");
+                self.start("auth0");
             }
             Fault::Steal(victim) => {
                 let thief = Thief {
@@ -241,6 +237,25 @@ impl World {
                 };
                 self.sim.client("thief", thief.run());
             }
+        }
+    }
+
+    /// As by a loss of power: nobody is told. A runtime that is dropped closes its connections in
+    /// an order that no seed decides, so what they would say is not let through.
+    fn crash(&mut self, host: &'static str) {
+        for other in HOSTS.into_iter().filter(|other| *other != host) {
+            self.sim.partition(host, other);
+        }
+        self.sim.crash(host);
+    }
+
+    /// Starts what is down, with all its cables in place.
+    fn start(&mut self, host: &'static str) {
+        if !self.sim.is_host_running(host) {
+            for other in HOSTS.into_iter().filter(|other| *other != host) {
+                self.sim.repair(host, other);
+            }
+            self.sim.bounce(host);
         }
     }
 
