@@ -27,7 +27,8 @@ pub struct SessionBuilder {
     #[cfg(feature = "auth-service")]
     channel: Option<Channel>,
     refresher: Option<Arc<dyn Refresher>>,
-    store: Arc<dyn Store>,
+    /// Without one the tokens stay in memory, where nobody else can change them.
+    store: Option<Arc<dyn Store>>,
     clock: Option<Arc<dyn Clock>>,
     entropy: Arc<dyn Entropy>,
     policy: Policy,
@@ -41,7 +42,7 @@ impl SessionBuilder {
             #[cfg(feature = "auth-service")]
             channel: None,
             refresher: None,
-            store: Arc::new(MemoryStore::new()),
+            store: None,
             clock: None,
             entropy: Arc::new(SystemEntropy),
             policy: Policy::default(),
@@ -65,7 +66,7 @@ impl SessionBuilder {
     /// Keeps the tokens in `store`. Default: in memory.
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
-        self.store = Arc::new(store);
+        self.store = Some(Arc::new(store));
         self
     }
 
@@ -168,7 +169,7 @@ impl SessionBuilder {
     }
 
     /// Makes the session, signed in if the store holds a pair. Works offline: nothing is sent.
-    /// From then on the store is watched, until the last clone of the session is gone.
+    /// From then on a [`store`](Self::store) is watched, until the last clone of the session is gone.
     ///
     /// # Errors
     ///
@@ -198,10 +199,11 @@ impl SessionBuilder {
             AuthenticationError::Configuration { message: "no refresher".to_owned() }
         })?;
         let refresher: Arc<dyn Refresher> = Arc::new(CheckedRefresher::new(refresher));
-        let watch = self.store.watch();
-        let stored = self.store.load().await?;
+        let watch = self.store.as_ref().map(|store| store.watch());
+        let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let stored = store.load().await?;
         let parts = Parts {
-            store: self.store,
+            store,
             refresher,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             entropy: self.entropy,

@@ -50,10 +50,12 @@ impl Session {
         SessionBuilder::for_refresher(refresher)
     }
 
-    /// `watch` was made before the store was read.
-    pub(super) fn from_shared(shared: Shared, watch: Box<dyn StoreWatch>) -> Self {
+    /// `watch`, if others have the store too, was made before the store was read.
+    pub(super) fn from_shared(shared: Shared, watch: Option<Box<dyn StoreWatch>>) -> Self {
         let session = Self { shared: Arc::new(shared) };
-        session.shared.watcher().start(&session.shared, watch);
+        if let Some(watch) = watch {
+            session.shared.watcher().start(&session.shared, watch);
+        }
         session
     }
 

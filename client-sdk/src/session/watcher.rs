@@ -13,9 +13,16 @@ use crate::{
     store::{StoreErrorKind, StoreWatch},
 };
 
-/// The task that watches the store, if there is one.
+/// The task that watches the store.
 #[derive(Debug, Default)]
-pub(super) struct Watcher(Option<JoinHandle<()>>);
+pub(super) enum Watcher {
+    /// Nobody else has the store.
+    #[default]
+    Needless,
+    /// There was no runtime to run it.
+    Wanted,
+    Running(JoinHandle<()>),
+}
 
 impl Watcher {
     /// Starts the task with a `watch` that was made before the store was read. Without a runtime it
@@ -27,16 +34,21 @@ impl Watcher {
     /// Starts the task again where it is missing, since there was no runtime or that is gone. What
     /// happened meanwhile is then taken over first.
     pub(super) fn keep(&mut self, shared: &Arc<Shared>) {
-        if self.0.as_ref().is_none_or(JoinHandle::is_finished) {
-            self.spawn(shared, shared.store.watch(), true);
+        match self {
+            Self::Needless => {}
+            Self::Running(task) if !task.is_finished() => {}
+            Self::Wanted | Self::Running(_) => self.spawn(shared, shared.store.watch(), true),
         }
     }
 
     fn spawn(&mut self, shared: &Arc<Shared>, watch: Box<dyn StoreWatch>, late: bool) {
-        if let Ok(runtime) = Handle::try_current() {
-            let task = follow(Arc::downgrade(shared), shared.epochs(), watch, late);
-            self.0 = Some(runtime.spawn(task));
-        }
+        *self = match Handle::try_current() {
+            Ok(runtime) => {
+                let task = follow(Arc::downgrade(shared), shared.epochs(), watch, late);
+                Self::Running(runtime.spawn(task))
+            }
+            Err(_) => Self::Wanted,
+        };
     }
 }
 
