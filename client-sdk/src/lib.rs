@@ -147,6 +147,7 @@
 //! | --- | --- |
 //! | `auth-service` (default) | the [`Refresher`] that speaks to Evergreen's AuthService, and `Session`'s login and logout |
 //! | `guard` | the inbound half: verifies access tokens in any tonic service |
+//! | `keyring` | a store in the operating system's keyring |
 //! | `metrics` | counts |
 //!
 //! Without `auth-service` nothing of Evergreen's own services is compiled in: [`Session::custom`]
