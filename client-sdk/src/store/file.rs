@@ -4,7 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use super::{
     Record, Store, StoreError, StoreFuture, StoreGuard, StoreWatch,
-    lock::{LockFile, Locked, off_thread},
+    blocking::off_thread,
+    lock::{LockFile, Locked},
     private::{PrivateFile, sibling},
     record::MAX_BYTES,
 };

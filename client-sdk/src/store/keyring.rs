@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Record, Store, StoreError, StoreErrorKind, StoreFuture, StoreGuard, StoreWatch,
-    lock::{LockFile, Locked, off_thread},
+    blocking::off_thread,
+    lock::{LockFile, Locked},
     private::PrivateFile,
 };
 

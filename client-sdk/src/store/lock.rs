@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     StoreError,
+    blocking::off_thread,
     private::{self, failed},
 };
 
@@ -68,15 +69,6 @@ fn open(path: &Path) -> Result<File, StoreError> {
     options.read(true).write(true).create(true).truncate(false);
     let missing = || failed("open", path, "its folder is gone");
     private::open(path, &mut options)?.ok_or_else(missing)
-}
-
-/// Keeps what blocks off the threads that drive other tasks.
-pub(super) async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|e| Err(StoreError::new(format!("the store's thread is gone: {e}"))))
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(2);

@@ -9,6 +9,7 @@
 //! For another place implement [`Store`], and let
 //! [`store_contract`](crate::testing::store_contract) judge it.
 
+mod blocking;
 mod error;
 mod file;
 #[cfg(feature = "keyring")]

@@ -10,7 +10,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{Changed, StoreError, StoreErrorKind, StoreWatch, lock::off_thread};
+use super::{Changed, StoreError, StoreErrorKind, StoreWatch, blocking::off_thread};
 
 /// A file that is replaced as a whole, and that only its owner may read and write.
 #[derive(Clone, Debug)]

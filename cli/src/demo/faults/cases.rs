@@ -4,12 +4,13 @@ use std::pin::pin;
 
 use evergreen_proto::api::v1::ListTreesRequest;
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use tonic::Code;
 
 use super::{
     super::stage::{Api, api_at, page_load},
     arena::Arena,
+    finding::Finding,
     rivals,
 };
 use crate::lab::{BusyFront, Failure, LossyProxy};
@@ -24,17 +25,6 @@ pub(super) enum Case {
     RefusedAtOnce,
     RefusedInTurn,
     Rivals,
-}
-
-/// What came of a fault.
-#[derive(Debug)]
-pub(super) struct Finding {
-    /// As the table shows it.
-    pub(super) shown: String,
-    /// Everything that was counted.
-    pub(super) figures: Value,
-    /// Whether the claim held.
-    pub(super) holds: bool,
 }
 
 pub(super) async fn play(case: Case, arena: &Arena) -> Result<Finding, Failure> {

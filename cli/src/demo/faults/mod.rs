@@ -3,6 +3,7 @@
 mod arena;
 mod cases;
 mod catalogue;
+mod finding;
 mod report;
 mod rivals;
 

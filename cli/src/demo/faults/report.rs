@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{
     arena::Arena,
-    cases::Finding,
     catalogue::{Fault, OTHERS},
+    finding::Finding,
 };
 use crate::paint;
 

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tonic::Code;
 
-use super::{super::stage::api_at, arena::Arena, cases::Finding};
+use super::{super::stage::api_at, arena::Arena, finding::Finding};
 use crate::{lab::Failure, paint};
 
 /// Make one call with the session in a file, when a line on standard input says so.
