@@ -191,16 +191,15 @@ impl Client {
     }
 
     async fn log_out(&self, session: &Session) {
-        let token = stored_refresh_token(&self.store).await;
-        let id = self.book.pages().holders.get(self.name).cloned();
-        self.book.pages().left.extend(id.clone());
+        let stored = stored(&self.store).await;
+        self.book.pages().left.extend(stored.clone().map(|stored| stored.session_id));
         let outcome = session.logout().await;
         self.book.log(self.name, format_args!("logs out: {outcome:?}"));
         let mut pages = self.book.pages();
         pages.holders.remove(self.name);
         pages.tally.logouts += 1;
-        if let (Ok(()), Some(id), Some(token)) = (outcome, id, token) {
-            pages.logged_out.push((id, token));
+        if let (Ok(()), Some(stored)) = (outcome, stored) {
+            pages.logged_out.push((stored.session_id, stored.refresh_token));
         }
     }
 
@@ -230,7 +229,7 @@ impl Client {
 
     async fn remember_tokens(&self, session: &Session) {
         let access = session.access_token().map(|token| token.expose_secret().to_owned());
-        let refresh = stored_refresh_token(&self.store).await;
+        let refresh = stored(&self.store).await.map(|stored| stored.refresh_token);
         self.book.pages().tokens.extend(access.into_iter().chain(refresh));
     }
 }
@@ -247,10 +246,9 @@ pub struct Thief {
 impl Thief {
     /// Copies the store now, and spends the token in a while; then its successor, and so on.
     pub async fn run(self) -> Done {
-        let Some(mut token) = stored_refresh_token(&self.victim.store).await else {
-            return Ok(());
-        };
-        let Some(id) = self.book.pages().holders.get(self.victim.name).cloned() else {
+        let Some(Stored { session_id: id, refresh_token: mut token }) =
+            stored(&self.victim.store).await
+        else {
             return Ok(());
         };
         self.book.log("thief", format_args!("copies {}'s token", self.victim.name));
@@ -305,10 +303,18 @@ pub async fn come_back(book: Book) -> Done {
     Ok(())
 }
 
-async fn stored_refresh_token(store: &MemoryStore) -> Option<String> {
+/// What a copy of a store gives away.
+#[derive(Clone)]
+struct Stored {
+    session_id: String,
+    refresh_token: String,
+}
+
+async fn stored(store: &MemoryStore) -> Option<Stored> {
     let record = store.load().await.ok()??;
     let record: serde_json::Value = serde_json::from_slice(&record.encode()).ok()?;
-    Some(record["refresh_token"].as_str()?.to_owned())
+    let text = |name: &str| Some(record[name].as_str()?.to_owned());
+    Some(Stored { session_id: text("session_id")?, refresh_token: text("refresh_token")? })
 }
 
 /// What every call is given; a good token lives about as long.

@@ -9,6 +9,7 @@
 mod actors;
 mod book;
 mod clock;
+mod ears;
 mod network;
 mod plan;
 mod run;

@@ -1,11 +1,6 @@
 //! One seed, from start to judgement.
 
-use std::{
-    collections::BTreeSet,
-    io, panic,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeSet, panic, sync::Arc, time::Duration};
 
 use api_service::MemoryDatabase as Shelf;
 use auth_service::{MemoryDatabase, Snapshot};
@@ -20,6 +15,7 @@ use crate::{
     actors::{Api, Auth, Client, DEADLINE, Thief, come_back},
     book::{Book, Pages, Tally},
     clock::{Dawdling, Offset},
+    ears,
     plan::{AUTHS, CALM, CLIENTS, Chance, Fault, HOSTS, Plan, TROUBLE},
 };
 
@@ -50,35 +46,13 @@ pub fn seed(seed: u64) -> Done {
 
 /// Runs with all that our code has to say, and looks for tokens in it.
 fn listened_to(book: &Book, run: impl FnOnce()) {
-    let heard = Heard::default();
-    let ours = ["api_service", "auth_service", "client_sdk", "token", "transport"];
-    let filter = ours.map(|name| format!("{name}=trace")).join(",");
-    let writer = heard.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, run);
-    let heard = heard.0.lock().unwrap();
+    ears::open();
+    run();
+    let heard = ears::close();
     let heard = String::from_utf8_lossy(&heard);
     assert!(heard.contains("refresh"), "the log is on");
     for token in &book.pages().tokens {
         assert!(!heard.contains(token), "a token is in the log");
-    }
-}
-
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Heard {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
