@@ -124,7 +124,7 @@ impl Client {
                 continue;
             }
             self.remember_tokens(&session).await;
-            tokio::time::sleep(self.chance.millis(50, 2_500)).await;
+            tokio::time::sleep(self.chance.millis(50, 4_500)).await;
             match self.chance.below(60) {
                 0 if self.logs_in => self.log_out(&session).await,
                 1 => drop(session.refresh().await),

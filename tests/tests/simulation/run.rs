@@ -286,4 +286,4 @@ async fn come_back_later(book: Book) -> Result<(), Box<dyn std::error::Error>> {
 
 /// In one of so many seeds the log is searched for tokens.
 const LISTENED: u64 = 25;
-const TICK: Duration = Duration::from_millis(40);
+const TICK: Duration = Duration::from_millis(100);
