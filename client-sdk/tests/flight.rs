@@ -320,9 +320,13 @@ async fn a_rejected_refresh_token_is_never_sent_again() {
     let session = signed_in(&refresher, |b| b).await;
     let server = Server::refusing("access-0");
     for _ in 0..2 {
+        let mut events = session.events();
         let status = call(&session, &server).await;
         let error = E::from_status(&status);
         assert!(matches!(error, Some(E::Rejected { .. })), "{status:?}");
+        // Each time the application is told to show its login.
+        assert!(matches!(events.try_recv(), Some(Event::SignedOut { .. })));
+        assert!(session.access_token().is_none());
         session.set_tokens(pair(0)).await.unwrap();
     }
     assert_eq!(refresher.count(), 1);

@@ -134,9 +134,6 @@ impl Shared {
         {
             return Ok(Boarding::Joined(flight.seat()));
         }
-        if let Some(reason) = gate.held.as_ref().and_then(|held| gate.rejection_of(&held.pair)) {
-            return Err(AuthenticationError::Rejected { reason: reason.to_owned() });
-        }
         self.may_start(&mut gate, &token, cause)?;
         let runtime = Handle::try_current().map_err(|_| AuthenticationError::Interrupted)?;
 

@@ -124,6 +124,10 @@ impl Rotation<'_> {
     }
 
     async fn send(&mut self, record: &Record) -> Result<Renewal, AuthenticationError> {
+        // The issuer has said all that there is to say of this one.
+        if let Some(reason) = self.shared.gate().rejection_of(&record.pair) {
+            return Ok(Renewal::Rejected { reason: reason.to_owned() });
+        }
         let request = RefreshRequest::of(record).expect("a planned record has an attempt");
         let limit = self.backoff.remaining().min(self.shared.policy.attempt_timeout);
         let answer = timeout(limit, self.shared.refresher.refresh(request));
