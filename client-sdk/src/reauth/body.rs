@@ -131,7 +131,7 @@ impl<S> Watched<S> {
             self.state = State::Ended;
             return Some(Frame::trailers(refusal));
         }
-        if let Some((_, token)) = recovered.pending {
+        if let Some(token) = recovered.pending {
             self.token = token;
         }
         self.state = State::Waiting(body);

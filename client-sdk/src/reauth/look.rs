@@ -73,10 +73,11 @@ where
     S::Future: Send,
     S::Error: Into<BoxError> + Send,
 {
+    let shared = Arc::clone(&call.shared);
     let recovered = recovery::recover(call, verdict, refusal).await?;
     Ok(match recovered.pending {
         None => recovered.response,
-        Some((shared, token)) => {
+        Some(token) => {
             recovered.response.map(|body| Body::new(Watched::<S>::last(body, shared, token)))
         }
     })

@@ -10,18 +10,14 @@ use super::{
     attempt::{BoxError, Call, failure, in_time, response_of},
     classify::{Verdict, correct_timeout, may_replay, verdict},
 };
-use crate::{
-    flight::Cause,
-    session::{Shared, Token},
-    telemetry,
-};
+use crate::{flight::Cause, session::Token, telemetry};
 
 /// The answer to a refused call.
 pub(super) struct Recovered {
     pub(super) response: Response<Body>,
     /// Set if it is the head of a replay's answer, whose trailers are still to come: what they say
     /// is said of this token.
-    pub(super) pending: Option<(Arc<Shared>, Arc<Token>)>,
+    pub(super) pending: Option<Arc<Token>>,
 }
 
 impl Recovered {
@@ -82,12 +78,12 @@ where
         Ok(Err(error)) => return failure(error).map(Recovered::settled),
         Err(error) => return Ok(Recovered::settled(response_of(error))),
     };
-    let Call { shared, token, .. } = *call;
+    let token = call.token;
     match verdict(response.headers()) {
         Some(Verdict::Accepted) => token.accept(),
         Some(Verdict::Refused | Verdict::RefusedForeign) => token.refuse(),
         Some(Verdict::Unknown) => correct_timeout(response.headers_mut()),
-        None => return Ok(Recovered { response, pending: Some((shared, token)) }),
+        None => return Ok(Recovered { response, pending: Some(token) }),
     }
     Ok(Recovered::settled(response))
 }
