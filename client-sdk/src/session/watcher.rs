@@ -26,7 +26,7 @@ pub(super) enum Watcher {
 
 impl Watcher {
     /// Starts the task with a `watch` that was made before the store was read. Without a runtime it
-    /// does nothing.
+    /// waits for [`Self::keep`].
     pub(super) fn start(&mut self, shared: &Arc<Shared>, watch: Box<dyn StoreWatch>) {
         self.spawn(shared, watch, false);
     }
