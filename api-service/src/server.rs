@@ -11,15 +11,12 @@ use tokio::{
     net::TcpListener,
 };
 use tokio_stream::Stream;
-use tonic::{
-    service::Routes,
-    transport::server::{Connected, TcpIncoming},
-};
+use tonic::{service::Routes, transport::server::Connected};
 use tower::Layer as _;
 use transport::{
     data_dir::DataDir,
     observe::Observer,
-    serve::{ServeError, Serving},
+    serve::{ServeError, Serving, connections},
 };
 
 use crate::{
@@ -201,8 +198,7 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        self.run_on(incoming, shutdown).await
+        self.run_on(connections(listener), shutdown).await
     }
 
     /// [`Self::run`], on connections from anywhere.
@@ -227,8 +223,7 @@ impl Server {
             observer: self.observer,
             request_life: self.request_timeout,
         };
-        let served =
-            serving.run_on(incoming, Routes::new(guarded), &[SERVICE_NAME], shutdown).await;
+        let served = serving.run(incoming, Routes::new(guarded), &[SERVICE_NAME], shutdown).await;
         self.app.close().await;
         served
     }

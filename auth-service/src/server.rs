@@ -14,15 +14,12 @@ use tokio::{
     net::TcpListener,
 };
 use tokio_stream::Stream;
-use tonic::{
-    service::Routes,
-    transport::server::{Connected, TcpIncoming},
-};
+use tonic::{service::Routes, transport::server::Connected};
 use transport::{
     config::ConfigError,
     data_dir::DataDir,
     observe::Observer,
-    serve::{ServeError, Serving},
+    serve::{ServeError, Serving, connections},
 };
 
 use crate::{
@@ -150,8 +147,7 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        self.run_on(incoming, shutdown).await
+        self.run_on(connections(listener), shutdown).await
     }
 
     /// [`Self::run`], on connections from anywhere.
@@ -171,7 +167,7 @@ impl Server {
         let rpc = AuthRpc::new(app, self.serving.request_life, JWKS_MAX_AGE);
         let service = AuthServiceServer::new(rpc).max_decoding_message_size(MAX_REQUEST_BYTES);
         let serving =
-            self.serving.clone().run_on(incoming, Routes::new(service), &[SERVICE_NAME], shutdown);
+            self.serving.clone().run(incoming, Routes::new(service), &[SERVICE_NAME], shutdown);
         let served = tokio::select! {
             biased;
             served = serving => served,

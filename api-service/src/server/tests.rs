@@ -20,7 +20,7 @@ use tonic::{
     transport::Endpoint,
 };
 use tonic_prost::ProstCodec;
-use transport::observe::LogObserver;
+use transport::{observe::LogObserver, serve::connections};
 
 use super::*;
 
@@ -141,7 +141,7 @@ async fn keys_come_from_the_auth_service_that_is_named() {
         request_life: Duration::from_secs(5),
     };
     let routes = Routes::new(FakeAuth(Arc::clone(&key)));
-    tokio::spawn(serving.run(listener, routes, &[], std::future::pending()));
+    tokio::spawn(serving.run(connections(listener), routes, &[], std::future::pending()));
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -85,6 +85,12 @@ pub async fn bind(
     })
 }
 
+/// The connections that `listener` accepts. Small frames leave at once.
+#[must_use]
+pub fn connections(listener: TcpListener) -> TcpIncoming {
+    TcpIncoming::from(listener).with_nodelay(Some(true))
+}
+
 /// How to serve.
 #[derive(Clone, Debug)]
 pub struct Serving {
@@ -97,7 +103,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Serves `routes` on `listener`, with reflection (v1 and v1alpha) and `grpc.health.v1` beside
+    /// Serves `routes` on `incoming`, with reflection (v1 and v1alpha) and `grpc.health.v1` beside
     /// them, until `shutdown` resolves; then says NOT_SERVING, refuses new connections, and ends
     /// when the calls under way have ended.
     ///
@@ -106,23 +112,7 @@ impl Serving {
     /// # Errors
     ///
     /// [`ServeError::Reflection`], [`ServeError::Transport`].
-    pub async fn run(
-        self,
-        listener: TcpListener,
-        routes: Routes,
-        services: &[&str],
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(), ServeError> {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        self.run_on(incoming, routes, services, shutdown).await
-    }
-
-    /// [`Self::run`], on connections from anywhere.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::run`].
-    pub async fn run_on<C>(
+    pub async fn run<C>(
         self,
         incoming: impl Stream<Item = io::Result<C>>,
         routes: Routes,

@@ -17,10 +17,10 @@ use tonic::{
     body::Body,
     codegen::{BoxFuture, Service},
     server::{Grpc, UnaryService},
-    transport::{Server, server::TcpIncoming},
+    transport::Server,
 };
 use tonic_prost::ProstCodec;
-use transport::status::unauthenticated;
+use transport::{serve::connections, status::unauthenticated};
 
 use crate::lab::Failure;
 
@@ -49,7 +49,7 @@ where
     ) -> Result<Self, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = connections(listener);
         let service = Answering::<Req, Res> { answer, refused, messages: PhantomData };
         let task = tokio::spawn(async {
             // It ends when it is aborted.

@@ -16,8 +16,9 @@ use tonic::{
     Status,
     body::Body,
     codegen::{BoxFuture, Service, http},
-    transport::{Channel, Endpoint, Server, server::TcpIncoming},
+    transport::{Channel, Endpoint, Server},
 };
+use transport::serve::connections;
 
 use super::Failure;
 
@@ -43,7 +44,7 @@ impl BusyFront {
         let address = listener.local_addr()?;
         let to_refuse = Arc::new(AtomicUsize::new(0));
         let passing = Passing { server, to_refuse: Arc::clone(&to_refuse) };
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = connections(listener);
         let task = tokio::spawn(async {
             // It ends when it is aborted.
             let _ = Server::builder().serve_with_incoming(passing, incoming).await;
