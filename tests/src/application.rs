@@ -1,29 +1,25 @@
 //! An application in a process of its own, which shares its store with others. It does one thing at
 //! a time, as it is told to over its standard input, and can be halted at a refresh.
 //!
-//! It is a test binary that was started again: the binary has an ignored test which calls [`main`].
+//! It says `ok` and what the session holds, or `error` and what went wrong, to each of
+//!
+//! - `open <milliseconds>`: opens store and session, with that much time for a refresh;
+//! - `call`: makes a call; `refresh`: asks for new tokens;
+//! - `halt before` and `halt after`: the next attempt to refresh says `before` when it is about to be
+//!   sent, or `after` when it is answered, and goes on when it hears `go`; or counts as unanswered
+//!   when it hears `fail`.
 
 use std::{
-    env,
     path::Path,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex},
-    time::Duration,
 };
 
-use client_sdk::{
-    AuthServiceRefresher, AuthenticationError, RefreshFuture, RefreshRequest, Refresher, Renewal,
-    Session, store::FileStore,
-};
-use evergreen_proto::auth::v1::{GetCurrentUserRequest, auth_service_client::AuthServiceClient};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines, stdin},
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
-    sync::{Mutex as AsyncMutex, mpsc},
     time::timeout,
 };
-use tonic::transport::Endpoint;
 
 use crate::process::PATIENCE;
 
@@ -36,21 +32,19 @@ pub struct Application {
 }
 
 impl Application {
-    /// Starts it on the store at `path` and the AuthService at `url`. `test` is the ignored test that
-    /// calls [`main`].
+    /// Starts `program`, Cargo's `application`, on the store at `path` and the AuthService at `url`.
     ///
     /// # Panics
     ///
     /// If the system refuses a process.
     #[must_use]
-    pub fn start(test: &str, path: &Path, url: &str) -> Self {
+    pub fn start(program: &str, path: &Path, url: &str) -> Self {
         let mut child = Command::new("sh")
             // A write beyond the file-size limit then fails, as on a full disk, and kills nobody.
             .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
-            .arg(env::current_exe().expect("a test knows where it is"))
-            .args(["--ignored", "--exact", "--nocapture", "--test-threads=1", test])
-            .env(STORE, path)
-            .env(URL, url)
+            .arg(program)
+            .arg(path)
+            .arg(url)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -77,16 +71,9 @@ impl Application {
     ///
     /// If it is gone, or says nothing for long.
     pub async fn hear(&mut self) -> String {
-        let said = async {
-            while let Some(line) = self.stdout.next_line().await.expect("its output is text") {
-                // The test harness writes to the same line.
-                if let Some((_, said)) = line.split_once(MARK) {
-                    return said.to_owned();
-                }
-            }
-            panic!("the application is gone");
-        };
-        timeout(PATIENCE, said).await.expect("the application says something")
+        let said = timeout(PATIENCE, self.stdout.next_line()).await;
+        let said = said.expect("the application says something").expect("its output is text");
+        said.expect("the application is there")
     }
 
     /// Tells it something, and returns what it says.
@@ -144,136 +131,3 @@ impl Application {
         i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process has an id")
     }
 }
-
-/// The application itself; nothing where it was not started as one.
-///
-/// It says `ok` and what the session holds, or `error` and what went wrong, to each of
-///
-/// - `open <milliseconds>`: opens store and session, with that much time for a refresh;
-/// - `call`: makes a call; `refresh`: asks for new tokens;
-/// - `halt before` and `halt after`: the next attempt to refresh says `before` when it is about to be
-///   sent, or `after` when it is answered, and goes on when it hears `go`; or counts as unanswered
-///   when it hears `fail`.
-///
-/// # Panics
-///
-/// On everything else, which ends the process.
-pub fn main() {
-    let (Ok(path), Ok(url)) = (env::var(STORE), env::var(URL)) else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime can be made").block_on(serve(path, url));
-}
-
-async fn serve(path: String, url: String) {
-    let (go, heard) = mpsc::channel(1);
-    let channel = Endpoint::from_shared(url.clone()).expect("a URL").connect_lazy();
-    let refresher = Halting {
-        inner: AuthServiceRefresher::new(channel.clone()),
-        halt: Arc::default(),
-        heard: Arc::new(AsyncMutex::new(heard)),
-    };
-    let mut session = None;
-    let mut lines = BufReader::new(stdin()).lines();
-    while let Some(line) = lines.next_line().await.expect("its input is text") {
-        match line.split_once(' ').unwrap_or((line.as_str(), "")) {
-            ("open", millis) => {
-                let budget = Duration::from_millis(millis.parse().expect("a number"));
-                let opened = async {
-                    let store = FileStore::open(&path)?;
-                    let builder = Session::builder(url.clone()).channel(channel.clone());
-                    let builder = builder.refresher(refresher.clone()).store(store);
-                    builder
-                        .budget(budget)
-                        .attempt_timeout(PATIENCE)
-                        .cool_down(Duration::ZERO)
-                        .connect()
-                        .await
-                };
-                let opened = opened.await;
-                say(&report(opened.as_ref().err(), opened.as_ref().ok()));
-                session = opened.ok();
-            }
-            ("halt", when) => {
-                *refresher.halt.lock().expect("nothing panics holding it") = when.to_owned();
-                say("ok");
-            }
-            ("go" | "fail", _) => go.send(line).await.expect("the refresher listens"),
-            (command, _) => {
-                let (command, session) =
-                    (command.to_owned(), session.clone().expect("a session was opened"));
-                // The task goes on while this listens.
-                tokio::spawn(async move {
-                    let done = match command.as_str() {
-                        "call" => call(&session).await,
-                        "refresh" => session.refresh().await,
-                        _ => panic!("{command}?"),
-                    };
-                    say(&report(done.as_ref().err(), Some(&session)));
-                });
-            }
-        }
-    }
-}
-
-async fn call(session: &Session) -> Result<(), AuthenticationError> {
-    let mut client = AuthServiceClient::new(session.auth_channel()?);
-    let answer = client.get_current_user(GetCurrentUserRequest {}).await;
-    answer.map(drop).map_err(|status| {
-        let ours = AuthenticationError::from_status(&status);
-        ours.unwrap_or_else(|| AuthenticationError::Service(Arc::new(status)))
-    })
-}
-
-fn report(error: Option<&AuthenticationError>, session: Option<&Session>) -> String {
-    use secrecy::ExposeSecret as _;
-    if let Some(error) = error {
-        return format!("error {error:?}");
-    }
-    let token = session.and_then(Session::access_token);
-    format!("ok {}", token.as_ref().map_or("", |token| token.expose_secret()))
-}
-
-fn say(what: &str) {
-    println!("{MARK}{what}");
-}
-
-/// AuthService's refresher, which can be halted.
-#[derive(Clone, Debug)]
-struct Halting {
-    inner: AuthServiceRefresher,
-    halt: Arc<Mutex<String>>,
-    heard: Arc<AsyncMutex<mpsc::Receiver<String>>>,
-}
-
-impl Halting {
-    /// Whether the attempt goes on.
-    async fn passes(&self, point: &str) -> bool {
-        {
-            let mut halt = self.halt.lock().expect("nothing panics holding it");
-            if *halt != point {
-                return true;
-            }
-            halt.clear();
-        }
-        say(point);
-        self.heard.lock().await.recv().await.expect("it is told to go on") == "go"
-    }
-}
-
-impl Refresher for Halting {
-    fn refresh(&self, request: RefreshRequest) -> RefreshFuture<'_> {
-        Box::pin(async move {
-            let failed = || Renewal::Unreachable { message: "halted".into(), retry_after: None };
-            if !self.passes("before").await {
-                return failed();
-            }
-            let answer = self.inner.refresh(request).await;
-            if self.passes("after").await { answer } else { failed() }
-        })
-    }
-}
-
-const STORE: &str = "EVERGREEN_APPLICATION_STORE";
-const URL: &str = "EVERGREEN_APPLICATION_URL";
-/// Before everything that it says.
-const MARK: &str = "application: ";

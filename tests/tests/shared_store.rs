@@ -12,19 +12,9 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use client_sdk::{Session, store::FileStore};
 use futures_util::future::join_all;
 use serde_json::Value;
-use tests::{
-    PASSWORD, World,
-    application::{self, Application},
-};
+use tests::{PASSWORD, World, application::Application};
 use tokio::time::Instant;
 use tonic::Code;
-
-/// The applications of these tests are this binary, started again with this test alone.
-#[test]
-#[ignore = "the applications of these tests"]
-fn application() {
-    application::main();
-}
 
 /// Both services, and a store with ada's session, whose access token has run out.
 struct Shared {
@@ -55,7 +45,8 @@ impl Shared {
     }
 
     async fn application_on(&self, store: &Path) -> Application {
-        let mut application = Application::start("application", store, &self.world.auth.url());
+        let mut application =
+            Application::start(env!("CARGO_BIN_EXE_application"), store, &self.world.auth.url());
         good(&application.ask(OPEN).await);
         application
     }

@@ -15,7 +15,7 @@ use evergreen_proto::{
 };
 use futures_util::future::join_all;
 use secrecy::ExposeSecret as _;
-use tests::PASSWORD;
+use tests::{PASSWORD, chance::Chance};
 use token::entropy::{Entropy, SeededEntropy};
 use tonic::{Code, Request, Status};
 use tower::ServiceBuilder;
@@ -24,7 +24,6 @@ use crate::{
     book::Book,
     clock::Offset,
     network::{channel, incoming},
-    plan::Chance,
 };
 
 type Done = Result<(), Box<dyn std::error::Error>>;

@@ -2,36 +2,7 @@
 
 use std::time::Duration;
 
-use token::entropy::{Entropy, SeededEntropy};
-
-/// A source of chance for one purpose of one seed.
-#[derive(Debug)]
-pub struct Chance(SeededEntropy);
-
-impl Chance {
-    pub fn of(seed: u64, purpose: u64) -> Self {
-        Self(SeededEntropy::new(
-            seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ purpose.wrapping_mul(0xD1B5_4A32_D192_ED03),
-        ))
-    }
-
-    pub fn below(&self, end: u64) -> u64 {
-        let source: &dyn Entropy = &self.0;
-        u64::from_le_bytes(source.array()) % end
-    }
-
-    pub fn one_in(&self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    pub fn millis(&self, from: u64, to: u64) -> Duration {
-        Duration::from_millis(from + self.below(to - from))
-    }
-
-    pub fn pick<T: Copy>(&self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-}
+use tests::chance::Chance;
 
 /// One thing that happens to the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use api_service::MemoryDatabase as Shelf;
 use auth_service::{MemoryDatabase, Snapshot};
 use client_sdk::store::MemoryStore;
 use tempfile::TempDir;
-use tests::chance::number;
+use tests::chance::{Chance, number};
 use token::{MasterKey, entropy::SeededEntropy};
 use turmoil::Sim;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::{
     book::{Book, Pages, Tally},
     clock::{Dawdling, Offset},
     ears,
-    plan::{AUTHS, CALM, CLIENTS, Chance, Fault, HOSTS, Plan, TROUBLE},
+    plan::{AUTHS, CALM, CLIENTS, Fault, HOSTS, Plan, TROUBLE},
 };
 
 /// What is left of a seed.
