@@ -7,9 +7,9 @@ use std::{fmt, time::Duration};
 
 use client_sdk::{
     RefreshFuture, RefreshRequest, Refresher, Renewal, Session,
-    testing::{ScriptedRefresher, pair},
+    testing::{ScriptedRefresher, Step, pair},
 };
-use common::{Server, Step, expired, ok, request, settle, signed_in, status_of};
+use common::{Server, expired, ok, request, settle, signed_in, status_of};
 use http::{Request, Response};
 use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceBuilder, ServiceExt as _};

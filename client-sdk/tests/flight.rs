@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use client_sdk::{
     AuthenticationError as E, Event, OnUnreachable, Renewal, Session, TokenPair,
-    testing::{ScriptedRefresher, pair, unreachable_for},
+    testing::{ScriptedRefresher, Step, pair, unreachable_for},
 };
-use common::{Server, Step, call, expired, ok, settle, signed_in, token_of};
+use common::{Server, call, expired, ok, settle, signed_in, token_of};
 use tonic::Code;
 
 /// `n` calls at once, all refused.

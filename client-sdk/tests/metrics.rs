@@ -14,9 +14,9 @@ use std::{
 
 use client_sdk::{
     ReplayForeign,
-    testing::{ScriptedRefresher, unreachable_for},
+    testing::{ScriptedRefresher, Step, unreachable_for},
 };
-use common::{Server, Step, call, expired, ok, signed_in};
+use common::{Server, call, expired, ok, signed_in};
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };

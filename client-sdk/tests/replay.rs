@@ -14,11 +14,11 @@ use std::{
 use bytes::Bytes;
 use client_sdk::{
     AuthenticationError as E, Idempotent, ReauthLayer, ReplayForeign, Session,
-    testing::{ScriptedRefresher, pair},
+    testing::{ScriptedRefresher, Step, pair},
 };
 use common::{
-    Server, Step, body_of, call, data, expired, framed, ok, refusal, request, send, settle,
-    signed_in, status_of, token_of, trailers,
+    Server, body_of, call, data, expired, framed, ok, refusal, request, send, settle, signed_in,
+    status_of, token_of, trailers,
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, StreamBody};

@@ -14,9 +14,9 @@ use std::{
 use client_sdk::{
     AuthenticationError as E, Event, Renewal, Session, SessionState, SignOutReason,
     store::{FileStore, MemoryStore, Record, Store, StoreError, StoreFuture, StoreGuard},
-    testing::{ScriptedRefresher, pair, unreachable_for},
+    testing::{ScriptedRefresher, Step, pair, unreachable_for},
 };
-use common::{Server, Step, call, settle, signed_in, token_of};
+use common::{Server, call, refreshing, settle, signed_in, token_of};
 use tonic::Code;
 
 /// A memory store whose saves fail when told to.
@@ -96,10 +96,7 @@ async fn after_a_crash_between_the_answer_and_the_save_the_same_attempt_is_repea
     let refresher = ScriptedRefresher::new().then(Step::Never);
     let store = MemoryStore::new();
     let session = signed_in(&refresher, |b| b.store(store.clone())).await;
-    let crashed = tokio::spawn({
-        let session = session.clone();
-        async move { session.refresh().await }
-    });
+    let crashed = refreshing(&session);
     refresher.reached(1).await;
     // The store as the crash leaves it: the kernel frees the lock, the record stays.
     let left = MemoryStore::new();
@@ -146,10 +143,7 @@ async fn a_pair_that_could_not_be_saved_is_used_and_nothing_is_sent_until_it_is(
     let store = Frail::default();
     let session = signed_in(&refresher, |b| b.store(store.clone())).await;
     let mut events = session.events();
-    let refresh = tokio::spawn({
-        let session = session.clone();
-        async move { session.refresh().await }
-    });
+    let refresh = refreshing(&session);
     refresher.reached(1).await;
     store.broken.store(true, SeqCst);
     refresher.release();
@@ -179,10 +173,7 @@ async fn another_process_takes_over_after_a_failed_save_and_both_go_on_with_its_
     let refresher = ScriptedRefresher::new().then(Step::Hold);
     let store = Frail::default();
     let session = signed_in(&refresher, |b| b.store(store.clone())).await;
-    let refresh = tokio::spawn({
-        let session = session.clone();
-        async move { session.refresh().await }
-    });
+    let refresh = refreshing(&session);
     refresher.reached(1).await;
     store.broken.store(true, SeqCst);
     refresher.release();
@@ -287,10 +278,7 @@ async fn a_logout_during_a_refresh_lets_nothing_come_back_to_life() {
     let refresher = ScriptedRefresher::new().then(Step::Hold);
     let store = MemoryStore::new();
     let session = signed_in(&refresher, |b| b.store(store.clone())).await;
-    let refresh = tokio::spawn({
-        let session = session.clone();
-        async move { session.refresh().await }
-    });
+    let refresh = refreshing(&session);
     refresher.reached(1).await;
     session.logout().await.unwrap();
     refresher.release();
@@ -389,10 +377,7 @@ async fn a_logout_while_the_new_pair_is_being_saved_leaves_nothing() {
     let store = Frail::default();
     let session = signed_in(&refresher, |b| b.store(store.clone())).await;
     let mut events = session.events();
-    let refresh = tokio::spawn({
-        let session = session.clone();
-        async move { session.refresh().await }
-    });
+    let refresh = refreshing(&session);
     refresher.reached(1).await;
     store.slow.store(100, SeqCst);
     refresher.release();

@@ -11,9 +11,9 @@ use std::{
 use client_sdk::{
     AuthenticationError, Event, Renewal, SessionState,
     store::{FileStore, MemoryStore, Store},
-    testing::{ScriptedRefresher, unreachable_for},
+    testing::{ScriptedRefresher, Step, unreachable_for},
 };
-use common::{Server, Step, call, signed_in};
+use common::{Server, call, signed_in};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -9,8 +9,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use client_sdk::testing::ScriptedRefresher;
-use common::{Server, Step, call, settle, signed_in};
+use client_sdk::testing::{ScriptedRefresher, Step};
+use common::{Server, call, settle, signed_in};
 use tracing::{
     Subscriber,
     field::{Field, Visit},

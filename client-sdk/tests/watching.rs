@@ -11,9 +11,9 @@ use std::{
 use client_sdk::{
     Event, Events, Session, SessionState, SignOutReason,
     store::{Changed, FileStore, MemoryStore, Record, Store, StoreFuture, StoreGuard, StoreWatch},
-    testing::{ScriptedRefresher, pair},
+    testing::{ScriptedRefresher, Step, pair},
 };
-use common::{Server, Step, call, settle, signed_in, token_of};
+use common::{Server, call, refreshing, settle, signed_in, token_of};
 use token::clock::{ManualClock, Timestamp};
 use tokio::{sync::oneshot, time::timeout};
 use tonic::Code;
@@ -172,10 +172,7 @@ async fn watching_holds_up_no_refresh() {
     let store = MemoryStore::new();
     let session = signed_in(&refresher, |b| b.store(store.clone())).await;
     let mut events = session.events();
-    let refresh = tokio::spawn({
-        let session = session.clone();
-        async move { session.refresh().await }
-    });
+    let refresh = refreshing(&session);
     refresher.reached(1).await;
     settle().await;
     refresher.release();

@@ -1,10 +1,5 @@
 //! What the layer's tests share: a scripted session over a scripted server.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "each test file uses its own part of this"
-)]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 use std::{
@@ -19,16 +14,15 @@ use std::{
 
 use bytes::Bytes;
 use client_sdk::{
-    Session, SessionBuilder,
+    AuthenticationError, Session, SessionBuilder,
     testing::{ScriptedRefresher, pair},
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Collected, StreamBody};
+use tokio::task::JoinHandle;
 use tonic::{Code, Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::{Service, ServiceExt as _};
-
-pub use client_sdk::testing::Step;
 
 /// A session that holds `access-0`/`refresh-0`.
 pub async fn signed_in(
@@ -38,6 +32,12 @@ pub async fn signed_in(
     let session = with(Session::custom(refresher.clone())).connect().await.unwrap();
     session.set_tokens(pair(0)).await.unwrap();
     session
+}
+
+/// A refresh that goes on beside the test.
+pub fn refreshing(session: &Session) -> JoinHandle<Result<(), AuthenticationError>> {
+    let session = session.clone();
+    tokio::spawn(async move { session.refresh().await })
 }
 
 pub fn token_of(session: &Session) -> String {
