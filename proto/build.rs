@@ -4,7 +4,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 2] = ["evergreen/auth/v1/auth.proto", "evergreen/api/v1/api.proto"];
+const FILES: [&str; 3] =
+    ["evergreen/auth/v1/auth.proto", "evergreen/auth/v1/admin.proto", "evergreen/api/v1/api.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=evergreen");
@@ -21,6 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".evergreen.auth.v1.LoginServiceResponse",
             ".evergreen.auth.v1.ChangePasswordRequest",
             ".evergreen.auth.v1.IntrospectTokenRequest",
+            ".evergreen.auth.v1.CreateServiceAccountResponse",
+            ".evergreen.auth.v1.RotateServiceSecretResponse",
         ])
         .compile_fds(descriptors)?;
     Ok(())

@@ -2,7 +2,10 @@
 
 use std::{fmt, future::Future, io, net::IpAddr, sync::Arc, time::Duration};
 
-use evergreen_proto::auth::v1::auth_service_server::{AuthServiceServer, SERVICE_NAME};
+use evergreen_proto::auth::v1::{
+    admin_service_server::{AdminServiceServer, SERVICE_NAME as ADMIN_SERVICE},
+    auth_service_server::{AuthServiceServer, SERVICE_NAME as AUTH_SERVICE},
+};
 use thiserror::Error;
 use token::{
     Verifier,
@@ -29,7 +32,7 @@ use crate::{
     },
     config::Config,
     domain::user::{Role, Status},
-    rpc::AuthRpc,
+    rpc::{AdminRpc, AuthRpc},
     storage::{
         error::OpenError,
         postgres::{DatabaseClock, PostgresStore},
@@ -164,10 +167,13 @@ impl Server {
         C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
         let app = Arc::clone(&self.app);
-        let rpc = AuthRpc::new(app, self.serving.request_life, JWKS_MAX_AGE);
-        let service = AuthServiceServer::new(rpc).max_decoding_message_size(MAX_REQUEST_BYTES);
-        let serving =
-            self.serving.clone().run(incoming, Routes::new(service), &[SERVICE_NAME], shutdown);
+        let admin = AdminServiceServer::new(AdminRpc::new(Arc::clone(&app)));
+        let auth = AuthRpc::new(app, self.serving.request_life, JWKS_MAX_AGE);
+        let auth = AuthServiceServer::new(auth);
+        let routes = Routes::new(auth.max_decoding_message_size(MAX_REQUEST_BYTES))
+            .add_service(admin.max_decoding_message_size(MAX_REQUEST_BYTES));
+        let services = [AUTH_SERVICE, ADMIN_SERVICE];
+        let serving = self.serving.clone().run(incoming, routes, &services, shutdown);
         let served = tokio::select! {
             biased;
             served = serving => served,

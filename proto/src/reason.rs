@@ -47,19 +47,23 @@ reasons! {
     REFRESH_TOKEN_MISSING
     REFRESH_TOKEN_REUSED
     REGISTRATION_CLOSED
+    SERVICE_ACCOUNT_NOT_FOUND
+    SERVICE_NAME_TAKEN
     SESSION_NOT_FOUND
     SESSION_REVOKED
     STORAGE_UNAVAILABLE
     TREE_NOT_FOUND
     USERNAME_TAKEN
+    USER_NOT_FOUND
 }
 
 #[cfg(test)]
 mod tests {
     use super::ALL;
 
-    const CONTRACT: [&str; 2] = [
+    const CONTRACT: [&str; 3] = [
         include_str!("../evergreen/auth/v1/auth.proto"),
+        include_str!("../evergreen/auth/v1/admin.proto"),
         include_str!("../evergreen/api/v1/api.proto"),
     ];
 

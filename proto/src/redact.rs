@@ -3,8 +3,9 @@
 use std::fmt;
 
 use crate::auth::v1::{
-    ChangePasswordRequest, IntrospectTokenRequest, LoginRequest, LoginServiceRequest,
-    LoginServiceResponse, RegisterRequest, TokenPair,
+    ChangePasswordRequest, CreateServiceAccountResponse, IntrospectTokenRequest, LoginRequest,
+    LoginServiceRequest, LoginServiceResponse, RegisterRequest, RotateServiceSecretResponse,
+    TokenPair,
 };
 
 /// Stands where a secret would.
@@ -78,6 +79,21 @@ impl fmt::Debug for IntrospectTokenRequest {
     }
 }
 
+impl fmt::Debug for CreateServiceAccountResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateServiceAccountResponse")
+            .field("client_id", &self.client_id)
+            .field("client_secret", &REDACTED)
+            .finish()
+    }
+}
+
+impl fmt::Debug for RotateServiceSecretResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RotateServiceSecretResponse").field("client_secret", &REDACTED).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +120,10 @@ mod tests {
         assert_hidden(&LoginServiceRequest { client_secret: secret(), ..Default::default() });
         assert_hidden(&LoginServiceResponse { access_token: secret(), ..Default::default() });
         assert_hidden(&IntrospectTokenRequest { token: secret() });
+        assert_hidden(&CreateServiceAccountResponse {
+            client_secret: secret(),
+            ..Default::default()
+        });
+        assert_hidden(&RotateServiceSecretResponse { client_secret: secret() });
     }
 }

@@ -158,6 +158,7 @@ async fn keys_come_from_the_auth_service_that_is_named() {
         exp: now + 60,
         roles: vec!["viewer".into()],
         kind: Kind::User,
+        roles_version: 0,
     });
     let mut request = Request::new(ListTreesRequest::default());
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());

@@ -100,6 +100,16 @@ impl App {
         }
     }
 
+    /// Who holds this access token, if they are an administrator now.
+    pub(crate) async fn authenticate_admin(&self, token: &str) -> Result<Authenticated, AppError> {
+        let caller = self.authenticate(token).await?;
+        if caller.session.holder.roles.contains(&Role::Admin) {
+            Ok(caller)
+        } else {
+            Err(AppError::PermissionDenied("only an administrator may do this"))
+        }
+    }
+
     /// What a good access token says, whatever has become of its session.
     pub(super) fn verify_access_token(&self, token: &str) -> Result<AccessClaims, AppError> {
         self.verifier.verify(token, self.keys.trusted(), self.clock.now()).map_err(|error| {
@@ -177,6 +187,7 @@ impl App {
             exp: (now + access_expires_in).unix_seconds(),
             roles: tip.roles.iter().map(|role| role.as_str().to_owned()).collect(),
             kind: Kind::User,
+            roles_version: 0,
         };
         let refresh_token = self.master.ring().sign_refresh_token(&RefreshClaims {
             session: tip.session.0,

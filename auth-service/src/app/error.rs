@@ -32,6 +32,8 @@ pub(crate) enum AppError {
     PageTokenInvalid,
     #[error("the password was changed by another request; log in again")]
     PasswordChanged,
+    #[error("{0}")]
+    PermissionDenied(&'static str),
     #[error("another attempt has spent this refresh token; read your store again")]
     RefreshSuperseded,
     #[error("the session has reached its end; log in again")]

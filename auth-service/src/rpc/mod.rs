@@ -1,8 +1,9 @@
 //! The transport: gRPC in, use cases out.
 
+mod admin;
 mod auth;
 mod convert;
 mod metadata;
 mod status;
 
-pub(crate) use self::auth::AuthRpc;
+pub(crate) use self::{admin::AdminRpc, auth::AuthRpc};

@@ -41,6 +41,9 @@ pub(super) fn to_status(error: AppError) -> Status {
             "must be the next_page_token of an earlier page",
         ),
         AppError::PasswordChanged => status(Code::Aborted, reason::PASSWORD_CHANGED, message),
+        AppError::PermissionDenied(_) => {
+            status(Code::PermissionDenied, reason::PERMISSION_DENIED, message)
+        }
         AppError::RefreshSuperseded => status(Code::Aborted, reason::REFRESH_SUPERSEDED, message),
         AppError::RefreshTokenExpired => unauthenticated(reason::REFRESH_TOKEN_EXPIRED, message),
         AppError::RefreshTokenInvalid => unauthenticated(reason::REFRESH_TOKEN_INVALID, message),

@@ -38,6 +38,15 @@ pub struct AccessClaims {
     pub roles: Vec<String>,
     /// Who its holder is.
     pub kind: Kind,
+    /// Counts the changes of the holder's roles: a token with less than the newest count is stale.
+    /// Not of RFC 9068; left out while it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub roles_version: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(version: &u32) -> bool {
+    *version == 0
 }
 
 impl AccessClaims {

@@ -144,6 +144,7 @@ mod tests {
             exp: NOW.unix_seconds() + 900,
             roles: vec!["editor".into()],
             kind: Kind::User,
+            roles_version: 0,
         }
     }
 

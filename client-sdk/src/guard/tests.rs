@@ -110,6 +110,7 @@ fn claims(now: Timestamp) -> AccessClaims {
         exp: now.unix_seconds() + 900,
         roles: vec!["editor".into()],
         kind: Kind::User,
+        roles_version: 0,
     }
 }
 

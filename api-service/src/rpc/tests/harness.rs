@@ -128,6 +128,7 @@ impl World {
             exp: now + 900,
             roles: roles.iter().map(|&role| role.into()).collect(),
             kind: Kind::User,
+            roles_version: 0,
         })
     }
 
