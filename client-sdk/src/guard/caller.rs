@@ -1,22 +1,62 @@
 //! Who calls.
 
+use std::{ops::Deref, sync::Arc};
+
 use token::{AccessClaims, Kind};
 
 /// Who calls, as a verified access token says. In the extensions of every request that the guard
 /// let through, save those to public methods.
+///
+/// A clone shares what it says, so it may be kept for as long as the call goes on.
+///
+/// ```
+/// use client_sdk::guard::{Caller, Identity, Kind};
+///
+/// # fn handler(request: &tonic::Request<()>) -> Option<&str> {
+/// let caller = request.extensions().get::<Caller>()?;
+/// assert!(caller.has_role("editor"));
+/// Some(&caller.user_id)
+/// # }
+/// // In a test of a handler:
+/// let ada = Identity::new("ada", "session-1", Kind::User).with_roles(["editor"]);
+/// let mut request = tonic::Request::new(());
+/// request.extensions_mut().insert(Caller::from(ada));
+/// assert_eq!(handler(&request), Some("ada"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub struct Caller(Arc<Identity>);
+
+/// What is known of a [`Caller`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
     /// The user or service account.
     pub user_id: String,
-    /// The session that the token belongs to.
+    /// The session that the token belongs to; for a service account, the login.
     pub session_id: String,
     /// What the caller may do, as of the token's minting.
     pub roles: Vec<String>,
     /// A person or a service.
     pub kind: Kind,
+    /// Counts the changes of the caller's roles.
+    pub(super) roles_version: u32,
 }
 
-impl Caller {
+impl Identity {
+    /// A caller without roles.
+    #[must_use]
+    pub fn new(user_id: impl Into<String>, session_id: impl Into<String>, kind: Kind) -> Self {
+        let (user_id, session_id) = (user_id.into(), session_id.into());
+        Self { user_id, session_id, roles: Vec::new(), kind, roles_version: 0 }
+    }
+
+    /// The same, with these roles.
+    #[must_use]
+    pub fn with_roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
+        self.roles = roles.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Whether the caller has this role.
     #[must_use]
     pub fn has_role(&self, role: &str) -> bool {
@@ -24,8 +64,28 @@ impl Caller {
     }
 }
 
+impl Deref for Caller {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.0
+    }
+}
+
+impl From<Identity> for Caller {
+    fn from(identity: Identity) -> Self {
+        Self(Arc::new(identity))
+    }
+}
+
 impl From<AccessClaims> for Caller {
     fn from(claims: AccessClaims) -> Self {
-        Self { user_id: claims.sub, session_id: claims.sid, roles: claims.roles, kind: claims.kind }
+        Self::from(Identity {
+            user_id: claims.sub,
+            session_id: claims.sid,
+            roles: claims.roles,
+            kind: claims.kind,
+            roles_version: claims.roles_version,
+        })
     }
 }

@@ -9,6 +9,7 @@ use arc_swap::ArcSwapOption;
 use token::{
     KeySet,
     clock::{Clock, Timestamp},
+    entropy::{Entropy, SystemEntropy},
 };
 
 use super::jwks::{FetchError, KeySource, Keys};
@@ -18,8 +19,9 @@ use crate::once;
 ///
 /// - Nothing is fetched until a token must be judged. Whoever needs keys at the same time shares one
 ///   fetch, which runs in a task of its own: a caller who goes away harms nobody.
-/// - When the age that the source allowed is over, the next call waits for new keys, so a withdrawn
-///   key is not trusted for longer than that. If the source does not answer, the old keys go on
+/// - When the age that the source allowed is over, less a drawn part of up to a tenth, so that a fleet
+///   does not ask in step, the next call waits for new keys: a withdrawn key is not trusted for
+///   longer than that. If the source does not answer, the old keys go on
 ///   serving and it is asked again in the background.
 /// - A token that names an unknown key causes a fetch, at most one in each
 ///   [interval](Self::lookup_interval).
@@ -35,6 +37,7 @@ struct Inner {
     held: ArcSwapOption<Held>,
     flight: Mutex<Flight>,
     lookup_interval: Duration,
+    entropy: Arc<dyn Entropy>,
 }
 
 /// The keys at hand.
@@ -90,6 +93,7 @@ impl KeyCache {
             held: ArcSwapOption::empty(),
             flight: Mutex::default(),
             lookup_interval: Duration::from_secs(5),
+            entropy: Arc::new(SystemEntropy),
         }))
     }
 
@@ -102,9 +106,23 @@ impl KeyCache {
     /// If the cache has been cloned already: its clones share the setting.
     #[must_use]
     pub fn lookup_interval(mut self, interval: Duration) -> Self {
-        Arc::get_mut(&mut self.0).expect("set before the cache is shared").lookup_interval =
-            interval;
+        self.unshared().lookup_interval = interval;
         self
+    }
+
+    /// Where the jitter of the keys' age comes from; the operating system unless set.
+    ///
+    /// # Panics
+    ///
+    /// If the cache has been cloned already.
+    #[must_use]
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.unshared().entropy = entropy;
+        self
+    }
+
+    fn unshared(&mut self) -> &mut Inner {
+        Arc::get_mut(&mut self.0).expect("set before the cache is shared")
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -191,7 +209,8 @@ impl KeyCache {
         let now = self.now();
         match answer {
             Ok(Keys { keys, max_age }) if !keys.is_empty() => {
-                let due = now + max_age.clamp(Self::AGES.0, Self::AGES.1);
+                let age = max_age.clamp(Self::AGES.0, Self::AGES.1);
+                let due = now + (age - (age / 10).mul_f64(self.0.entropy.unit()));
                 let version = self.any().map_or(0, |old| old.version + 1);
                 self.0.held.store(Some(Arc::new(Held { keys, version, due, overdue: false })));
                 self.flight().failed = false;

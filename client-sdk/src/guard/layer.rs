@@ -12,9 +12,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
+    body::GuardedBody,
     caller::Caller,
     policy::{Access, Policy},
     refusal::Refusal,
+    revocations::Revocations,
     verify::{Guard, Judged},
 };
 
@@ -58,7 +60,7 @@ where
     S: Service<Request<B>, Response = Response<R>> + Clone,
     R: Default,
 {
-    type Response = S::Response;
+    type Response = Response<GuardedBody<R>>;
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
@@ -70,7 +72,7 @@ where
         let GuardLayer { guard, policy } = &self.layer;
         let access = match policy.access(request.uri().path()) {
             None => return ResponseFuture::refused(Refusal::Denied),
-            Some(Access::Public) => return ResponseFuture::call(&mut self.inner, request),
+            Some(Access::Public) => return ResponseFuture::call(&mut self.inner, request, None),
             Some(access) => access,
         };
         let judged = guard.judge(request.headers());
@@ -81,8 +83,9 @@ where
         match judged {
             Judged::Now(Ok(caller)) => match access.admit(&caller) {
                 Ok(()) => {
+                    let watched = guard.watched(&caller);
                     request.extensions_mut().insert(caller);
-                    ResponseFuture::call(&mut self.inner, request)
+                    ResponseFuture::call(&mut self.inner, request, watched)
                 }
                 Err(refusal) => ResponseFuture::refused(refusal),
             },
@@ -92,7 +95,8 @@ where
                 let verdict = Box::pin(async move {
                     let caller = guard.settle(&token).await?;
                     access.admit(&caller)?;
-                    Ok(caller)
+                    let watched = guard.watched(&caller);
+                    Ok((caller, watched))
                 });
                 // The service that was polled ready goes into the future; a clone, which may not
                 // be ready, stays behind.
@@ -123,20 +127,22 @@ pin_project_lite::pin_project! {
         /// The keys that the token must be judged by are being fetched.
         Judging { verdict: Verdict, service: S, request: Option<Request<B>> },
         /// The call was let through.
-        Calling { #[pin] future: F },
+        Calling { #[pin] future: F, watched: Watched },
         /// The call was not let through.
         Refused { refusal: Option<Refusal> },
     }
 }
 
-type Verdict = Pin<Box<dyn Future<Output = Result<Caller, Refusal>> + Send>>;
+type Verdict = Pin<Box<dyn Future<Output = Result<(Caller, Watched), Refusal>> + Send>>;
+/// What may end the response while it streams.
+type Watched = Option<(Revocations, Caller)>;
 
 impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    fn call(service: &mut S, request: Request<B>) -> Self {
-        Self { state: State::Calling { future: service.call(request) } }
+    fn call(service: &mut S, request: Request<B>, watched: Watched) -> Self {
+        Self { state: State::Calling { future: service.call(request), watched } }
     }
 
     fn refused(refusal: Refusal) -> Self {
@@ -149,7 +155,7 @@ where
     S: Service<Request<B>, Response = Response<R>>,
     R: Default,
 {
-    type Output = Result<Response<R>, S::Error>;
+    type Output = Result<Response<GuardedBody<R>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -157,15 +163,19 @@ where
             let next = match this.state.as_mut().project() {
                 StateProj::Judging { verdict, service, request } => {
                     match ready!(verdict.as_mut().poll(cx)) {
-                        Ok(caller) => {
+                        Ok((caller, watched)) => {
                             let mut request = request.take().expect(ONCE);
                             request.extensions_mut().insert(caller);
-                            State::Calling { future: service.call(request) }
+                            State::Calling { future: service.call(request), watched }
                         }
                         Err(refusal) => State::Refused { refusal: Some(refusal) },
                     }
                 }
-                StateProj::Calling { future } => return future.poll(cx),
+                StateProj::Calling { future, watched } => {
+                    let response = ready!(future.poll(cx))?;
+                    let watched = watched.take();
+                    return Poll::Ready(Ok(response.map(|body| GuardedBody::new(body, watched))));
+                }
                 StateProj::Refused { refusal } => {
                     let status = Status::from(refusal.take().expect(ONCE));
                     return Poll::Ready(Ok(status.into_http()));

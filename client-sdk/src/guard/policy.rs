@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use token::Kind;
+
 use super::{caller::Caller, refusal::Refusal};
 
 /// What a method asks of its caller.
@@ -12,8 +14,10 @@ pub enum Access {
     Authenticated,
     /// Nothing: the token is not looked at, and there is no [`Caller`].
     Public,
-    /// A good access token with this role.
-    Role(String),
+    /// A good access token with one of these roles.
+    AnyRole(Vec<String>),
+    /// A service account's good access token.
+    Service,
 }
 
 /// Says of each method who may call it. A method that is not listed is denied to everybody, so one
@@ -45,7 +49,23 @@ impl Policy {
     /// Opens `method` to those with `role`.
     #[must_use]
     pub fn role(self, method: impl Into<String>, role: impl Into<String>) -> Self {
-        self.with(method, Access::Role(role.into()))
+        self.any_role(method, [role])
+    }
+
+    /// Opens `method` to those with one of `roles`.
+    #[must_use]
+    pub fn any_role<R: Into<String>>(
+        self,
+        method: impl Into<String>,
+        roles: impl IntoIterator<Item = R>,
+    ) -> Self {
+        self.with(method, Access::AnyRole(roles.into_iter().map(Into::into).collect()))
+    }
+
+    /// Opens `method` to service accounts.
+    #[must_use]
+    pub fn service(self, method: impl Into<String>) -> Self {
+        self.with(method, Access::Service)
     }
 
     /// What `method` asks; `None` is denied.
@@ -65,8 +85,9 @@ impl Access {
     pub(super) fn admit(&self, caller: &Caller) -> Result<(), Refusal> {
         match self {
             Self::Authenticated | Self::Public => Ok(()),
-            Self::Role(role) if caller.has_role(role) => Ok(()),
-            Self::Role(_) => Err(Refusal::Denied),
+            Self::AnyRole(roles) if roles.iter().any(|role| caller.has_role(role)) => Ok(()),
+            Self::Service if caller.kind == Kind::Service => Ok(()),
+            Self::AnyRole(_) | Self::Service => Err(Refusal::Denied),
         }
     }
 }
@@ -74,15 +95,10 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::Kind;
+    use crate::guard::Identity;
 
     fn caller(roles: &[&str]) -> Caller {
-        Caller {
-            user_id: "user".into(),
-            session_id: "session".into(),
-            roles: roles.iter().map(|&role| role.to_owned()).collect(),
-            kind: Kind::User,
-        }
+        Identity::new("user", "session", Kind::User).with_roles(roles.iter().copied()).into()
     }
 
     #[test]
@@ -96,11 +112,20 @@ mod tests {
 
     #[test]
     fn a_role_is_compared_whole() {
-        let access = Access::Role("admin".into());
+        let access = Access::AnyRole(vec!["admin".into(), "owner".into()]);
+        assert_eq!(access.admit(&caller(&["owner"])), Ok(()));
         assert_eq!(access.admit(&caller(&["editor", "admin"])), Ok(()));
         for roles in [&[][..], &["editor"], &["Admin"], &["administrator"], &["admin "]] {
             assert_eq!(access.admit(&caller(roles)), Err(Refusal::Denied), "{roles:?}");
         }
         assert_eq!(Access::Authenticated.admit(&caller(&[])), Ok(()));
+    }
+
+    #[test]
+    fn what_is_for_services_is_for_no_person_of_any_role() {
+        let service = Caller::from(Identity::new("svc", "login", Kind::Service));
+        assert_eq!(Access::Service.admit(&service), Ok(()));
+        assert_eq!(Access::Service.admit(&caller(&["admin"])), Err(Refusal::Denied));
+        assert_eq!(Access::AnyRole(vec!["admin".into()]).admit(&service), Err(Refusal::Denied));
     }
 }

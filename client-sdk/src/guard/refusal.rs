@@ -27,6 +27,15 @@ pub enum Refusal {
         /// When it makes sense to ask again.
         retry_after: Duration,
     },
+    /// Nothing was heard of revocations for too long, which says nothing about the token.
+    #[error("whether sessions were revoked cannot be told at present")]
+    RevocationsUnavailable {
+        /// When it makes sense to ask again.
+        retry_after: Duration,
+    },
+    /// The token's session was ended.
+    #[error("the session was revoked; log in again")]
+    SessionRevoked,
     /// There is no token.
     #[error("an access token is needed: send `authorization: Bearer <token>`")]
     Missing,
@@ -42,14 +51,18 @@ impl Refusal {
             Self::Invalid => reason::ACCESS_TOKEN_INVALID,
             Self::KeysUnavailable { .. } => reason::KEYS_UNAVAILABLE,
             Self::Missing => reason::ACCESS_TOKEN_MISSING,
+            Self::RevocationsUnavailable { .. } => reason::REVOCATIONS_UNAVAILABLE,
+            Self::SessionRevoked => reason::SESSION_REVOKED,
         }
     }
 
     fn code(&self) -> Code {
         match self {
             Self::Denied => Code::PermissionDenied,
-            Self::Expired | Self::Invalid | Self::Missing => Code::Unauthenticated,
-            Self::KeysUnavailable { .. } => Code::Unavailable,
+            Self::Expired | Self::Invalid | Self::Missing | Self::SessionRevoked => {
+                Code::Unauthenticated
+            }
+            Self::KeysUnavailable { .. } | Self::RevocationsUnavailable { .. } => Code::Unavailable,
         }
     }
 }
@@ -58,7 +71,9 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let mut details =
             ErrorDetails::with_error_info(refusal.reason(), ERROR_DOMAIN, HashMap::new());
-        if let Refusal::KeysUnavailable { retry_after } = refusal {
+        if let Refusal::KeysUnavailable { retry_after }
+        | Refusal::RevocationsUnavailable { retry_after } = refusal
+        {
             details.set_retry_info(Some(retry_after));
         }
         Status::with_error_details(refusal.code(), refusal.to_string(), details)

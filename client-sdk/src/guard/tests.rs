@@ -68,7 +68,9 @@ impl Bench {
             gate: Semaphore::new(1),
         });
         let clock = Arc::new(ManualClock::at(NOW));
-        let keys = KeyCache::new(Source(script.clone()), clock.clone()).lookup_interval(INTERVAL);
+        let keys = KeyCache::new(Source(script.clone()), clock.clone())
+            .lookup_interval(INTERVAL)
+            .entropy(Arc::new(SeededEntropy::new(5)));
         Self { guard: Guard::new("issuer", "audience", keys), script, clock }
     }
 
@@ -211,10 +213,10 @@ async fn a_withdrawn_key_is_trusted_until_the_age_is_over_and_not_longer() {
     let bench = Bench::new();
     assert!(bench.call(1).await.is_ok());
     bench.publish(Some(&[2]));
-    bench.clock.advance(MAX_AGE - Duration::from_millis(1));
+    bench.clock.advance(MAX_AGE / 10 * 9);
     assert!(bench.call(1).await.is_ok());
     assert_eq!(bench.fetches(), 1);
-    bench.clock.advance(Duration::from_millis(1));
+    bench.clock.advance(MAX_AGE / 10);
     assert_eq!(bench.call(1).await, Err(Refusal::Invalid));
     assert!(bench.call(2).await.is_ok());
     assert_eq!(bench.fetches(), 2);
@@ -276,8 +278,9 @@ fn crafted(header: &str, claims: &serde_json::Value) -> String {
     format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode([7; 64]))
 }
 
+// Fault 48.
 #[tokio::test]
-async fn torture() {
+async fn every_wrong_token_is_refused_and_asks_for_no_key() {
     let bench = Bench::new();
     let kid = key(1).public().kid().to_owned();
     let good = bench.token(1);
@@ -496,6 +499,40 @@ async fn a_remembered_token_is_refused_once_its_key_is_gone() {
     bench.publish(Some(&[2]));
     bench.clock.advance(MAX_AGE);
     assert_eq!(bench.present(&token).await, Err(Refusal::Invalid));
+}
+
+#[tokio::test]
+async fn guards_that_started_together_do_not_ask_in_step() {
+    let mut due = Vec::new();
+    for seed in 0..20 {
+        let mut bench = Bench::new();
+        let keys = KeyCache::new(Source(bench.script.clone()), bench.clock.clone());
+        let keys = keys.entropy(Arc::new(SeededEntropy::new(seed)));
+        bench.guard = Guard::new("issuer", "audience", keys);
+        assert!(bench.call(1).await.is_ok());
+        bench.clock.advance(MAX_AGE / 20 * 19);
+        assert!(bench.call(1).await.is_ok());
+        due.push(bench.fetches());
+    }
+    let early = due.iter().filter(|fetches| **fetches == 2).count();
+    assert!((4..=16).contains(&early), "half of them, more or less: {early}");
+}
+
+#[tokio::test]
+async fn a_revoked_session_is_refused_before_the_handler() {
+    let mut bench = Bench::new();
+    let (revocations, revoke) = revocations::scripted(bench.clock.clone());
+    bench.guard = bench.guard.revocations(revocations.clone());
+    let token = bench.token(1);
+    assert_eq!(through_the_layer(&bench, "/s/Private", Some(&token)).await.unwrap(), "user");
+    revoke("session");
+    while revocations.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let refused = through_the_layer(&bench, "/s/Private", Some(&token)).await.unwrap_err();
+    assert_eq!(refused.get_details_error_info().unwrap().reason, "SESSION_REVOKED");
+    assert_eq!(bench.present(&token).await, Err(Refusal::SessionRevoked));
+    assert!(through_the_layer(&bench, "/s/Public", Some(&token)).await.is_ok());
 }
 
 #[tokio::test]

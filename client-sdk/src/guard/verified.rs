@@ -103,7 +103,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::guard::Kind;
+    use crate::guard::{Identity, Kind};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
 
@@ -112,12 +112,7 @@ mod tests {
     }
 
     fn caller(n: usize) -> Caller {
-        Caller {
-            user_id: n.to_string(),
-            session_id: "s".into(),
-            roles: Vec::new(),
-            kind: Kind::User,
-        }
+        Identity::new(n.to_string(), "s", Kind::User).into()
     }
 
     fn until(n: usize) -> Timestamp {

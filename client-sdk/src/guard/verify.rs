@@ -9,6 +9,7 @@ use super::{
     caller::Caller,
     keys::{Held, KeyCache, Lookup},
     refusal::Refusal,
+    revocations::Revocations,
     verified::Verified,
 };
 
@@ -18,6 +19,7 @@ pub struct Guard {
     verifier: Verifier,
     keys: KeyCache,
     pub(super) verified: Arc<Verified>,
+    revocations: Option<Revocations>,
 }
 
 /// What can be said of a call without waiting.
@@ -32,7 +34,7 @@ impl Guard {
     #[must_use]
     pub fn new(issuer: &str, audience: &str, keys: KeyCache) -> Self {
         let verified = Arc::new(Verified::new(VERIFIED_TOKENS));
-        Self { verifier: Verifier::new(issuer, audience), keys, verified }
+        Self { verifier: Verifier::new(issuer, audience), keys, verified, revocations: None }
     }
 
     /// For how many good tokens it remembers that they are good; 16,384 unless set, at about 300
@@ -41,6 +43,14 @@ impl Guard {
     #[must_use]
     pub fn verified_tokens(mut self, tokens: usize) -> Self {
         self.verified = Arc::new(Verified::new(tokens));
+        self
+    }
+
+    /// Refuses tokens of sessions that are known to be revoked. Without it, a token is good until it
+    /// runs out.
+    #[must_use]
+    pub fn revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
         self
     }
 
@@ -95,7 +105,7 @@ impl Guard {
         };
         match verdict {
             Err(VerifyError::UnknownKey) => Judged::Wait(token.to_owned()),
-            verdict => Judged::Now(verdict.map_err(Refusal::from)),
+            verdict => Judged::Now(verdict.map_err(Refusal::from).and_then(|c| self.admit(c))),
         }
     }
 
@@ -108,12 +118,12 @@ impl Guard {
         let held = self.keys.any().ok_or(UNAVAILABLE)?;
         match self.verify(token, &held, self.keys.now()) {
             Err(VerifyError::UnknownKey) => {}
-            verdict => return verdict.map_err(Refusal::from),
+            verdict => return verdict.map_err(Refusal::from).and_then(|c| self.admit(c)),
         }
         match self.keys.look_up(self.keys.now()).await {
             Lookup::Fetched => {
                 let held = self.keys.any().ok_or(UNAVAILABLE)?;
-                Ok(self.verify(token, &held, self.keys.now())?)
+                self.admit(self.verify(token, &held, self.keys.now())?)
             }
             // The key may be one that could not be fetched: that is no verdict on the token.
             Lookup::Unreachable => Err(UNAVAILABLE),
@@ -121,6 +131,20 @@ impl Guard {
             // the answer harms nobody: on ACCESS_TOKEN_INVALID a client refreshes and replays, and
             // only AuthService's own verdict on a refresh token ends a session.
             Lookup::Throttled => Err(Refusal::Invalid),
+        }
+    }
+
+    /// What ends a response that streams to `caller`.
+    pub(super) fn watched(&self, caller: &Caller) -> Option<(Revocations, Caller)> {
+        let revocations = self.revocations.as_ref()?;
+        Some((revocations.clone(), caller.clone()))
+    }
+
+    /// The holder of a good token, unless it was revoked.
+    fn admit(&self, caller: Caller) -> Result<Caller, Refusal> {
+        match &self.revocations {
+            Some(revocations) => revocations.judge(&caller).map(|()| caller),
+            None => Ok(caller),
         }
     }
 

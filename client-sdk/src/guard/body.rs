@@ -1,0 +1,106 @@
+//! Ends what streams to a caller who may no longer act.
+
+use std::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use tonic::Status;
+
+use super::{caller::Caller, refusal::Refusal, revocations::Revocations};
+
+pin_project_lite::pin_project! {
+    /// A response's body. If the service follows revocations, it ends with the guard's refusal as
+    /// its status when its caller's session is revoked.
+    pub struct GuardedBody<B> {
+        #[pin]
+        inner: B,
+        watch: Watch,
+    }
+}
+
+enum Watch {
+    Unwatched,
+    /// What answers with one message ends of itself, and is not worth watching.
+    Unary {
+        revocations: Revocations,
+        caller: Caller,
+        answered: bool,
+    },
+    Watching(Pin<Box<dyn Future<Output = Refusal> + Send>>),
+    Ended,
+}
+
+impl<B> GuardedBody<B> {
+    pub(super) fn new(inner: B, watched: Option<(Revocations, Caller)>) -> Self {
+        let watch = watched.map_or(Watch::Unwatched, |(revocations, caller)| Watch::Unary {
+            revocations,
+            caller,
+            answered: false,
+        });
+        Self { inner, watch }
+    }
+}
+
+impl<B: Body> Body for GuardedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        if let Watch::Unary { revocations, caller, answered } = this.watch {
+            let frame = this.inner.as_mut().poll_frame(cx);
+            let streams = match &frame {
+                Poll::Ready(Some(Ok(frame))) if frame.is_data() => mem::replace(answered, true),
+                Poll::Ready(_) => false,
+                Poll::Pending => true,
+            };
+            if streams {
+                let ended = revocations.clone().ended(caller.clone());
+                *this.watch = Watch::Watching(Box::pin(ended));
+            }
+            if frame.is_ready() {
+                return frame;
+            }
+        }
+        let refusal = match this.watch {
+            Watch::Watching(ended) => match ended.as_mut().poll(cx) {
+                Poll::Ready(refusal) => refusal,
+                Poll::Pending => return this.inner.poll_frame(cx),
+            },
+            Watch::Ended => return Poll::Ready(None),
+            Watch::Unwatched | Watch::Unary { .. } => return this.inner.poll_frame(cx),
+        };
+        *this.watch = Watch::Ended;
+        let mut trailers = HeaderMap::new();
+        let status = Status::from(refusal);
+        status.add_header(&mut trailers).expect("a refusal's status is made of header values");
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.watch, Watch::Ended) || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B: Default> Default for GuardedBody<B> {
+    fn default() -> Self {
+        Self::new(B::default(), None)
+    }
+}
+
+impl<B> fmt::Debug for GuardedBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedBody").finish_non_exhaustive()
+    }
+}
