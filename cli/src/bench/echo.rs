@@ -9,17 +9,19 @@ use std::{
     task::{Context, Poll},
 };
 
+use client_sdk::guard::GuardLayer;
 use evergreen_proto::reason;
 use http::{HeaderValue, header::AUTHORIZATION};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tonic::{
     Request, Response, Status,
     body::Body,
-    codegen::{BoxFuture, Service},
+    codegen::{BoxFuture, Bytes, Service, StdError},
     server::{Grpc, UnaryService},
     transport::Server,
 };
 use tonic_prost::ProstCodec;
+use tower::Layer as _;
 use transport::{serve::connections, status::unauthenticated};
 
 use crate::lab::Failure;
@@ -47,10 +49,27 @@ where
         answer: Res,
         refused: watch::Receiver<Option<HeaderValue>>,
     ) -> Result<Self, Failure> {
+        Self::serve(Answering { answer, refused, messages: PhantomData::<fn(Req)> }).await
+    }
+
+    /// The same, behind a guard.
+    pub(super) async fn behind(guard: GuardLayer, answer: Res) -> Result<Self, Failure> {
+        let refused = watch::channel(None).1;
+        let answering = Answering { answer, refused, messages: PhantomData::<fn(Req)> };
+        Self::serve(guard.layer(answering)).await
+    }
+
+    async fn serve<S, B>(service: S) -> Result<Self, Failure>
+    where
+        S: Service<http::Request<Body>, Response = http::Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError>,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let incoming = connections(listener);
-        let service = Answering::<Req, Res> { answer, refused, messages: PhantomData };
         let task = tokio::spawn(async {
             // It ends when it is aborted.
             let server = Server::builder().max_concurrent_streams(STREAMS);

@@ -1,6 +1,7 @@
 //! `evergreen bench`: how fast it is, as ratios against a baseline of the same run.
 
 mod echo;
+mod guard;
 mod herd;
 mod load;
 mod soak;
@@ -35,6 +36,7 @@ use transport::observe::{Ended, Observer};
 pub(crate) use self::soak::Soak;
 use self::{
     echo::Echo,
+    guard::Tokens,
     herd::{Known, Recovery},
     load::{Call, Ratio, compare},
 };
@@ -43,7 +45,7 @@ use crate::{
     paint,
 };
 
-/// Measure the SDK's layer and the refresh against bare baselines, in turn in one run.
+/// Measure the SDK's layer, the guard and the refresh against bare baselines, in turn in one run.
 ///
 /// Machines differ and drift; the ratios hold where absolute figures do not.
 #[derive(Args, Clone, Debug)]
@@ -80,8 +82,13 @@ impl Bench {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let layer = self.layer().await?;
         let refresh = self.refresh().await?;
+        let guarded = |tokens| guard::measure(tokens, self.in_flight, self.rounds, self.round);
+        let known = guarded(Tokens::Known).await?;
+        let new = guarded(Tokens::New).await?;
         let figures = [
             ("calls through the layer", "calls without it", layer),
+            ("guarded calls", "calls without a guard", known),
+            ("the same, every token new", "calls without a guard", new),
             ("durable refreshes", "a bare echo of the same size", refresh),
         ];
         let mut recoveries = Vec::new();

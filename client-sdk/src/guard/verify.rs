@@ -157,7 +157,7 @@ impl Guard {
         let claims = self.verifier.verify(token, &held.keys, now)?;
         let until = claims.expires_at() + Verifier::LEEWAY;
         let caller = Caller::from(claims);
-        self.verified.insert(digest, caller.clone(), held.version, until, now);
+        self.verified.insert(digest, caller.clone(), held.version, until);
         Ok(caller)
     }
 }
