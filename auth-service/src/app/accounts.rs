@@ -3,12 +3,7 @@
 use token::clock::Timestamp;
 
 use crate::{
-    app::{
-        audit::Origin,
-        context::{App, Authenticated},
-        error::AppError,
-        passwords::Proof,
-    },
+    app::{audit::Origin, callers::Authenticated, context::App, error::AppError, passwords::Proof},
     domain::{
         audit::EventKind,
         id::{SessionId, UserId},

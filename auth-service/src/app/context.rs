@@ -20,7 +20,7 @@ use crate::{
         audit::{AuditEvent, EventKind},
         id::{SessionId, UserId, new_v7},
         policy::Policy,
-        session::{NewSession, Session},
+        session::NewSession,
         user::Role,
     },
     storage::store::Store,
@@ -40,22 +40,6 @@ pub(crate) struct App {
     pub(crate) policy: Policy,
     pub(crate) issuer: String,
     pub(crate) audience: String,
-}
-
-/// Who sent a request: the holder of a good access token of a live session.
-#[derive(Debug)]
-pub(crate) struct Authenticated {
-    pub(crate) session: Session,
-}
-
-impl Authenticated {
-    pub(crate) fn session_id(&self) -> SessionId {
-        self.session.id
-    }
-
-    pub(crate) fn user_id(&self) -> UserId {
-        self.session.user
-    }
 }
 
 /// A pair of tokens as it leaves the service.
@@ -84,32 +68,6 @@ pub(super) struct Tip<'a> {
 }
 
 impl App {
-    /// Who holds this access token, judged by the session's row as it is now.
-    ///
-    /// A session without a row counts as run out, not as ended: a restored database has forgotten
-    /// it, and the refresh that this answer causes brings it back.
-    pub(crate) async fn authenticate(&self, token: &str) -> Result<Authenticated, AppError> {
-        let claims = self.verify_access_token(token)?;
-        let id = claims.sid.parse().map(SessionId).map_err(|_| AppError::AccessTokenInvalid)?;
-        let (session, _) = self.store.session(id).await?;
-        let session = session.ok_or(AppError::AccessTokenExpired)?;
-        if session.is_live() {
-            Ok(Authenticated { session })
-        } else {
-            Err(AppError::SessionRevoked)
-        }
-    }
-
-    /// Who holds this access token, if they are an administrator now.
-    pub(crate) async fn authenticate_admin(&self, token: &str) -> Result<Authenticated, AppError> {
-        let caller = self.authenticate(token).await?;
-        if caller.session.holder.roles.contains(&Role::Admin) {
-            Ok(caller)
-        } else {
-            Err(AppError::PermissionDenied("only an administrator may do this"))
-        }
-    }
-
     /// What a good access token says, whatever has become of its session.
     pub(super) fn verify_access_token(&self, token: &str) -> Result<AccessClaims, AppError> {
         self.verifier.verify(token, self.keys.trusted(), self.clock.now()).map_err(|error| {

@@ -5,7 +5,10 @@ use std::{io, time::Duration};
 use thiserror::Error;
 use token::KeyError;
 
-use crate::{domain::id::SessionId, storage::error::StoreError};
+use crate::{
+    domain::id::{ServiceId, SessionId},
+    storage::error::StoreError,
+};
 
 /// Why a use case did not do what was asked. No variant holds a secret.
 #[derive(Debug, Error)]
@@ -22,6 +25,8 @@ pub(crate) enum AppError {
     FieldInvalid { field: &'static str, mend: String },
     #[error("idempotency-key: must be 16 to 64 visible ASCII characters from a random source")]
     IdempotencyKeyInvalid,
+    #[error("the client id or the secret is wrong")]
+    InvalidClient,
     #[error("the user name or the password is wrong")]
     InvalidCredentials,
     #[error("the master keys cannot be read at the moment")]
@@ -44,6 +49,10 @@ pub(crate) enum AppError {
     RefreshTokenReused,
     #[error("registration is closed here; ask an administrator for an account")]
     RegistrationClosed,
+    #[error("{0} is no service account")]
+    ServiceAccountNotFound(ServiceId),
+    #[error("the name of the service is taken; choose another one")]
+    ServiceNameTaken,
     #[error("session {0} is not one of yours")]
     SessionNotFound(SessionId),
     #[error("the session was revoked; log in again")]
@@ -57,6 +66,7 @@ pub(crate) enum AppError {
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::ServiceNameTaken => Self::ServiceNameTaken,
             StoreError::TooLate => Self::DeadlineExceeded,
             StoreError::UsernameTaken => Self::UsernameTaken,
             error => Self::Store(error),

@@ -3,6 +3,7 @@
 mod accounts;
 mod argon;
 mod audit;
+mod callers;
 mod context;
 mod error;
 mod keys;
@@ -10,13 +11,15 @@ mod login;
 mod passwords;
 mod refresh;
 mod register;
+mod services;
 mod sessions;
 mod upkeep;
 
 pub(crate) use self::{
     accounts::{CurrentUser, StatusSet},
     audit::{AuditLog, Origin},
-    context::{App, Authenticated, Issued},
+    callers::{Authenticated, AuthenticatedService, Caller},
+    context::{App, Issued},
     error::AppError,
     keys::{Keys, MasterKeys},
     passwords::{HashLimits, Passwords, Place},

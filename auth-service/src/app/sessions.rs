@@ -7,7 +7,8 @@ use uuid::Uuid;
 use crate::{
     app::{
         audit::Origin,
-        context::{App, Authenticated},
+        callers::{Authenticated, users_only},
+        context::App,
         error::AppError,
     },
     domain::{
@@ -92,6 +93,7 @@ impl App {
             return if revoked { Ok(()) } else { Err(AppError::RefreshTokenInvalid) };
         }
         let claims = self.verify_access_token(token)?;
+        users_only(&claims)?;
         let invalid = |_| AppError::AccessTokenInvalid;
         let session = claims.sid.parse().map(SessionId).map_err(invalid)?;
         let user = claims.sub.parse().map(UserId).map_err(invalid)?;

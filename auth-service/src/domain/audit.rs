@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use token::clock::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::id::{SessionId, UserId};
+use crate::domain::id::{ServiceId, SessionId, UserId};
 
 /// Something that happened to an account or a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) struct AuditEvent {
     pub(crate) id: Uuid,
     pub(crate) time: Timestamp,
     pub(crate) kind: EventKind,
-    /// Whose account, if the request named one that exists.
+    /// Whose account, a user's or a service's, if the request named one that exists.
     pub(crate) user: Option<UserId>,
     pub(crate) session: Option<SessionId>,
     /// Where the request came from.
@@ -27,6 +27,11 @@ impl AuditEvent {
     pub(crate) fn of_user(mut self, user: UserId) -> Self {
         self.user = Some(user);
         self
+    }
+
+    /// A service's account is told of as a user's is: ids do not repeat.
+    pub(crate) fn of_service(self, service: ServiceId) -> Self {
+        self.of_user(UserId(service.0))
     }
 
     pub(crate) fn of_session(mut self, session: SessionId) -> Self {
@@ -75,6 +80,18 @@ kinds! {
     RefreshReused = "refresh_reused",
     /// A spent refresh token came back, and may be honest.
     RefreshSuperseded = "refresh_superseded",
+    /// A service account was made.
+    ServiceCreated = "service_created",
+    /// A service account was barred.
+    ServiceDisabled = "service_disabled",
+    /// A service account was let in again.
+    ServiceEnabled = "service_enabled",
+    /// A service's secret was wrong, its account unknown, or disabled.
+    ServiceLoginFailed = "service_login_failed",
+    /// A service proved its secret.
+    ServiceLoginSucceeded = "service_login_succeeded",
+    /// A service was given a new secret.
+    ServiceSecretRotated = "service_secret_rotated",
     /// A holder ended their session.
     SessionLoggedOut = "session_logged_out",
     /// A user revoked one of their sessions.

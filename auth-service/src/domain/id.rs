@@ -1,4 +1,4 @@
-//! Ids of users and sessions.
+//! Ids of users, service accounts and sessions.
 
 use std::fmt;
 
@@ -24,6 +24,11 @@ macro_rules! id {
             }
         }
     };
+}
+
+id! {
+    /// Names a service account: its `client_id`.
+    ServiceId
 }
 
 id! {

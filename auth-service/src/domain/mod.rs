@@ -5,5 +5,6 @@ pub(crate) mod id;
 pub(crate) mod policy;
 pub mod rotation;
 pub(crate) mod secret;
+pub(crate) mod service_account;
 pub(crate) mod session;
 pub(crate) mod user;

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use transport::status::not_implemented;
 
 use crate::{
-    app::{App, Authenticated},
+    app::{App, Caller},
     rpc::{metadata::access_token, status::to_status},
 };
 
@@ -22,7 +22,7 @@ impl AdminRpc {
         Self { app }
     }
 
-    async fn admin<T>(&self, request: &Request<T>) -> Result<Authenticated, Status> {
+    async fn admin<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         self.app.authenticate_admin(access_token(request)?).await.map_err(to_status)
     }
 }

@@ -28,7 +28,9 @@ pub(super) fn to_status(error: AppError) -> Status {
             "idempotency-key",
             "must be 16 to 64 visible ASCII characters from a random source",
         ),
-        AppError::InvalidCredentials => unauthenticated(reason::INVALID_CREDENTIALS, message),
+        AppError::InvalidClient | AppError::InvalidCredentials => {
+            unauthenticated(reason::INVALID_CREDENTIALS, message)
+        }
         AppError::KeysUnavailable => {
             retry_later(Code::Unavailable, reason::KEYS_UNAVAILABLE, message, RETRY_AFTER)
         }
@@ -51,6 +53,12 @@ pub(super) fn to_status(error: AppError) -> Status {
         AppError::RegistrationClosed => {
             status(Code::PermissionDenied, reason::REGISTRATION_CLOSED, message)
         }
+        AppError::ServiceAccountNotFound(_) => {
+            status(Code::NotFound, reason::SERVICE_ACCOUNT_NOT_FOUND, message)
+        }
+        AppError::ServiceNameTaken => {
+            status(Code::AlreadyExists, reason::SERVICE_NAME_TAKEN, message)
+        }
         AppError::SessionNotFound(_) => status(Code::NotFound, reason::SESSION_NOT_FOUND, message),
         AppError::SessionRevoked => unauthenticated(reason::SESSION_REVOKED, message),
         AppError::Store(error) => store_status(&error),
@@ -70,7 +78,10 @@ fn store_status(error: &StoreError) -> Status {
             )
         }
         StoreError::Group(error) => store_status(error),
-        StoreError::Inconsistent { .. } | StoreError::Refused(_) | StoreError::UsernameTaken => {
+        StoreError::Inconsistent { .. }
+        | StoreError::Refused(_)
+        | StoreError::ServiceNameTaken
+        | StoreError::UsernameTaken => {
             tracing::error!(?error, "storage answered what it never should");
             internal()
         }

@@ -19,6 +19,9 @@ pub(crate) enum StoreError {
     /// The database refuses these very values; they would be refused again.
     #[error("the database refused the statement")]
     Refused(#[source] sqlx::Error),
+    /// Another service has the name.
+    #[error("the name of the service is taken")]
+    ServiceNameTaken,
     /// The request's deadline had passed when its turn to write came.
     #[error("the deadline passed before the write")]
     TooLate,

@@ -9,9 +9,10 @@ use uuid::Uuid;
 use crate::{
     domain::{
         audit::{AuditEvent, EventKind},
-        id::{SessionId, UserId},
+        id::{ServiceId, SessionId, UserId},
         rotation::{Recent, Row},
         secret::PasswordHash,
+        service_account::{SecretHash, ServiceAccount},
         session::{Holder, Session},
         user::{PasswordVersion, Role, Status, User},
     },
@@ -55,6 +56,36 @@ impl TryFrom<UserLookup> for User {
             status: holder.status,
             roles: holder.roles,
             create_time: Timestamp::from_unix_millis(row.create_time),
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct ServiceLookup {
+    id: Uuid,
+    secret_hash: Vec<u8>,
+    /// Null once its overlap has ended.
+    previous_secret_hash: Option<Vec<u8>>,
+    roles: String,
+    status: String,
+    roles_version: i64,
+}
+
+impl TryFrom<ServiceLookup> for ServiceAccount {
+    type Error = StoreError;
+
+    fn try_from(row: ServiceLookup) -> Result<Self, StoreError> {
+        let impossible = |column| inconsistent("service_accounts", column, row.id);
+        let hash = |bytes: &[u8]| bytes.try_into().map(SecretHash);
+        let previous = row.previous_secret_hash.as_deref().map(hash).transpose();
+        Ok(Self {
+            id: ServiceId(row.id),
+            secret: hash(&row.secret_hash).map_err(|_| impossible("secret_hash"))?,
+            previous_secret: previous.map_err(|_| impossible("previous_secret_hash"))?,
+            status: Status::parse(&row.status).ok_or_else(|| impossible("status"))?,
+            roles: decode_roles(&row.roles).ok_or_else(|| impossible("roles"))?,
+            roles_version: u32::try_from(row.roles_version)
+                .map_err(|_| impossible("roles_version"))?,
         })
     }
 }

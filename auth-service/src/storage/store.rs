@@ -13,18 +13,21 @@ use transport::deadline::Deadline;
 use crate::{
     domain::{
         audit::AuditEvent,
-        id::{SessionId, UserId},
+        id::{ServiceId, SessionId, UserId},
         rotation::{Head, Successor},
         secret::PasswordHash,
+        service_account::{NewServiceAccount, Overlap, SecretHash, ServiceAccount},
         session::{NewSession, RevokeReason, Session},
         user::{NewUser, PasswordVersion, Role, Status, User},
     },
     storage::error::StoreError,
 };
 
-/// A database of users, sessions, signing keys and audit events.
+/// A database of users, service accounts, sessions, signing keys and audit events.
 #[async_trait]
-pub(crate) trait Store: UserStore + SessionStore + KeyStore + AuditStore {
+pub(crate) trait Store:
+    UserStore + ServiceStore + SessionStore + KeyStore + AuditStore
+{
     /// Ends all connections; what is under way is awaited.
     async fn close(&self);
 }
@@ -81,6 +84,46 @@ pub(crate) trait UserStore: fmt::Debug + Send + Sync {
     async fn set_status(
         &self,
         user: UserId,
+        status: Status,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError>;
+}
+
+/// Service accounts.
+#[async_trait]
+pub(crate) trait ServiceStore: fmt::Debug + Send + Sync {
+    /// Stores a new account.
+    ///
+    /// Fails with [`StoreError::ServiceNameTaken`].
+    async fn create_service(
+        &self,
+        service: &NewServiceAccount,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError>;
+
+    /// The account of this id, with the secret before its last one if that is still good.
+    async fn service(&self, id: ServiceId) -> Result<Option<ServiceAccount>, StoreError>;
+
+    /// The id of the account whose name has this
+    /// [`key`](crate::domain::secret::Username::key).
+    async fn service_by_name(&self, key: &str) -> Result<Option<ServiceId>, StoreError>;
+
+    /// Replaces an account's secret; the one that it replaces stays good for `overlap`, one from
+    /// before that does not. `false`, and nothing done, if there is no such account.
+    async fn rotate_service_secret(
+        &self,
+        id: ServiceId,
+        secret: &SecretHash,
+        overlap: Overlap,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError>;
+
+    /// Sets whether an account may log in and act. Disabling counts up its `roles_version`, so
+    /// that enabling does not bring its access tokens back. `false`, and nothing done, if it was so
+    /// already or there is no such account.
+    async fn set_service_status(
+        &self,
+        id: ServiceId,
         status: Status,
         event: &AuditEvent,
     ) -> Result<bool, StoreError>;

@@ -15,6 +15,7 @@ use crate::{
         audit::AuditEvent,
         id::UserId,
         rotation::Row,
+        service_account::ServiceAccount,
         session::{Holder, Session},
         user::{Status, User},
     },
@@ -113,6 +114,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
     pub(super) users: BTreeMap<Uuid, UserRow>,
+    pub(super) services: BTreeMap<Uuid, ServiceRow>,
     pub(super) sessions: BTreeMap<Uuid, SessionRow>,
     pub(super) keys: Vec<SealedKey>,
     pub(super) events: Vec<AuditEvent>,
@@ -123,6 +125,13 @@ pub(super) struct UserRow {
     pub(super) user: User,
     pub(super) key: String,
     pub(super) sessions_valid_after: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ServiceRow {
+    pub(super) account: ServiceAccount,
+    pub(super) key: String,
+    pub(super) previous_until: Timestamp,
 }
 
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 mod advances;
 mod database;
+mod services;
 mod sessions;
 mod users;
 

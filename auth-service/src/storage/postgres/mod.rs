@@ -11,6 +11,7 @@ mod clock;
 mod connection;
 mod keys;
 mod retry;
+mod services;
 mod sessions;
 mod users;
 

@@ -1,0 +1,169 @@
+//! Service accounts: making and barring them, their secrets, and logging in with one.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use token::{AccessClaims, Kind};
+
+use crate::{
+    app::{audit::Origin, context::App, error::AppError},
+    domain::{
+        audit::{AuditEvent, EventKind},
+        id::{ServiceId, SessionId, new_v7},
+        secret::Username,
+        service_account::{ClientSecret, NewServiceAccount, Overlap, ServiceAccount, proves},
+        user::{Role, Status},
+    },
+};
+
+/// An account, and the secret that is shown once.
+#[derive(Debug)]
+pub(crate) struct ServiceCredentials {
+    pub(crate) id: ServiceId,
+    pub(crate) secret: ClientSecret,
+}
+
+/// A service's access token as it leaves the service.
+#[derive(Debug)]
+pub(crate) struct IssuedToService {
+    pub(crate) access_token: SecretString,
+    pub(crate) access_expires_in: Duration,
+    pub(crate) refresh_after: Duration,
+}
+
+impl App {
+    /// Creates an account with a secret of its own.
+    pub(crate) async fn create_service(
+        &self,
+        name: &str,
+        roles: Vec<Role>,
+        origin: Origin,
+    ) -> Result<ServiceCredentials, AppError> {
+        let name = Username::parse(name)
+            .map_err(|mend| AppError::FieldInvalid { field: "name", mend: mend.into() })?;
+        let now = self.clock.now();
+        let secret = ClientSecret::generate(&*self.entropy);
+        let service = NewServiceAccount {
+            id: ServiceId::generate(now, &*self.entropy),
+            name,
+            secret: secret.hash(),
+            roles,
+            create_time: now,
+        };
+        let event = self.event(EventKind::ServiceCreated, origin).of_service(service.id);
+        self.store.create_service(&service, &event).await?;
+        Ok(ServiceCredentials { id: service.id, secret })
+    }
+
+    /// Gives an account a new secret; the one that it replaces stays good for `overlap`.
+    pub(crate) async fn rotate_service_secret(
+        &self,
+        id: ServiceId,
+        overlap: Overlap,
+        origin: Origin,
+    ) -> Result<ClientSecret, AppError> {
+        let secret = ClientSecret::generate(&*self.entropy);
+        let event = self.event(EventKind::ServiceSecretRotated, origin).of_service(id);
+        if self.store.rotate_service_secret(id, &secret.hash(), overlap, &event).await? {
+            Ok(secret)
+        } else {
+            Err(AppError::ServiceAccountNotFound(id))
+        }
+    }
+
+    /// Sets whether an account may log in and act. `false` if it was so already.
+    pub(crate) async fn set_service_status(
+        &self,
+        id: ServiceId,
+        status: Status,
+        origin: Origin,
+    ) -> Result<bool, AppError> {
+        let kind = match status {
+            Status::Active => EventKind::ServiceEnabled,
+            Status::Disabled => EventKind::ServiceDisabled,
+        };
+        let event = self.event(kind, origin).of_service(id);
+        let set = self.store.set_service_status(id, status, &event).await?;
+        if !set && self.store.service(id).await?.is_none() {
+            return Err(AppError::ServiceAccountNotFound(id));
+        }
+        Ok(set)
+    }
+
+    /// The account of this name, if there is one.
+    pub(crate) async fn service_named(&self, name: &str) -> Result<Option<ServiceId>, AppError> {
+        // No service has the empty name.
+        let key = Username::parse(name).map(|name| name.key()).unwrap_or_default();
+        Ok(self.store.service_by_name(&key).await?)
+    }
+
+    /// An access token for whoever proves the account's secret. An unknown account and a wrong
+    /// secret are one answer, after the same work.
+    ///
+    /// Nothing is stored: an account that is disabled meanwhile counts up its `roles_version`, and
+    /// the token says the one that was read here.
+    pub(crate) async fn login_service(
+        &self,
+        client_id: &str,
+        secret: String,
+        origin: Origin,
+    ) -> Result<IssuedToService, AppError> {
+        let secret = ClientSecret::presented(secret)
+            .map_err(|mend| AppError::FieldInvalid { field: "client_secret", mend: mend.into() })?;
+        if client_id.is_empty() {
+            let mend = "must not be empty".into();
+            return Err(AppError::FieldInvalid { field: "client_id", mend });
+        }
+        // An id that cannot be is looked up all the same: no account has the nil one.
+        let id = ServiceId(client_id.parse().unwrap_or_default());
+        let account = self.store.service(id).await?;
+        let proven = proves(&secret, account.as_ref());
+        let failed = || {
+            let event = self.event(EventKind::ServiceLoginFailed, origin);
+            let event = match &account {
+                Some(account) => event.of_service(account.id),
+                None => event,
+            };
+            self.audit.record(event);
+        };
+        let Some(account) = account.as_ref().filter(|_| proven) else {
+            failed();
+            return Err(AppError::InvalidClient);
+        };
+        if account.status == Status::Disabled {
+            failed();
+            return Err(AppError::AccountDisabled);
+        }
+        let login = SessionId::generate(self.clock.now(), &*self.entropy);
+        self.audit.record(AuditEvent {
+            session: Some(login),
+            ..self.event(EventKind::ServiceLoginSucceeded, origin).of_service(account.id)
+        });
+        Ok(self.issue_to_service(account, login))
+    }
+
+    fn issue_to_service(&self, account: &ServiceAccount, login: SessionId) -> IssuedToService {
+        let now = self.clock.now();
+        let lifetimes = &self.policy.lifetimes;
+        let id = account.id.to_string();
+        let claims = AccessClaims {
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            sub: id.clone(),
+            // RFC 9068 section 2.2: without a user involved, the client is the subject.
+            client_id: id,
+            sid: login.to_string(),
+            jti: new_v7(now, &*self.entropy).to_string(),
+            iat: now.unix_seconds(),
+            exp: (now + lifetimes.access).unix_seconds(),
+            roles: account.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            kind: Kind::Service,
+            roles_version: account.roles_version,
+        };
+        IssuedToService {
+            access_token: self.keys.active().sign(&claims).into(),
+            access_expires_in: lifetimes.access,
+            refresh_after: lifetimes.refresh_after(self.entropy.unit()).min(lifetimes.access),
+        }
+    }
+}

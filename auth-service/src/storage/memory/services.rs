@@ -1,0 +1,103 @@
+//! Service accounts.
+
+use async_trait::async_trait;
+use token::clock::Timestamp;
+
+use super::{MemoryStore, database::ServiceRow};
+use crate::{
+    domain::{
+        audit::AuditEvent,
+        id::ServiceId,
+        service_account::{NewServiceAccount, Overlap, SecretHash, ServiceAccount},
+        user::Status,
+    },
+    storage::{error::StoreError, store::ServiceStore},
+};
+
+#[async_trait]
+impl ServiceStore for MemoryStore {
+    async fn create_service(
+        &self,
+        service: &NewServiceAccount,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        self.write(|tables, _| {
+            let key = service.name.key();
+            if tables.services.values().any(|other| other.key == key) {
+                return Err(StoreError::ServiceNameTaken);
+            }
+            let account = ServiceAccount {
+                id: service.id,
+                secret: service.secret,
+                previous_secret: None,
+                status: Status::Active,
+                roles: service.roles.clone(),
+                roles_version: 0,
+            };
+            let row = ServiceRow { account, key, previous_until: Timestamp::UNIX_EPOCH };
+            tables.services.insert(service.id.0, row);
+            tables.audit(event);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn service(&self, id: ServiceId) -> Result<Option<ServiceAccount>, StoreError> {
+        Ok(self
+            .read(|tables, now| {
+                let row = tables.services.get(&id.0)?;
+                let previous = row.account.previous_secret.filter(|_| row.previous_until > now);
+                Some(ServiceAccount { previous_secret: previous, ..row.account.clone() })
+            })
+            .await)
+    }
+
+    async fn service_by_name(&self, key: &str) -> Result<Option<ServiceId>, StoreError> {
+        Ok(self
+            .read(|tables, _| {
+                tables.services.values().find(|row| row.key == key).map(|row| row.account.id)
+            })
+            .await)
+    }
+
+    async fn rotate_service_secret(
+        &self,
+        id: ServiceId,
+        secret: &SecretHash,
+        overlap: Overlap,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        Ok(self
+            .write(|tables, now| {
+                let Some(row) = tables.services.get_mut(&id.0) else { return false };
+                row.account.previous_secret = Some(row.account.secret);
+                row.previous_until = now + overlap.duration();
+                row.account.secret = *secret;
+                tables.audit(event);
+                true
+            })
+            .await)
+    }
+
+    async fn set_service_status(
+        &self,
+        id: ServiceId,
+        status: Status,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        Ok(self
+            .write(|tables, _| {
+                let row = tables.services.get_mut(&id.0);
+                let Some(row) = row.filter(|row| row.account.status != status) else {
+                    return false;
+                };
+                row.account.status = status;
+                if status == Status::Disabled {
+                    row.account.roles_version += 1;
+                }
+                tables.audit(event);
+                true
+            })
+            .await)
+    }
+}

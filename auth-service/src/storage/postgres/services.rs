@@ -1,0 +1,142 @@
+//! Service accounts.
+
+use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        audit::AuditEvent,
+        id::ServiceId,
+        service_account::{NewServiceAccount, Overlap, SecretHash, ServiceAccount},
+        user::Status,
+    },
+    storage::{
+        error::StoreError,
+        postgres::{PostgresStore, audit, retry::retrying},
+        rows::{ServiceLookup, decode, encode_duration, encode_roles},
+        store::ServiceStore,
+    },
+};
+
+#[async_trait]
+impl ServiceStore for PostgresStore {
+    async fn create_service(
+        &self,
+        service: &NewServiceAccount,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            let written = sqlx::query(
+                "INSERT INTO service_accounts (id, name, name_key, secret_hash, roles, status,
+                                               create_time)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)
+                 ON CONFLICT (name_key) DO NOTHING",
+            )
+            .bind(service.id.0)
+            .bind(service.name.as_str())
+            .bind(service.name.key())
+            .bind(service.secret.0.as_slice())
+            .bind(encode_roles(&service.roles))
+            .bind(Status::Active.as_str())
+            .bind(service.create_time.unix_millis())
+            .execute(&mut *tx)
+            .await?;
+            if written.rows_affected() == 0 {
+                return Err(StoreError::ServiceNameTaken);
+            }
+            audit::insert(&mut tx, event).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn service(&self, id: ServiceId) -> Result<Option<ServiceAccount>, StoreError> {
+        let statement = self.now.within(
+            "SELECT id, secret_hash, roles, status, roles_version,
+                    CASE WHEN previous_until > {now} THEN previous_secret_hash END
+                        AS previous_secret_hash
+             FROM service_accounts WHERE id = $1",
+        );
+        sqlx::query(AssertSqlSafe(statement))
+            .bind(id.0)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(|row| decode::<_, ServiceLookup, _>(&row))
+            .transpose()
+    }
+
+    async fn service_by_name(&self, key: &str) -> Result<Option<ServiceId>, StoreError> {
+        let id: Option<Uuid> =
+            sqlx::query_scalar("SELECT id FROM service_accounts WHERE name_key = $1")
+                .bind(key)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(id.map(ServiceId))
+    }
+
+    async fn rotate_service_secret(
+        &self,
+        id: ServiceId,
+        secret: &SecretHash,
+        overlap: Overlap,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            let now = self.now.read(&mut tx).await?;
+            let rotated = sqlx::query(
+                "UPDATE service_accounts
+                 SET previous_secret_hash = secret_hash, previous_until = $3, secret_hash = $2
+                 WHERE id = $1",
+            )
+            .bind(id.0)
+            .bind(secret.0.as_slice())
+            .bind(now.saturating_add(encode_duration(overlap.duration())))
+            .execute(&mut *tx)
+            .await?;
+            if rotated.rows_affected() == 0 {
+                return Ok(false);
+            }
+            audit::insert(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn set_service_status(
+        &self,
+        id: ServiceId,
+        status: Status,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            let now = self.now.read(&mut tx).await?;
+            let set = match status {
+                Status::Active => sqlx::query(
+                    "UPDATE service_accounts SET status = 'active'
+                     WHERE id = $1 AND status <> 'active'",
+                )
+                .bind(id.0),
+                Status::Disabled => sqlx::query(
+                    "UPDATE service_accounts
+                     SET status = 'disabled', roles_version = roles_version + 1,
+                         roles_changed_at = greatest(coalesce(roles_changed_at, $2), $2)
+                     WHERE id = $1 AND status <> 'disabled'",
+                )
+                .bind(id.0)
+                .bind(now),
+            };
+            if set.execute(&mut *tx).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            audit::insert(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+}
