@@ -1,5 +1,5 @@
-//! Evergreen's AuthService: registers and logs in users, mints short-lived access tokens and
-//! rotates refresh tokens so that nobody honest is ever logged out and every stolen token is caught.
+//! Evergreen's AuthService: registers and logs in users and services, mints short-lived access
+//! tokens and rotates refresh tokens so that nobody honest is ever logged out and every stolen token is caught.
 //!
 //! Arrows run one way: `rpc` (transport) → `app` (use cases) → `storage` → [`domain`] (pure types
 //! and rules). [`Server`] alone sees everything.
@@ -21,7 +21,8 @@ pub use self::{
     config::Config,
     database_url::DatabaseUrl,
     server::{
-        AuditError, AuditRecord, CreateUserError, Server, SetStatusError, StartError, UserKind,
+        AuditError, AuditRecord, CreateUserError, Server, ServiceCredentials, ServiceError,
+        SetStatusError, StartError, UserKind,
     },
     storage::error::OpenError,
 };

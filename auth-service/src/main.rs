@@ -1,9 +1,10 @@
 //! The `auth-service` binary.
 
-use std::{io::Write as _, process::ExitCode, sync::Arc};
+use std::{io::Write as _, process::ExitCode, sync::Arc, time::Duration};
 
-use auth_service::{Config, Server, UserKind};
+use auth_service::{Config, Server, ServiceCredentials, UserKind};
 use clap::{Args, Parser, Subcommand};
+use secrecy::ExposeSecret as _;
 use token::{clock::SystemClock, entropy::SystemEntropy};
 use transport::{
     observe::LogObserver,
@@ -32,6 +33,9 @@ enum Command {
     /// Work on users (with the embedded database, while the service is stopped)
     #[command(subcommand)]
     User(UserCommand),
+    /// Work on service accounts (with the embedded database, while the service is stopped)
+    #[command(subcommand)]
+    Service(ServiceCommand),
 }
 
 #[derive(Subcommand)]
@@ -42,6 +46,49 @@ enum UserCommand {
     Disable(NamedUser),
     /// Let a user log in again; ended sessions stay ended
     Enable(NamedUser),
+}
+
+#[derive(Subcommand)]
+enum ServiceCommand {
+    /// Create a service account, and show its client id and its secret
+    Create(CreateService),
+    /// Give a service account a new secret, and show it
+    RotateSecret(RotateSecret),
+    /// Bar a service from logging in, and its access tokens from being used
+    Disable(NamedService),
+    /// Let a service log in again
+    Enable(NamedService),
+}
+
+#[derive(Args)]
+struct CreateService {
+    /// Its name
+    name: String,
+    /// What it may do: viewer, editor or admin; may be given several times [default: nothing but
+    /// what every service may]
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    #[command(flatten)]
+    config: Config,
+}
+
+#[derive(Args)]
+struct RotateSecret {
+    /// Its name
+    name: String,
+    /// How long the old secret stays good; at most 30 days, and 0s ends it at once
+    #[arg(long, default_value = "1d", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    overlap: Duration,
+    #[command(flatten)]
+    config: Config,
+}
+
+#[derive(Args)]
+struct NamedService {
+    /// Its name
+    name: String,
+    #[command(flatten)]
+    config: Config,
 }
 
 #[derive(Args)]
@@ -85,6 +132,14 @@ async fn main() -> ExitCode {
         Command::User(UserCommand::Create(user)) => create_user(user).await,
         Command::User(UserCommand::Disable(user)) => set_enabled(user, false).await,
         Command::User(UserCommand::Enable(user)) => set_enabled(user, true).await,
+        Command::Service(ServiceCommand::Create(service)) => create_service(service).await,
+        Command::Service(ServiceCommand::RotateSecret(service)) => rotate_secret(service).await,
+        Command::Service(ServiceCommand::Disable(service)) => {
+            set_service_enabled(service, false).await
+        }
+        Command::Service(ServiceCommand::Enable(service)) => {
+            set_service_enabled(service, true).await
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -124,14 +179,14 @@ async fn show_audit(audit: Audit) -> Result<(), Failure> {
     server.close().await;
     let absent = || "-".to_owned();
     say(&format!(
-        "{:<24}  {:<18}  {:<36}  {:<36}  {:<15}  DEVICE",
+        "{:<24}  {:<23}  {:<36}  {:<36}  {:<15}  DEVICE",
         "TIME", "EVENT", "USER", "SESSION", "ADDRESS"
     ));
     for event in events {
         let millis = u64::try_from(event.time.unix_millis()).unwrap_or_default();
-        let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis);
+        let time = std::time::UNIX_EPOCH + Duration::from_millis(millis);
         say(&format!(
-            "{:<24}  {:<18}  {:<36}  {:<36}  {:<15}  {}",
+            "{:<24}  {:<23}  {:<36}  {:<36}  {:<15}  {}",
             humantime::format_rfc3339_millis(time),
             event.kind,
             event.user_id.unwrap_or_else(absent),
@@ -163,6 +218,38 @@ async fn create_user(user: CreateUser) -> Result<(), Failure> {
     server.close().await;
     say(&format!("{} is {kind} {id}", user.username));
     Ok(())
+}
+
+async fn create_service(service: CreateService) -> Result<(), Failure> {
+    let server = open(service.config).await?;
+    let made = server.create_service(&service.name, &service.roles).await?;
+    server.close().await;
+    show_credentials(&made);
+    Ok(())
+}
+
+async fn rotate_secret(service: RotateSecret) -> Result<(), Failure> {
+    let server = open(service.config).await?;
+    let made = server.rotate_service_secret(&service.name, Some(service.overlap)).await?;
+    server.close().await;
+    show_credentials(&made);
+    Ok(())
+}
+
+async fn set_service_enabled(service: NamedService, enabled: bool) -> Result<(), Failure> {
+    let server = open(service.config).await?;
+    let changed = server.set_service_enabled(&service.name, enabled).await?;
+    server.close().await;
+    let state = if enabled { "enabled" } else { "disabled" };
+    let already = if changed { "" } else { " already" };
+    say(&format!("{} is {state}{already}", service.name));
+    Ok(())
+}
+
+/// The one time that the secret is shown.
+fn show_credentials(made: &ServiceCredentials) {
+    say(&format!("client_id      {}", made.client_id));
+    say(&format!("client_secret  {}", made.client_secret.expose_secret()));
 }
 
 fn say(line: &str) {

@@ -41,6 +41,10 @@ use crate::{
     },
 };
 
+mod services;
+
+pub use self::services::{ServiceCredentials, ServiceError};
+
 /// AuthService with its database open and its keys unsealed, ready to serve.
 #[derive(Debug)]
 pub struct Server {

@@ -51,7 +51,8 @@ impl Authenticated {
 #[derive(Debug)]
 pub(crate) struct AuthenticatedService {
     pub(crate) account: ServiceAccount,
-    /// When its token runs out, and with it what it may follow.
+    /// When its token runs out.
+    #[expect(dead_code, reason = "no RPC of a service outlives its token yet")]
     pub(crate) expires_at: Timestamp,
 }
 

@@ -172,4 +172,4 @@ impl App {
 }
 
 /// Users' sessions belong to the one first-party client (RFC 9068 requires the claim).
-const CLIENT_ID: &str = "evergreen";
+pub(super) const CLIENT_ID: &str = "evergreen";

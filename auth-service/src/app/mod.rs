@@ -6,6 +6,7 @@ mod audit;
 mod callers;
 mod context;
 mod error;
+mod introspect;
 mod keys;
 mod login;
 mod passwords;
@@ -18,12 +19,14 @@ mod upkeep;
 pub(crate) use self::{
     accounts::{CurrentUser, StatusSet},
     audit::{AuditLog, Origin},
-    callers::{Authenticated, AuthenticatedService, Caller},
+    callers::{Authenticated, Caller},
     context::{App, Issued},
     error::AppError,
+    introspect::{Active, TokenType},
     keys::{Keys, MasterKeys},
     passwords::{HashLimits, Passwords, Place},
     refresh::{IdempotencyKey, RefreshRequest},
+    services::{IssuedToService, ServiceCredentials},
     sessions::SessionPage,
     upkeep::keep_clean,
 };

@@ -1,5 +1,7 @@
 //! Users.
 
+use std::collections::BTreeSet;
+
 use token::clock::Timestamp;
 
 use crate::domain::{
@@ -32,6 +34,16 @@ impl Role {
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == name)
     }
+}
+
+/// The roles of these names, each once.
+///
+/// # Errors
+///
+/// How to mend the names.
+pub(crate) fn roles_of<S: AsRef<str>>(names: &[S]) -> Result<Vec<Role>, &'static str> {
+    let roles: Option<BTreeSet<_>> = names.iter().map(|name| Role::parse(name.as_ref())).collect();
+    Ok(roles.ok_or("must be of viewer, editor, admin")?.into_iter().collect())
 }
 
 /// Whether a user may log in and act.

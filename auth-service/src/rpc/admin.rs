@@ -3,12 +3,22 @@
 use std::sync::Arc;
 
 use evergreen_proto::auth::v1::{self as pb, admin_service_server::AdminService};
+use secrecy::ExposeSecret as _;
 use tonic::{Request, Response, Status};
-use transport::status::not_implemented;
+use transport::status::{field_invalid, not_implemented};
 
 use crate::{
     app::{App, Caller},
-    rpc::{metadata::access_token, status::to_status},
+    domain::{
+        id::ServiceId,
+        service_account::Overlap,
+        user::{Status as AccountStatus, roles_of},
+    },
+    rpc::{
+        convert::std_duration,
+        metadata::{access_token, origin},
+        status::to_status,
+    },
 };
 
 /// Serves the use cases of [`App`] that are for administrators.
@@ -25,6 +35,13 @@ impl AdminRpc {
     async fn admin<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         self.app.authenticate_admin(access_token(request)?).await.map_err(to_status)
     }
+}
+
+/// The account that a request names.
+fn service_id(client_id: &str) -> Result<ServiceId, Status> {
+    client_id.parse().map(ServiceId).map_err(|_| {
+        field_invalid("client_id", "must be a client_id as CreateServiceAccount gave it (a UUID)")
+    })
 }
 
 #[tonic::async_trait]
@@ -58,7 +75,14 @@ impl AdminService for AdminRpc {
         request: Request<pb::CreateServiceAccountRequest>,
     ) -> Result<Response<pb::CreateServiceAccountResponse>, Status> {
         self.admin(&request).await?;
-        Err(not_implemented("CreateServiceAccount"))
+        let origin = origin(&request);
+        let pb::CreateServiceAccountRequest { name, roles } = request.into_inner();
+        let roles = roles_of(&roles).map_err(|mend| field_invalid("roles", mend))?;
+        let made = self.app.create_service(&name, roles, origin).await.map_err(to_status)?;
+        Ok(Response::new(pb::CreateServiceAccountResponse {
+            client_id: made.id.to_string(),
+            client_secret: made.secret.into_inner().expose_secret().to_owned(),
+        }))
     }
 
     async fn rotate_service_secret(
@@ -66,7 +90,18 @@ impl AdminService for AdminRpc {
         request: Request<pb::RotateServiceSecretRequest>,
     ) -> Result<Response<pb::RotateServiceSecretResponse>, Status> {
         self.admin(&request).await?;
-        Err(not_implemented("RotateServiceSecret"))
+        let origin = origin(&request);
+        let pb::RotateServiceSecretRequest { client_id, overlap } = request.into_inner();
+        let overlap = match overlap {
+            None => Overlap::DEFAULT,
+            Some(given) => std_duration(given)
+                .ok_or("must not be negative")
+                .and_then(Overlap::new)
+                .map_err(|mend| field_invalid("overlap", mend))?,
+        };
+        let secret = self.app.rotate_service_secret(service_id(&client_id)?, overlap, origin).await;
+        let client_secret = secret.map_err(to_status)?.into_inner().expose_secret().to_owned();
+        Ok(Response::new(pb::RotateServiceSecretResponse { client_secret }))
     }
 
     async fn disable_service_account(
@@ -74,7 +109,11 @@ impl AdminService for AdminRpc {
         request: Request<pb::DisableServiceAccountRequest>,
     ) -> Result<Response<pb::DisableServiceAccountResponse>, Status> {
         self.admin(&request).await?;
-        Err(not_implemented("DisableServiceAccount"))
+        let origin = origin(&request);
+        let id = service_id(&request.into_inner().client_id)?;
+        let set = self.app.set_service_status(id, AccountStatus::Disabled, origin).await;
+        set.map_err(to_status)?;
+        Ok(Response::new(pb::DisableServiceAccountResponse {}))
     }
 
     async fn enable_service_account(
@@ -82,7 +121,11 @@ impl AdminService for AdminRpc {
         request: Request<pb::EnableServiceAccountRequest>,
     ) -> Result<Response<pb::EnableServiceAccountResponse>, Status> {
         self.admin(&request).await?;
-        Err(not_implemented("EnableServiceAccount"))
+        let origin = origin(&request);
+        let id = service_id(&request.into_inner().client_id)?;
+        let set = self.app.set_service_status(id, AccountStatus::Active, origin).await;
+        set.map_err(to_status)?;
+        Ok(Response::new(pb::EnableServiceAccountResponse {}))
     }
 
     async fn rotate_signing_key(

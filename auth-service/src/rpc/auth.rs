@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use evergreen_proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use tokio_stream::Empty;
 use tonic::{Request, Response, Status};
-use transport::status::not_implemented;
+use transport::status::{field_invalid, not_implemented};
 
 use crate::{
     app::{App, Authenticated, RefreshRequest},
@@ -151,16 +151,25 @@ impl AuthService for AuthRpc {
 
     async fn login_service(
         &self,
-        _: Request<pb::LoginServiceRequest>,
+        request: Request<pb::LoginServiceRequest>,
     ) -> Result<Response<pb::LoginServiceResponse>, Status> {
-        Err(not_implemented("LoginService"))
+        let origin = origin(&request);
+        let pb::LoginServiceRequest { client_id, client_secret } = request.into_inner();
+        let issued = self.app.login_service(&client_id, client_secret, origin).await;
+        Ok(Response::new(convert::service_token(&issued.map_err(to_status)?)))
     }
 
     async fn introspect_token(
         &self,
-        _: Request<pb::IntrospectTokenRequest>,
+        request: Request<pb::IntrospectTokenRequest>,
     ) -> Result<Response<pb::IntrospectTokenResponse>, Status> {
-        Err(not_implemented("IntrospectToken"))
+        self.app.authenticate_service(access_token(&request)?).await.map_err(to_status)?;
+        let token = request.into_inner().token;
+        if token.is_empty() {
+            return Err(field_invalid("token", "must be the token to be introspected"));
+        }
+        let active = self.app.introspect(&token).await.map_err(to_status)?;
+        Ok(Response::new(active.map(convert::introspected).unwrap_or_default()))
     }
 
     async fn watch_revocations(

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use evergreen_proto::auth::v1::{self as pb};
 use secrecy::ExposeSecret as _;
-use token::{PublicKey, clock::Timestamp};
+use token::{Kind, PublicKey, clock::Timestamp};
 
 use crate::{
-    app::{CurrentUser, Issued, SessionPage},
-    domain::{id::SessionId, session::Session},
+    app::{Active, CurrentUser, Issued, IssuedToService, SessionPage, TokenType},
+    domain::{id::SessionId, session::Session, user::Role},
 };
 
 pub(super) fn token_pair(issued: &Issued) -> pb::TokenPair {
@@ -23,12 +23,49 @@ pub(super) fn token_pair(issued: &Issued) -> pb::TokenPair {
     }
 }
 
+pub(super) fn service_token(issued: &IssuedToService) -> pb::LoginServiceResponse {
+    pb::LoginServiceResponse {
+        access_token: issued.access_token.expose_secret().to_owned(),
+        token_type: "Bearer".into(),
+        access_expires_in: Some(duration(issued.access_expires_in)),
+        refresh_after: Some(duration(issued.refresh_after)),
+    }
+}
+
+/// In the terms of RFC 7662 section 2.2.
+pub(super) fn introspected(active: Active) -> pb::IntrospectTokenResponse {
+    let common = pb::IntrospectTokenResponse {
+        active: true,
+        sub: active.subject,
+        username: active.username.unwrap_or_default(),
+        client_id: active.client_id,
+        session_id: active.session_id,
+        roles: role_names(&active.roles),
+        kind: if active.kind == Kind::Service { "service" } else { "user" }.into(),
+        iat: Some(timestamp(active.issued_at)),
+        exp: Some(timestamp(active.expires_at)),
+        ..Default::default()
+    };
+    match active.token {
+        TokenType::Access { issuer, audience, id } => pb::IntrospectTokenResponse {
+            token_type: "Bearer".into(),
+            iss: issuer,
+            aud: vec![audience],
+            jti: id,
+            ..common
+        },
+        TokenType::Refresh => {
+            pb::IntrospectTokenResponse { token_type: "refresh_token".into(), ..common }
+        }
+    }
+}
+
 pub(super) fn current_user(current: CurrentUser) -> pb::GetCurrentUserResponse {
     pb::GetCurrentUserResponse {
         user: Some(pb::User {
             user_id: current.user.to_string(),
             username: current.username,
-            roles: current.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            roles: role_names(&current.roles),
             create_time: Some(timestamp(current.create_time)),
         }),
         session_id: current.session.to_string(),
@@ -59,6 +96,10 @@ pub(super) fn jwks(keys: &[PublicKey], max_age: Duration) -> pb::GetJwksResponse
     }
 }
 
+fn role_names(roles: &[Role]) -> Vec<String> {
+    roles.iter().map(|role| role.as_str().to_owned()).collect()
+}
+
 fn shown(session: Session, current: SessionId) -> pb::Session {
     pb::Session {
         current: session.id == current,
@@ -75,6 +116,12 @@ fn duration(duration: Duration) -> prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
     }
+}
+
+/// `None` for one that is negative or malformed.
+pub(super) fn std_duration(given: prost_types::Duration) -> Option<Duration> {
+    let nanos = u32::try_from(given.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    Some(Duration::new(u64::try_from(given.seconds).ok()?, nanos))
 }
 
 fn timestamp(at: Timestamp) -> prost_types::Timestamp {

@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod histories;
+mod services;
 
 /// A fresh store, and the clocks it reads.
 pub(super) struct Fixture<S> {
@@ -103,9 +104,13 @@ macro_rules! contract {
             an_ended_session_is_kept_a_day_and_goes_in_batches
             the_table_does_not_grow_with_rotations
             histories_are_linearizable
+            a_service_is_found_and_its_name_is_taken_once
+            a_replaced_secret_is_good_until_its_overlap_ends
+            disabling_a_service_makes_its_tokens_stale_for_good
         }
     };
 }
+pub(super) use self::services::*;
 pub(super) use contract;
 
 pub(super) fn nonce(n: u8) -> Nonce {

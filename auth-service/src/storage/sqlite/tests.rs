@@ -110,6 +110,8 @@ async fn commits_are_durable_and_no_statement_scans_a_table() {
 
     for statement in [
         "SELECT * FROM users WHERE username_key = 'a'",
+        "SELECT * FROM service_accounts WHERE name_key = 'a'",
+        "SELECT * FROM service_accounts WHERE id = x'00'",
         "SELECT * FROM sessions s LEFT JOIN users u ON u.id = s.user_id WHERE s.id = x'00'",
         "SELECT * FROM sessions WHERE user_id = x'00' AND (create_time, id) < (1, x'00')
          ORDER BY create_time DESC, id DESC",

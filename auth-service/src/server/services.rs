@@ -1,0 +1,149 @@
+//! Service accounts, as an operator works on them.
+
+use std::{fmt, time::Duration};
+
+use secrecy::SecretString;
+use thiserror::Error;
+
+use crate::{
+    app::{AppError, Origin, ServiceCredentials as Made},
+    domain::{
+        id::ServiceId,
+        service_account::Overlap,
+        user::{Role, Status, roles_of},
+    },
+    server::Server,
+};
+
+/// What a service logs in with. `Debug` does not show the secret.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ServiceCredentials {
+    /// Names the account; no secret.
+    pub client_id: String,
+    /// Known to nobody else: the database has only its hash.
+    pub client_secret: SecretString,
+}
+
+/// Why something could not be done to a service account.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct ServiceError(String);
+
+impl Server {
+    /// Creates a service account of these roles (of `viewer`, `editor`, `admin`; none means none)
+    /// with a secret of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`] says what is wrong with the name or a role, that the name is taken, or that
+    /// the database did not answer.
+    pub async fn create_service(
+        &self,
+        name: &str,
+        roles: &[impl AsRef<str> + Sync],
+    ) -> Result<ServiceCredentials, ServiceError> {
+        let roles = parsed(roles)?;
+        let made = self.app.create_service(name, roles, Origin::default()).await?;
+        Ok(made.into())
+    }
+
+    /// Credentials of the service account of this name, which is created if there is none.
+    ///
+    /// One that exists keeps its roles and status, and gets a new secret, since nobody can read the
+    /// old one back. That one stays good for a day, so that a program that is being replaced goes
+    /// on; but an account has two good secrets at the most, so programs that run side by side need
+    /// a name each.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::create_service`], but for a name that is taken.
+    pub async fn ensure_service(
+        &self,
+        name: &str,
+        roles: &[impl AsRef<str> + Sync],
+    ) -> Result<ServiceCredentials, ServiceError> {
+        let roles = parsed(roles)?;
+        if let Some(id) = self.app.service_named(name).await? {
+            return self.give_secret(id, Overlap::DEFAULT).await;
+        }
+        match self.app.create_service(name, roles, Origin::default()).await {
+            // Another instance was first.
+            Err(AppError::ServiceNameTaken) => {
+                self.give_secret(self.service_named(name).await?, Overlap::DEFAULT).await
+            }
+            made => Ok(made?.into()),
+        }
+    }
+
+    /// Gives the service account of this name a new secret. The old one stays good for `overlap`: a
+    /// day if none is given, 30 days at the most, not at all if it is zero.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`]: there is no such account, the overlap is too long, or the database did not
+    /// answer.
+    pub async fn rotate_service_secret(
+        &self,
+        name: &str,
+        overlap: Option<Duration>,
+    ) -> Result<ServiceCredentials, ServiceError> {
+        let overlap = overlap.map_or(Ok(Overlap::DEFAULT), Overlap::new);
+        let overlap = overlap.map_err(|mend| ServiceError(format!("the overlap {mend}")))?;
+        self.give_secret(self.service_named(name).await?, overlap).await
+    }
+
+    /// Sets whether the service account of this name may log in and act. Its access tokens from
+    /// before it was disabled stay bad. `false` if it was so already.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`]: there is no such account, or the database did not answer.
+    pub async fn set_service_enabled(
+        &self,
+        name: &str,
+        enabled: bool,
+    ) -> Result<bool, ServiceError> {
+        let status = if enabled { Status::Active } else { Status::Disabled };
+        let id = self.service_named(name).await?;
+        Ok(self.app.set_service_status(id, status, Origin::default()).await?)
+    }
+
+    async fn service_named(&self, name: &str) -> Result<ServiceId, ServiceError> {
+        let found = self.app.service_named(name).await?;
+        found.ok_or_else(|| ServiceError(format!("{name:?}: there is no service of this name")))
+    }
+
+    async fn give_secret(
+        &self,
+        id: ServiceId,
+        overlap: Overlap,
+    ) -> Result<ServiceCredentials, ServiceError> {
+        let secret = self.app.rotate_service_secret(id, overlap, Origin::default()).await?;
+        Ok(Made { id, secret }.into())
+    }
+}
+
+fn parsed(roles: &[impl AsRef<str>]) -> Result<Vec<Role>, ServiceError> {
+    roles_of(roles).map_err(|mend| ServiceError(format!("roles: {mend}")))
+}
+
+impl From<Made> for ServiceCredentials {
+    fn from(made: Made) -> Self {
+        Self { client_id: made.id.to_string(), client_secret: made.secret.into_inner() }
+    }
+}
+
+impl From<AppError> for ServiceError {
+    fn from(error: AppError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl fmt::Debug for ServiceCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceCredentials")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
