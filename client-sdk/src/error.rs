@@ -58,10 +58,10 @@ pub enum AuthenticationError {
         /// The server's reason, if it gave one.
         reason: Option<String>,
     },
-    /// The token service ended the session.
-    #[error("the session is over: {reason}")]
+    /// The token service ended the session, or refuses the credentials of a session that has some.
+    #[error("rejected by the token service: {reason}")]
     Rejected {
-        /// The token service's reason, such as `REFRESH_TOKEN_EXPIRED`.
+        /// The token service's reason, such as `REFRESH_TOKEN_EXPIRED` or `ACCOUNT_DISABLED`.
         reason: String,
     },
     /// Another answer of the token service, such as that to a wrong password.

@@ -180,7 +180,10 @@ pub use self::{
     },
 };
 #[cfg(feature = "auth-service")]
-pub use self::{refresher::AuthServiceRefresher, session::Identity};
+pub use self::{
+    refresher::{AuthServiceRefresher, ServiceRefresher},
+    session::Identity,
+};
 
 /// Compiles the README's example.
 #[cfg(doctest)]

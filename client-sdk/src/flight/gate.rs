@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     AuthenticationError, once,
-    session::{Event, Gate, Shared, Token},
+    session::{Event, Gate, Proof, Shared, Token},
     telemetry,
 };
 
@@ -39,7 +39,20 @@ pub(crate) struct Running {
 #[derive(Debug)]
 pub(crate) struct CoolDown {
     until: Instant,
-    message: String,
+    cause: AuthenticationError,
+}
+
+impl CoolDown {
+    /// What a caller is told who comes while `left` is left of it.
+    fn error(&self, left: Duration) -> AuthenticationError {
+        match &self.cause {
+            // No matter of waiting: somebody has to see to the credentials.
+            rejected @ AuthenticationError::Rejected { .. } => rejected.clone(),
+            cause => {
+                AuthenticationError::CoolingDown { message: cause.to_string(), retry_after: left }
+            }
+        }
+    }
 }
 
 /// What a caller gets at the gate.
@@ -115,9 +128,16 @@ impl Shared {
         }
     }
 
-    /// Whether a flight that replaces generation `failed` is in the air.
-    pub(crate) fn is_renewing(&self, failed: u64) -> bool {
-        self.gate().flight.as_ref().is_some_and(|flight| flight.from >= failed)
+    /// Whether there is no use in sending the token of generation `refused` once more: a flight
+    /// that replaces it is in the air, or the issuer has just said that there will be none.
+    pub(crate) fn is_past_using(&self, refused: u64) -> bool {
+        let gate = self.gate();
+        let renewing = gate.flight.as_ref().is_some_and(|flight| flight.from >= refused);
+        renewing
+            || gate.cool_down.as_ref().is_some_and(|pause| {
+                matches!(pause.cause, AuthenticationError::Rejected { .. })
+                    && Instant::now() < pause.until
+            })
     }
 
     fn board(self: &Arc<Self>, failed: u64, cause: Cause) -> Result<Boarding, AuthenticationError> {
@@ -173,10 +193,7 @@ impl Shared {
             && now < pause.until
         {
             telemetry::failed_fast();
-            return Err(AuthenticationError::CoolingDown {
-                message: pause.message.clone(),
-                retry_after: pause.until - now,
-            });
+            return Err(pause.error(pause.until - now));
         }
         if token.was_accepted() {
             gate.window.clear();
@@ -229,11 +246,14 @@ impl Runway {
                 let pause = match error {
                     AuthenticationError::Unreachable { retry_after, .. } => *retry_after,
                     AuthenticationError::Store { .. } => policy.cool_down,
+                    AuthenticationError::Rejected { .. } if policy.proof == Proof::Credentials => {
+                        REJECTED_PAUSE
+                    }
                     _ => return,
                 };
                 let until = Instant::now() + pause.min(LONGEST_COOL_DOWN);
                 let message = error.to_string();
-                gate.cool_down = Some(CoolDown { until, message: message.clone() });
+                gate.cool_down = Some(CoolDown { until, cause: error.clone() });
                 drop(gate);
                 tracing::warn!(%error, "the refresh failed");
                 self.shared.emit(Event::RefreshFailing { message });
@@ -262,6 +282,10 @@ impl Drop for Runway {
 
 /// How much longer than a flight's own budget its waiters wait.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long rejected credentials are not shown again: a wrong secret should not be tried at the rate
+/// of the calls, and an account that was enabled again should not stay out for long.
+const REJECTED_PAUSE: Duration = Duration::from_secs(10);
 
 /// An issuer may ask for more, but a wrong number from it must not stop a client for a day.
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(60);

@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     AuthenticationError, RefreshRequest, Renewal, TokenPair,
-    session::{Age, Base, Event, Freshness, Held, OnUnreachable, Saved, Shared, SignOutReason},
+    session::{
+        Age, Base, Event, Freshness, Held, OnUnreachable, Proof, Saved, Shared, SignOutReason,
+    },
     store::{Attempt, Record, StoreGuard},
 };
 
@@ -201,6 +203,10 @@ impl Rotation<'_> {
         if !self.still_holds(sent).await? {
             return Ok(Step::ReadAgain);
         }
+        if self.shared.policy.proof == Proof::Credentials {
+            // A token that is still good goes on being used.
+            return Err(AuthenticationError::Rejected { reason });
+        }
         self.shared.gate().reject(sent.pair.refresh_token.clone(), reason.clone());
         self.end(SignOutReason::Rejected(reason.clone())).await;
         Err(AuthenticationError::Rejected { reason })
@@ -244,7 +250,7 @@ impl Rotation<'_> {
     ) -> Result<Step, AuthenticationError> {
         let policy = &self.shared.policy;
         let retry_after = policy.cool_down.max(asked.unwrap_or_default());
-        if policy.on_unreachable == OnUnreachable::SignOut {
+        if policy.on_unreachable == OnUnreachable::SignOut && policy.proof == Proof::RefreshToken {
             self.end(SignOutReason::Unreachable).await;
         }
         Err(AuthenticationError::Unreachable { message, retry_after })

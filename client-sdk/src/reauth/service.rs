@@ -97,13 +97,12 @@ where
 /// Whether the token is certain, or nearly so, to be refused. One that is merely due goes on being
 /// used while its successor is fetched.
 fn must_wait(shared: &Arc<Shared>, token: &Token, now: Instant) -> bool {
-    if token.was_refused() && shared.is_renewing(token.generation) {
+    if token.was_refused() && shared.is_past_using(token.generation) {
         return true;
     }
-    if !shared.policy.proactive {
-        return false;
-    }
     match token.freshness(now) {
+        Freshness::Missing => true,
+        _ if !shared.policy.proactive => false,
         Freshness::Fresh => false,
         Freshness::Due => {
             shared.renew_early(token.generation);

@@ -3,6 +3,8 @@
 #[cfg(feature = "auth-service")]
 mod auth_service;
 mod checked;
+#[cfg(feature = "auth-service")]
+mod service;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
@@ -13,6 +15,8 @@ pub use self::auth_service::AuthServiceRefresher;
 #[cfg(feature = "auth-service")]
 pub(crate) use self::auth_service::bearer;
 pub(crate) use self::checked::CheckedRefresher;
+#[cfg(feature = "auth-service")]
+pub use self::service::ServiceRefresher;
 use crate::{TokenPair, store::Record};
 
 /// A boxed future, so that refreshers can be trait objects.

@@ -26,6 +26,7 @@ impl Session {
         username: impl Into<String>,
         password: impl Into<SecretString>,
     ) -> Result<(), AuthenticationError> {
+        self.refuse_sign_in()?;
         let request = pb::LoginRequest {
             username: username.into(),
             password: password.into().expose_secret().to_owned(),
@@ -48,6 +49,7 @@ impl Session {
         username: impl Into<String>,
         password: impl Into<SecretString>,
     ) -> Result<(), AuthenticationError> {
+        self.refuse_sign_in()?;
         let request = pb::RegisterRequest {
             username: username.into(),
             password: password.into().expose_secret().to_owned(),

@@ -7,10 +7,14 @@ use token::{
     entropy::{Entropy, SystemEntropy},
 };
 #[cfg(feature = "auth-service")]
-use tonic::transport::{Channel, Endpoint};
+use {
+    crate::{AuthServiceRefresher, ServiceRefresher},
+    secrecy::{ExposeSecret as _, SecretString},
+    tonic::transport::{Channel, Endpoint},
+};
 
 use super::{
-    OnUnreachable, Policy, ReplayForeign, Session,
+    OnUnreachable, Policy, Proof, ReplayForeign, Session,
     shared::{Parts, Shared},
 };
 use crate::{
@@ -26,6 +30,9 @@ pub struct SessionBuilder {
     endpoint: Option<Result<Endpoint, String>>,
     #[cfg(feature = "auth-service")]
     channel: Option<Channel>,
+    /// The client id and the secret of a service.
+    #[cfg(feature = "auth-service")]
+    service: Option<(String, SecretString)>,
     refresher: Option<Arc<dyn Refresher>>,
     /// Without one the tokens stay in memory, where nobody else can change them.
     store: Option<Arc<dyn Store>>,
@@ -41,6 +48,8 @@ impl SessionBuilder {
             endpoint: None,
             #[cfg(feature = "auth-service")]
             channel: None,
+            #[cfg(feature = "auth-service")]
+            service: None,
             refresher: None,
             store: None,
             clock: None,
@@ -59,11 +68,30 @@ impl SessionBuilder {
         Self { endpoint: Some(endpoint), ..Self::new() }
     }
 
+    #[cfg(feature = "auth-service")]
+    pub(super) fn for_service<E>(endpoint: E, id: String, secret: SecretString) -> Self
+    where
+        E: TryInto<Endpoint>,
+        E::Error: std::fmt::Display,
+    {
+        let mut builder = Self::for_endpoint(endpoint);
+        builder.policy.proof = Proof::Credentials;
+        builder.service = Some((id, secret));
+        builder
+    }
+
+    pub(super) fn for_credentials(refresher: impl Refresher) -> Self {
+        let mut builder = Self::for_refresher(refresher);
+        builder.policy.proof = Proof::Credentials;
+        builder
+    }
+
     pub(super) fn for_refresher(refresher: impl Refresher) -> Self {
         Self::new().refresher(refresher)
     }
 
-    /// Keeps the tokens in `store`. Default: in memory.
+    /// Keeps the tokens in `store`. Default: in memory, where those of a session with credentials
+    /// always are.
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Arc::new(store));
@@ -147,7 +175,7 @@ impl SessionBuilder {
     }
 
     /// What becomes of the session when the token service cannot be reached. Default:
-    /// [`OnUnreachable::Keep`].
+    /// [`OnUnreachable::Keep`], which a session with credentials always does.
     #[must_use]
     pub fn on_unreachable(mut self, policy: OnUnreachable) -> Self {
         self.policy.on_unreachable = policy;
@@ -173,7 +201,8 @@ impl SessionBuilder {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](AuthenticationError::Configuration) for a malformed endpoint,
+    /// [`Configuration`](AuthenticationError::Configuration) for a malformed endpoint, a service's
+    /// empty client id or secret, or credentials together with a store,
     /// [`Store`](AuthenticationError::Store) if the store cannot be read.
     pub async fn connect(self) -> Result<Session, AuthenticationError> {
         #[cfg(feature = "auth-service")]
@@ -190,15 +219,31 @@ impl SessionBuilder {
             (None, None) => None,
         };
         #[cfg(feature = "auth-service")]
-        let fallback = auth.clone().map(|channel| {
-            Arc::new(crate::AuthServiceRefresher::new(channel)) as Arc<dyn Refresher>
-        });
+        let session_id = self.service.as_ref().map(|(id, _)| id.clone()).unwrap_or_default();
+        #[cfg(not(feature = "auth-service"))]
+        let session_id = String::new();
+        #[cfg(feature = "auth-service")]
+        let fallback = match (auth.clone(), self.service) {
+            (None, _) => None,
+            (Some(channel), None) => {
+                Some(Arc::new(AuthServiceRefresher::new(channel)) as Arc<dyn Refresher>)
+            }
+            (Some(_), Some((id, secret))) if id.is_empty() || secret.expose_secret().is_empty() => {
+                return Err(configuration("the client id or the client secret is empty"));
+            }
+            (Some(channel), Some((id, secret))) => {
+                Some(Arc::new(ServiceRefresher::new(channel, id, secret)) as Arc<dyn Refresher>)
+            }
+        };
         #[cfg(not(feature = "auth-service"))]
         let fallback = None;
-        let refresher = self.refresher.or(fallback).ok_or_else(|| {
-            AuthenticationError::Configuration { message: "no refresher".to_owned() }
-        })?;
+        let refresher = self.refresher.or(fallback);
+        let refresher = refresher.ok_or_else(|| configuration("no refresher"))?;
         let refresher: Arc<dyn Refresher> = Arc::new(CheckedRefresher::new(refresher));
+        let proof = self.policy.proof;
+        if proof == Proof::Credentials && self.store.is_some() {
+            return Err(configuration("a session with credentials has nothing to store"));
+        }
         let watch = self.store.as_ref().map(|store| store.watch());
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let stored = store.load().await?;
@@ -211,8 +256,16 @@ impl SessionBuilder {
             #[cfg(feature = "auth-service")]
             auth,
         };
-        Ok(Session::from_shared(Shared::new(parts, stored), watch))
+        let shared = match proof {
+            Proof::Credentials => Shared::with_credentials(parts, session_id),
+            Proof::RefreshToken => Shared::new(parts, stored),
+        };
+        Ok(Session::from_shared(shared, watch))
     }
+}
+
+fn configuration(message: &str) -> AuthenticationError {
+    AuthenticationError::Configuration { message: message.to_owned() }
 }
 
 /// An endpoint that swallows packets must not eat a whole refresh budget in one connect.

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use super::{
-    Base, Event, Events, Held, Saved, SessionBuilder, SessionState, Shared, SignOutReason,
+    Base, Event, Events, Held, Proof, Saved, SessionBuilder, SessionState, Shared, SignOutReason,
 };
 use crate::{
     AuthenticationError, ReauthLayer, Refresher, TokenPair,
@@ -48,6 +48,60 @@ impl Session {
     /// [`set_tokens`](Self::set_tokens) or by what its store holds.
     pub fn custom(refresher: impl Refresher) -> SessionBuilder {
         SessionBuilder::for_refresher(refresher)
+    }
+
+    /// A session that `refresher` gets access tokens for by credentials of its own, such as a client
+    /// secret (RFC 6749 section 4.4), and not by refresh tokens: those that it is asked to spend are
+    /// empty.
+    ///
+    /// It is signed in from the start. The first call asks for the first token, and all calls that
+    /// come meanwhile wait for it. Nothing is stored. A rejection does not end it: calls fail with
+    /// [`Rejected`](AuthenticationError::Rejected), without network, and after ten seconds the next
+    /// one tries again, so that a service whose account was enabled again needs no restart. An
+    /// access token that is still good when its renewal is rejected goes on being used. Only
+    /// [`logout`](Self::logout) ends such a session, and for good; it tells nobody.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), client_sdk::AuthenticationError> {
+    /// use client_sdk::{Session, testing::ScriptedRefresher};
+    ///
+    /// let refresher = ScriptedRefresher::new();
+    /// let session = Session::with_credentials(refresher.clone()).connect().await?;
+    /// assert!(session.access_token().is_none());
+    /// session.refresh().await?; // as the first call would
+    /// assert!(session.access_token().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_credentials(refresher: impl Refresher) -> SessionBuilder {
+        SessionBuilder::for_credentials(refresher)
+    }
+
+    /// The session of a service account with the AuthService at `endpoint`:
+    /// [`with_credentials`](Self::with_credentials), which are the account's client id and secret.
+    ///
+    /// ```no_run
+    /// # async fn example(secret: String) -> Result<(), Box<dyn std::error::Error>> {
+    /// use client_sdk::Session;
+    ///
+    /// let id = "0192f0c1-7f3a-7c4e-9d21-6a1c1f0b5e11";
+    /// let session = Session::service("http://127.0.0.1:50051", id, secret).connect().await?;
+    /// # let _ = session.layer();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "auth-service")]
+    pub fn service<E>(
+        endpoint: E,
+        client_id: impl Into<String>,
+        client_secret: impl Into<SecretString>,
+    ) -> SessionBuilder
+    where
+        E: TryInto<tonic::transport::Endpoint>,
+        E::Error: std::fmt::Display,
+    {
+        SessionBuilder::for_service(endpoint, client_id.into(), client_secret.into())
     }
 
     /// `watch`, if others have the store too, was made before the store was read.
@@ -96,10 +150,11 @@ impl Session {
     /// # Errors
     ///
     /// [`Configuration`](AuthenticationError::Configuration) for tokens that cannot stand in a
-    /// request; the session stays as it is. A pair that cannot be saved is used from memory, and
+    /// request, and for a session with credentials; the session stays as it is. A pair that cannot be saved is used from memory, and
     /// [`Event::SaveFailed`] says so.
     pub async fn set_tokens(&self, pair: impl Into<TokenPair>) -> Result<(), AuthenticationError> {
         let pair = pair.into();
+        self.refuse_sign_in()?;
         pair.check().map_err(|e| AuthenticationError::Configuration {
             message: format!("a token that {e}"),
         })?;
@@ -123,7 +178,9 @@ impl Session {
         let rest = async move {
             let (pair, cleared) = session.forget(held.pair).await;
             #[cfg(feature = "auth-service")]
-            session.tell_logout(&pair).await?;
+            if session.shared.policy.proof == Proof::RefreshToken {
+                session.tell_logout(&pair).await?;
+            }
             #[cfg(not(feature = "auth-service"))]
             drop(pair);
             Ok(cleared?)
@@ -178,11 +235,22 @@ impl Session {
         Events(self.shared.events())
     }
 
-    /// The access token that the next call would carry; `None` when signed out. For tests, and for
+    /// The access token that the next call would carry; `None` when signed out, and before a session
+    /// with credentials has asked for its first. For tests, and for
     /// transports that the layer does not know.
     #[must_use]
     pub fn access_token(&self) -> Option<SecretString> {
-        self.shared.current().map(|token| token.secret.clone())
+        let token = self.shared.current().filter(|token| !token.is_missing())?;
+        Some(token.secret.clone())
+    }
+
+    /// Nobody signs in where the next renewal would make somebody else of them.
+    pub(super) fn refuse_sign_in(&self) -> Result<(), AuthenticationError> {
+        if self.shared.policy.proof == Proof::Credentials {
+            let message = "the session has credentials of its own, and nobody signs in to it";
+            return Err(AuthenticationError::Configuration { message: message.to_owned() });
+        }
+        Ok(())
     }
 
     /// Saves `pair`, then makes it the session's. Whatever was under way for the session before ends

@@ -23,7 +23,7 @@ pub use self::{
     state::{SessionState, SignOutReason},
 };
 pub(crate) use self::{
-    policy::Policy,
+    policy::{Policy, Proof},
     shared::{Base, Gate, Held, Saved, Shared},
     token::{Age, Freshness, Token},
 };

@@ -25,8 +25,20 @@ pub enum OnUnreachable {
     SignOut,
 }
 
+/// What a session proves when it asks for its next token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Credentials of its refresher's own. They outlive every token and every rejection: what is
+    /// disabled today may be enabled tomorrow.
+    Credentials,
+    /// A refresh token, which ends with the session.
+    #[default]
+    RefreshToken,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
+    pub(crate) proof: Proof,
     pub(crate) proactive: bool,
     pub(crate) budget: Duration,
     pub(crate) attempt_timeout: Duration,
@@ -42,6 +54,7 @@ pub(crate) struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            proof: Proof::default(),
             proactive: true,
             budget: Duration::from_secs(20),
             attempt_timeout: Duration::from_secs(5),

@@ -122,6 +122,16 @@ pub(super) struct Parts {
 }
 
 impl Shared {
+    /// A session with credentials, for which no token has been asked yet.
+    pub(super) fn with_credentials(parts: Parts, session_id: String) -> Self {
+        let received_at = parts.clock.now();
+        let shared = Self::new(parts, None);
+        let pair = TokenPair::new("").session_id(session_id);
+        let held = Held { pair, received_at, saved: Saved::No(Base::Was(None)) };
+        shared.install(&mut shared.gate(), held, Age::Now);
+        shared
+    }
+
     /// A session that goes on with what the store held.
     pub(super) fn new(parts: Parts, stored: Option<Record>) -> Self {
         let (max, per) = parts.policy.window;

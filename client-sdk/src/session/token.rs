@@ -42,6 +42,8 @@ pub(crate) enum Freshness {
     RunOut,
     /// Run out, if the wall clock is right.
     LooksRunOut,
+    /// There has been none yet.
+    Missing,
 }
 
 impl Token {
@@ -66,12 +68,18 @@ impl Token {
 
     pub(crate) fn freshness(&self, now: Instant) -> Freshness {
         match self.life {
+            _ if self.is_missing() => Freshness::Missing,
             None => Freshness::Fresh,
             Some(life) if now < life.refresh_at => Freshness::Fresh,
             Some(life) if now < life.ends => Freshness::Due,
             Some(life) if life.hint => Freshness::LooksRunOut,
             Some(_) => Freshness::RunOut,
         }
+    }
+
+    /// Whether it stands for a token that is yet to be asked for.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.secret.expose_secret().is_empty()
     }
 
     /// Notes that a server took the token. Written once, so that busy calls do not fight over the
@@ -187,6 +195,14 @@ mod tests {
         let now = Instant::now();
         assert_eq!(token(Age::Hint(LIFE), now).freshness(now), Freshness::LooksRunOut);
         assert_eq!(token(Age::Hint(LIFE / 2), now).freshness(now), Freshness::Fresh);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_there_is_not_is_missing_whatever_its_life() {
+        let now = Instant::now();
+        let pair = TokenPair::new("").access_expires_in(LIFE);
+        let token = Token::new(1, &pair, Age::Now, now, &SeededEntropy::new(1));
+        assert_eq!(token.freshness(now), Freshness::Missing);
     }
 
     #[test]
