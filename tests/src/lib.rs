@@ -143,6 +143,23 @@ impl World {
         Self { auth, ..self }
     }
 
+    /// Stops AuthService, lets an operator work on it, and starts it again. Gives back what came of
+    /// the work.
+    pub async fn operate<T>(self, work: impl AsyncFnOnce(&Server) -> T) -> (Self, T) {
+        self.auth.stop().await.expect("AuthService stops");
+        let config = self.auth_config.clone();
+        let (entropy, seen) = (Arc::new(SystemEntropy), self.auth_seen.clone());
+        let server = Server::open(config, self.clock.clone(), entropy, seen.clone()).await;
+        let server = server.expect("AuthService opens its database");
+        let done = work(&server).await;
+        server.close().await;
+        let config = self.auth_config.clone();
+        let (auth, _) = start_auth(config, self.clock.clone(), seen, false)
+            .await
+            .expect("AuthService starts again");
+        (Self { auth, ..self }, done)
+    }
+
     /// The newest security events of its AuthService, newest first, which is stopped to ask.
     pub async fn audit_events(self) -> Vec<AuditRecord> {
         let (stopped, config) = self.stop_auth().await;
