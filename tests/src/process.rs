@@ -103,6 +103,32 @@ impl AuthProgram {
         process
     }
 
+    /// Runs another of its commands on the same files, and gives back its standard output, or its
+    /// standard error if it fails.
+    ///
+    /// # Errors
+    ///
+    /// What it wrote, if it failed.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses a process, or the program writes what is no text.
+    pub async fn command(&self, command: &[&str]) -> Result<String, String> {
+        let ended = Command::new(&self.program)
+            .args(command)
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .args(&self.settings)
+            .env_clear()
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let ended = timeout(PATIENCE, ended).await.expect("a command ends");
+        let ended = ended.expect("a process can be started");
+        let text = |bytes| String::from_utf8(bytes).expect("the program writes text");
+        if ended.status.success() { Ok(text(ended.stdout)) } else { Err(text(ended.stderr)) }
+    }
+
     /// What all its processes have logged.
     ///
     /// # Panics
