@@ -21,6 +21,8 @@ async fn session(refresher: &ScriptedRefresher) -> Session {
 /// What a service is given: no refresh token.
 fn token(n: u64) -> Step {
     let token = TokenPair::new(format!("service-{n}"));
+    // Each login is another session to the issuer.
+    let token = token.session_id(format!("login-{n}"));
     let token = token.access_expires_in(Duration::from_secs(900));
     Step::Answer(Renewal::Renewed(token.refresh_after(Duration::from_secs(700))))
 }

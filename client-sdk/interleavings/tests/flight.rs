@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{Server, any_order, call, pair_of, signed_in, spawn_call, stored_token, token_of};
 use interleaved_sdk::{
-    AuthenticationError, Session, SessionBuilder, SessionState,
+    AuthenticationError, Renewal, Session, SessionBuilder, SessionState,
     store::MemoryStore,
     testing::{ScriptedRefresher, Step, pair},
 };
@@ -31,6 +31,42 @@ fn refusals_around_the_commit_make_one_refresh() {
         assert_eq!(refresher.count(), 1);
         assert!(server.sends() <= 6, "a call is sent twice at most");
         assert_eq!(token_of(&session), "access-1");
+    });
+}
+
+// However the first calls of a session with credentials fall, one login serves them, and none is
+// sent without a token.
+#[test]
+fn first_calls_with_credentials_make_one_login() {
+    any_order(|| async {
+        let refresher = ScriptedRefresher::new();
+        let session = Session::with_credentials(refresher.clone()).connect().await.unwrap();
+        let server = Server::refusing(&[""]);
+        let calls: Vec<_> = (0..3).map(|_| spawn_call(&session, &server)).collect();
+        for call in calls {
+            assert_eq!(call.await.unwrap().code(), Code::Ok);
+        }
+        assert_eq!((refresher.count(), server.sends()), (1, 3));
+        assert_eq!(token_of(&session), "access-1");
+    });
+}
+
+// However a rejection of credentials falls among calls, all that it serves are told of it, the next
+// attempt waits for its pause, and the session is still there for it.
+#[test]
+fn calls_around_a_rejection_of_credentials_are_told_of_it() {
+    any_order(|| async {
+        let reason = "ACCOUNT_DISABLED".to_owned();
+        let refresher = ScriptedRefresher::new().then(Step::Answer(Renewal::Rejected { reason }));
+        let session = Session::with_credentials(refresher.clone()).connect().await.unwrap();
+        let server = Server::refusing(&[""]);
+        let calls: Vec<_> = (0..3).map(|_| spawn_call(&session, &server)).collect();
+        for call in calls {
+            let told = AuthenticationError::from_status(&call.await.unwrap());
+            assert!(matches!(told, Some(AuthenticationError::Rejected { .. })), "{told:?}");
+        }
+        assert_eq!((refresher.count(), server.sends()), (1, 0));
+        assert!(matches!(*session.state().borrow(), SessionState::SignedIn { .. }));
     });
 }
 
@@ -238,10 +274,8 @@ fn after_a_failure_the_next_call_refreshes_again() {
 #[test]
 fn a_rejection_reaches_everybody_and_is_asked_for_once() {
     any_order(|| async {
-        let refresher =
-            ScriptedRefresher::new().then(Step::Answer(interleaved_sdk::Renewal::Rejected {
-                reason: "REFRESH_TOKEN_REUSED".into(),
-            }));
+        let refresher = ScriptedRefresher::new()
+            .then(Step::Answer(Renewal::Rejected { reason: "REFRESH_TOKEN_REUSED".into() }));
         let session = signed_in(&refresher, |b| b).await;
         let server = Server::refusing(&["access-0"]);
         let calls: Vec<_> = (0..2).map(|_| spawn_call(&session, &server)).collect();

@@ -169,7 +169,9 @@ impl Rotation<'_> {
         if pair.refresh_token.expose_secret().is_empty() {
             pair.refresh_token = sent.pair.refresh_token.clone();
         }
-        if pair.session_id.is_empty() {
+        // Credentials make one session, however their issuer names each login.
+        let is_same = self.shared.policy.proof == Proof::Credentials;
+        if is_same || pair.session_id.is_empty() {
             pair.session_id.clone_from(&sent.pair.session_id);
         }
         let next = Record::new(pair.clone(), self.shared.clock.now());

@@ -68,22 +68,19 @@ where
                 client_secret: self.client_secret.expose_secret().to_owned(),
             };
             match client.login_service(request).await {
-                Ok(response) => renewed(response.into_inner(), &self.client_id),
+                Ok(response) => renewed(response.into_inner()),
                 Err(status) => outcome(&status),
             }
         })
     }
 }
 
-/// The account names the session: a call that was begun under one login may be sent again under the
-/// next.
-fn renewed(answer: pb::LoginServiceResponse, client_id: &str) -> Renewal {
+fn renewed(answer: pb::LoginServiceResponse) -> Renewal {
     Renewal::Renewed(TokenPair::from(pb::TokenPair {
         access_token: answer.access_token,
         token_type: answer.token_type,
         access_expires_in: answer.access_expires_in,
         refresh_after: answer.refresh_after,
-        session_id: client_id.to_owned(),
         ..Default::default()
     }))
 }

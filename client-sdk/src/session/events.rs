@@ -9,7 +9,8 @@ use crate::sync::broadcast::{Receiver, error::RecvError};
 pub enum Event {
     /// The access token was renewed, here or by another process that shares the store.
     Refreshed,
-    /// A refresh did not get through. The session is kept.
+    /// A refresh did not get through, or a session's own credentials were rejected. The session is
+    /// kept.
     RefreshFailing {
         /// How the last attempt failed.
         message: String,

@@ -54,8 +54,9 @@ impl Session {
     /// secret (RFC 6749 section 4.4), and not by refresh tokens: those that it is asked to spend are
     /// empty.
     ///
-    /// It is signed in from the start. The first call asks for the first token, and all calls that
-    /// come meanwhile wait for it. Nothing is stored. A rejection does not end it: calls fail with
+    /// It is signed in from the start, and one session, whatever
+    /// [`session_id`](TokenPair::session_id) its tokens have. The first call asks for the first
+    /// token, and all calls that come meanwhile wait for it. Nothing is stored. A rejection does not end it: calls fail with
     /// [`Rejected`](AuthenticationError::Rejected), without network, and after ten seconds the next
     /// one tries again, so that a service whose account was enabled again needs no restart. An
     /// access token that is still good when its renewal is rejected goes on being used. Only
@@ -80,6 +81,7 @@ impl Session {
 
     /// The session of a service account with the AuthService at `endpoint`:
     /// [`with_credentials`](Self::with_credentials), which are the account's client id and secret.
+    /// The client id is also what [`state`](Self::state) tells as the session's.
     ///
     /// ```no_run
     /// # async fn example(secret: String) -> Result<(), Box<dyn std::error::Error>> {

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionState {
-    /// Calls carry an access token.
+    /// Calls carry an access token, or wait for the first one.
     SignedIn {
         /// The name of the session; empty if its issuer gives none.
         session_id: String,
