@@ -94,6 +94,36 @@
 //! [`ReauthLayer::per_request`] sends each call as the [`Session`] in its extensions: a gateway puts
 //! its user's there. Sessions share nothing with each other but the channel.
 //!
+//! # Services
+//!
+//! [`Session::service`] is the session of a service account: each access token is a login with its
+//! client id and secret, by the same one flight, and nothing is stored. It is there from the start,
+//! and a rejection does not end it, so that a service whose account was enabled again, or whose
+//! secret an operator has brought back, needs no restart.
+//! [`Session::with_credentials`] is the same for another issuer.
+//!
+//! A service that calls *on behalf of a user* passes the user's token through: a request that has an
+//! `authorization` of its own is left alone by the layer.
+//!
+//! ```
+//! use tonic::{Request, Status};
+//!
+//! /// `message` in the name of whoever sent `incoming`.
+//! fn on_behalf_of<T, U>(incoming: &Request<T>, message: U) -> Result<Request<U>, Status> {
+//!     // Without it the call would go out in the name of the service.
+//!     let token = incoming.metadata().get("authorization");
+//!     let token = token.ok_or_else(|| Status::unauthenticated("nobody to call for"))?;
+//!     let mut outgoing = Request::new(message);
+//!     outgoing.metadata_mut().insert("authorization", token.clone());
+//!     Ok(outgoing)
+//! }
+//! ```
+//!
+//! Not with its own token: the service behind would judge and note the wrong caller, a user would
+//! get at whatever the service may do, and what becomes of the user's session would stop nothing. If
+//! the user's token is refused there, hand the refusal on as it is: the user's own client refreshes
+//! and sends the call again.
+//!
 //! # Among other layers
 //!
 //! A call holds nothing of the service below while it waits for a token: no permit of a concurrency

@@ -12,13 +12,14 @@ use std::{
 };
 
 use api_service::Config as ApiConfig;
-use auth_service::Config as AuthConfig;
+use auth_service::{Config as AuthConfig, Server};
 use cli::lab::{DEMO_PASSWORD, DEMO_USER, Running, start_api, start_auth};
 use evergreen_proto::auth::v1::{LoginRequest, TokenPair};
 use http::{HeaderMap, Request, header::AUTHORIZATION};
+use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tests::{auth_client_of, channel, process::PATIENCE};
-use token::clock::SystemClock;
+use token::{clock::SystemClock, entropy::SystemEntropy};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::Command,
@@ -39,7 +40,10 @@ struct Demo {
 
 impl Demo {
     async fn start(access_token_ttl: Duration) -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap(), access_token_ttl).await
+    }
+
+    async fn start_in(dir: TempDir, access_token_ttl: Duration) -> Self {
         let clock = Arc::new(SystemClock::new());
         let free_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = AuthConfig {
@@ -148,6 +152,28 @@ async fn oauth2_refresher_makes_one_token_request_for_three_calls() {
         no new refresh token in the answer: the old one has served again\n\
         the grant is revoked: 1 failed, signed out (invalid_grant)\n";
     assert_eq!(said, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_account_logs_in_once_for_three_calls() {
+    let dir = TempDir::new().unwrap();
+    let config = AuthConfig { data_dir: dir.path().to_owned(), ..AuthConfig::default() };
+    let (clock, seen) = (Arc::new(SystemClock::new()), Arc::new(Recorder::new()));
+    let operator = Server::open(config, clock, Arc::new(SystemEntropy), seen).await.unwrap();
+    let made = operator.create_service("worker", &["viewer"]).await.unwrap();
+    operator.close().await;
+
+    let demo = Demo::start_in(dir, LONG).await;
+    let mut example = demo.example("service_account").await;
+    example.env("CLIENT_ID", &made.client_id);
+    let said = run(example.env("CLIENT_SECRET", made.client_secret.expose_secret())).await;
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines[0].starts_with("three calls at once, each with "), "{said}");
+    assert_eq!(lines[1], r#"a service with the roles ["viewer"], active: true"#);
+    assert_eq!(demo.auth_seen.count("LoginService", Code::Ok), 1);
+    let refused = finish(example.env("CLIENT_SECRET", "another")).await;
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(error.contains("INVALID_CREDENTIALS"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
