@@ -9,14 +9,16 @@ use std::{
 };
 
 use clap::Args;
+use token::Verifier;
 use transport::config::ConfigError;
 
 use crate::{
     DatabaseUrl,
-    app::{HashLimits, HashParams},
+    app::{HashLimits, HashParams, STALE_AFTER},
     domain::{
         policy::{Lifetimes, Policy},
         rotation,
+        signing_keys::{self, Slowness},
     },
 };
 
@@ -94,6 +96,14 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_AUTH_AUDIT_RETENTION", default_value = "90d", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub audit_retention: Duration,
 
+    /// How long a key signs access tokens before another one does
+    #[arg(long, env = "EVERGREEN_AUTH_SIGNING_KEY_LIFE", default_value = "90d", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub signing_key_life: Duration,
+
+    /// How long verifiers may keep the published keys: a withdrawn one is trusted for so long
+    #[arg(long, env = "EVERGREEN_AUTH_JWKS_MAX_AGE", default_value = "5m", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub jwks_max_age: Duration,
+
     /// Let anybody register
     #[arg(long, env = "EVERGREEN_AUTH_OPEN_REGISTRATION")]
     pub open_registration: bool,
@@ -143,6 +153,8 @@ impl Default for Config {
             request_timeout: MAX_REQUEST_LIFE,
             adopt: true,
             audit_retention: Duration::from_secs(90 * 86_400),
+            signing_key_life: Duration::from_secs(90 * 86_400),
+            jwks_max_age: Duration::from_secs(300),
             open_registration: false,
             hash_memory_kib: 19_456,
             hash_iterations: 2,
@@ -194,6 +206,21 @@ impl Config {
                 humantime::format_duration(self.request_timeout + self.clock_skew)
             ),
         )?;
+        check(
+            (second..=MAX_JWKS_AGE).contains(&self.jwks_max_age),
+            "--jwks-max-age",
+            "must be between 1s and 24h",
+        )?;
+        let lead = self.signing_keys().lead;
+        check(
+            self.signing_key_life >= lead,
+            "--signing-key-life",
+            &format!(
+                "must be at least {}, for which a key is published before it signs (it follows from \
+                 --jwks-max-age, --request-timeout and --clock-skew)",
+                humantime::format_duration(lead)
+            ),
+        )?;
         HashParams::new(self.hash_memory_kib, self.hash_iterations, HASH_LANES)
             .map_err(|mend| ConfigError::new("--hash-memory-kib", mend))?;
         Ok(())
@@ -216,6 +243,17 @@ impl Config {
         }
     }
 
+    pub(crate) fn signing_keys(&self) -> signing_keys::Policy {
+        let slowness = Slowness {
+            instances: STALE_AFTER,
+            clocks: self.clock_skew,
+            request: self.request_timeout,
+            verifiers: self.jwks_max_age,
+            tokens: self.access_token_ttl + Verifier::LEEWAY,
+        };
+        signing_keys::Policy::new(self.signing_key_life, &slowness)
+    }
+
     pub(crate) fn hash_params(&self) -> Result<HashParams, ConfigError> {
         HashParams::new(self.hash_memory_kib, self.hash_iterations, HASH_LANES)
             .map_err(|mend| ConfigError::new("--hash-memory-kib", mend))
@@ -236,6 +274,8 @@ impl Config {
 
 /// Rotation counts on no request being older.
 const MAX_REQUEST_LIFE: Duration = Duration::from_secs(10);
+/// No verifier keeps keys for longer, whatever it is told.
+const MAX_JWKS_AGE: Duration = Duration::from_secs(86_400);
 /// Each lane would take a thread of its own.
 const HASH_LANES: u32 = 1;
 
@@ -272,6 +312,9 @@ mod tests {
         assert_eq!(named(|c| c.session_ttl = Duration::from_secs(1)), "--session-ttl");
         assert_eq!(named(|c| c.request_timeout = Duration::from_secs(11)), "--request-timeout");
         assert_eq!(named(|c| c.hash_memory_kib = 1), "--hash-memory-kib");
+        assert_eq!(named(|c| c.jwks_max_age = Duration::ZERO), "--jwks-max-age");
+        assert_eq!(named(|c| c.jwks_max_age = Duration::from_secs(86_401)), "--jwks-max-age");
+        assert_eq!(named(|c| c.signing_key_life = Duration::from_secs(321)), "--signing-key-life");
         assert_eq!(named(|c| c.issuer.clear()), "--issuer");
         assert_eq!(named(|c| c.database_url = Some("mysql://db".into())), "--database-url");
     }

@@ -27,8 +27,8 @@ use transport::{
 
 use crate::{
     app::{
-        App, AppError, AuditLog, Keys, KeysError, MasterKeys, Passwords, Place, StatusSet,
-        keep_clean,
+        App, AppError, AuditLog, KeysError, MasterKeys, Origin, Passwords, Place, SigningKeys,
+        StatusSet, keep_clean, keep_keys,
     },
     config::Config,
     domain::user::{Role, Status},
@@ -37,7 +37,7 @@ use crate::{
         error::OpenError,
         postgres::{DatabaseClock, PostgresStore},
         sqlite::SqliteStore,
-        store::Store,
+        store::{Store, StoredKey},
     },
 };
 
@@ -103,10 +103,11 @@ impl Server {
         // A database without signing keys is new: nothing depends on a ring yet.
         let keys = store.signing_keys().await;
         let is_new =
-            keys.map_err(|error| KeysError::Storage { detail: error.to_string() })?.is_empty();
+            keys.map_err(|error| KeysError::Storage { detail: error.to_string() })?.0.is_empty();
         let ring = config.master_keys_path();
         let master = MasterKeys::open(&ring, is_new, Arc::clone(&clock), &*entropy)?;
-        let keys = Keys::open(&*store, &master, &*entropy, clock.now()).await?;
+        let (policy, max_age) = (config.signing_keys(), config.jwks_max_age);
+        let keys = SigningKeys::open(&*store, &master, &*entropy, &*clock, policy, max_age).await?;
         let app = App {
             audit: AuditLog::start(Arc::clone(&store)),
             store,
@@ -172,8 +173,7 @@ impl Server {
     {
         let app = Arc::clone(&self.app);
         let admin = AdminServiceServer::new(AdminRpc::new(Arc::clone(&app)));
-        let auth = AuthRpc::new(app, self.serving.request_life, JWKS_MAX_AGE);
-        let auth = AuthServiceServer::new(auth);
+        let auth = AuthServiceServer::new(AuthRpc::new(app, self.serving.request_life));
         let routes = Routes::new(auth.max_decoding_message_size(MAX_REQUEST_BYTES))
             .add_service(admin.max_decoding_message_size(MAX_REQUEST_BYTES));
         let services = [AUTH_SERVICE, ADMIN_SERVICE];
@@ -182,6 +182,7 @@ impl Server {
             biased;
             served = serving => served,
             () = keep_clean(&*self.app.store, self.audit_retention) => Ok(()),
+            () = keep_keys(&self.app) => Ok(()),
         };
         self.close().await;
         served
@@ -231,6 +232,35 @@ impl Server {
                 device: event.device,
             })
             .collect())
+    }
+
+    /// Every signing key, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningKeyError`] if the database does not answer.
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, SigningKeyError> {
+        let keys = self.app.list_signing_keys().await;
+        let keys = keys.map_err(|error| SigningKeyError(error.to_string()))?;
+        Ok(keys.into_iter().map(Into::into).collect())
+    }
+
+    /// Starts the change to a new signing key, unless one is under way, and gives back the key that
+    /// signs next. A compromised one is replaced at once instead, with every token it signed, by the
+    /// key that is given back.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningKeyError`] if the database does not answer.
+    pub async fn rotate_signing_key(
+        &self,
+        compromised: bool,
+    ) -> Result<SigningKeyRecord, SigningKeyError> {
+        let key = match compromised {
+            true => self.app.replace_signing_key(None, Origin::default()).await,
+            false => self.app.rotate_signing_key(None, Origin::default()).await,
+        };
+        key.map(Into::into).map_err(|error| SigningKeyError(error.to_string()))
     }
 
     /// Creates a user without asking whether registration is open, and gives back their id.
@@ -294,6 +324,36 @@ pub struct AuditRecord {
     pub device: String,
 }
 
+/// Why the signing keys could not be read or rotated.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct SigningKeyError(String);
+
+/// A signing key, as an operator reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SigningKeyRecord {
+    /// Names it in a token's header.
+    pub kid: String,
+    /// `next`, `active` or `retired`.
+    pub state: &'static str,
+    /// When it was made.
+    pub create_time: Timestamp,
+    /// When it came into its state.
+    pub state_time: Timestamp,
+}
+
+impl From<StoredKey> for SigningKeyRecord {
+    fn from(stored: StoredKey) -> Self {
+        Self {
+            kid: stored.key.kid,
+            state: stored.state.as_str(),
+            create_time: stored.create_time,
+            state_time: stored.state_time,
+        }
+    }
+}
+
 /// The database that the settings name.
 async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StartError> {
     let clock = Arc::clone(clock);
@@ -343,7 +403,5 @@ impl fmt::Display for UserKind {
     }
 }
 
-/// How long a verifier may keep the published keys without asking again.
-const JWKS_MAX_AGE: Duration = Duration::from_secs(300);
 /// The largest request of the contract is a changed password.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;

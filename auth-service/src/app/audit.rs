@@ -26,6 +26,7 @@ pub(super) fn warn(event: &AuditEvent) {
     let what = match event.kind {
         EventKind::RefreshAdopted => "a session newer than the database was adopted",
         EventKind::RefreshReused => "a spent refresh token came back; its session was revoked",
+        EventKind::SigningKeyCompromised => "the signing key was known to others; it was withdrawn",
         _ => return,
     };
     let id = |id: Option<uuid::Uuid>| id.map(tracing::field::display);

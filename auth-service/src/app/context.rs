@@ -13,8 +13,9 @@ use crate::{
     app::{
         audit::{AuditLog, Origin},
         error::AppError,
-        keys::{Keys, MasterKeys},
+        master_keys::MasterKeys,
         passwords::Passwords,
+        signing_keys::SigningKeys,
     },
     domain::{
         audit::{AuditEvent, EventKind},
@@ -33,7 +34,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) master: MasterKeys,
-    pub(crate) keys: Keys,
+    pub(crate) keys: SigningKeys,
     pub(crate) verifier: Verifier,
     pub(crate) passwords: Passwords,
     pub(crate) audit: AuditLog,
@@ -70,7 +71,7 @@ pub(super) struct Tip<'a> {
 impl App {
     /// What a good access token says, whatever has become of its session.
     pub(super) fn verify_access_token(&self, token: &str) -> Result<AccessClaims, AppError> {
-        self.verifier.verify(token, self.keys.trusted(), self.clock.now()).map_err(|error| {
+        self.verifier.verify(token, &self.keys.trusted(), self.clock.now()).map_err(|error| {
             match error {
                 VerifyError::Expired => AppError::AccessTokenExpired,
                 _ => AppError::AccessTokenInvalid,

@@ -7,13 +7,15 @@ mod callers;
 mod context;
 mod error;
 mod introspect;
-mod keys;
+mod key_care;
 mod login;
+mod master_keys;
 mod passwords;
 mod refresh;
 mod register;
 mod services;
 mod sessions;
+mod signing_keys;
 mod upkeep;
 
 pub(crate) use self::{
@@ -23,11 +25,13 @@ pub(crate) use self::{
     context::{App, Issued},
     error::AppError,
     introspect::{Active, TokenType},
-    keys::{Keys, MasterKeys},
+    key_care::keep_keys,
+    master_keys::MasterKeys,
     passwords::{HashLimits, Passwords, Place},
     refresh::{IdempotencyKey, RefreshRequest},
     services::{IssuedToService, ServiceCredentials},
     sessions::SessionPage,
+    signing_keys::{STALE_AFTER, SigningKeys},
     upkeep::keep_clean,
 };
 pub use self::{argon::HashParams, error::KeysError};

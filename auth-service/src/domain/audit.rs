@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::id::{ServiceId, SessionId, UserId};
 
-/// Something that happened to an account or a session.
+/// Something that happened to an account, a session or the signing keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AuditEvent {
     /// Ordered by time of creation.
@@ -98,6 +98,12 @@ kinds! {
     SessionRevoked = "session_revoked",
     /// A user revoked all of their sessions.
     SessionsRevoked = "sessions_revoked",
+    /// The active signing key was known to others: it was withdrawn, and a new one signs.
+    SigningKeyCompromised = "signing_key_compromised",
+    /// A signing key was made, and is published.
+    SigningKeyMade = "signing_key_made",
+    /// The published signing key signs from now on, and the one before no more.
+    SigningKeyPromoted = "signing_key_promoted",
     /// An account was made.
     UserCreated = "user_created",
     /// An operator locked an account, and its sessions ended.

@@ -7,4 +7,5 @@ pub mod rotation;
 pub(crate) mod secret;
 pub(crate) mod service_account;
 pub(crate) mod session;
+pub(crate) mod signing_keys;
 pub(crate) mod user;

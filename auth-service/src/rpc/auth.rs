@@ -23,12 +23,11 @@ use crate::{
 pub(crate) struct AuthRpc {
     app: Arc<App>,
     request_life: Duration,
-    jwks_max_age: Duration,
 }
 
 impl AuthRpc {
-    pub(crate) fn new(app: Arc<App>, request_life: Duration, jwks_max_age: Duration) -> Self {
-        Self { app, request_life, jwks_max_age }
+    pub(crate) fn new(app: Arc<App>, request_life: Duration) -> Self {
+        Self { app, request_life }
     }
 
     async fn caller<T>(&self, request: &Request<T>) -> Result<Authenticated, Status> {
@@ -146,7 +145,8 @@ impl AuthService for AuthRpc {
         &self,
         _: Request<pb::GetJwksRequest>,
     ) -> Result<Response<pb::GetJwksResponse>, Status> {
-        Ok(Response::new(convert::jwks(self.app.keys.published(), self.jwks_max_age)))
+        let (keys, max_age) = self.app.published_keys().await;
+        Ok(Response::new(convert::jwks(&keys, max_age)))
     }
 
     async fn login_service(

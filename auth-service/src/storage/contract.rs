@@ -31,12 +31,19 @@ use crate::{
     },
     storage::{
         error::StoreError,
-        store::{Adoption, Advance, KeyState, LostSession, SealedKey, SessionPosition, Store},
+        store::{Adoption, Advance, LostSession, SessionPosition, Store},
     },
 };
 
 mod histories;
 mod services;
+mod signing_keys;
+
+pub(super) use self::signing_keys::{
+    a_known_signing_key_goes_with_the_waiting_one_and_another_signs,
+    a_signing_key_goes_from_state_to_state_and_no_other_way,
+    one_signing_key_signs_first_and_one_waits, racing_changes_of_signing_keys_leave_one_that_signs,
+};
 
 /// A fresh store, and the clocks it reads.
 pub(super) struct Fixture<S> {
@@ -96,7 +103,10 @@ macro_rules! contract {
             a_changed_password_ends_every_other_session
             all_sessions_end_together
             live_sessions_are_listed_page_by_page
-            one_signing_key_is_active
+            one_signing_key_signs_first_and_one_waits
+            a_signing_key_goes_from_state_to_state_and_no_other_way
+            a_known_signing_key_goes_with_the_waiting_one_and_another_signs
+            racing_changes_of_signing_keys_leave_one_that_signs
             a_rehash_does_not_bring_an_old_password_back
             a_disabled_user_has_no_sessions_and_enabling_revives_none
             every_change_is_audited_with_it_and_what_did_not_happen_is_not
@@ -532,22 +542,6 @@ pub(super) async fn live_sessions_are_listed_page_by_page<S: Store>(fixture: &Fi
     assert_eq!(list(None, 10).await, [13, 11, 1].map(session_id));
     fixture.advance_clock(IDLE).await;
     assert_eq!(list(None, 10).await, [13].map(session_id), "the others idled out");
-}
-
-pub(super) async fn one_signing_key_is_active<S: Store>(fixture: &Fixture<S>) {
-    let key = |kid: &str, state| SealedKey {
-        kid: kid.into(),
-        state,
-        public_key: format!("x of {kid}"),
-        sealed_seed: vec![0, 1, 255],
-        create_time: START,
-    };
-    assert!(fixture.store.signing_keys().await.unwrap().is_empty());
-    fixture.store.insert_signing_key(&key("a", KeyState::Active)).await.unwrap();
-    fixture.store.insert_signing_key(&key("b", KeyState::Active)).await.unwrap();
-    fixture.store.insert_signing_key(&key("c", KeyState::Next)).await.unwrap();
-    let keys = fixture.store.signing_keys().await.unwrap();
-    assert_eq!(keys, [key("a", KeyState::Active), key("c", KeyState::Next)]);
 }
 
 pub(super) async fn a_rehash_does_not_bring_an_old_password_back<S: Store>(fixture: &Fixture<S>) {

@@ -14,11 +14,12 @@ use crate::{
         secret::PasswordHash,
         service_account::{SecretHash, ServiceAccount},
         session::{Holder, Session},
+        signing_keys::KeyState,
         user::{PasswordVersion, Role, Status, User},
     },
     storage::{
         error::StoreError,
-        store::{Advance, KeyState, SealedKey},
+        store::{Advance, SealedKey, StoredKey},
     },
 };
 
@@ -188,19 +189,24 @@ pub(super) struct KeyLookup {
     public_key: String,
     sealed_seed: Vec<u8>,
     create_time: i64,
+    /// Null while it is in the state in which it was made.
+    state_time: Option<i64>,
 }
 
-impl TryFrom<KeyLookup> for SealedKey {
+impl TryFrom<KeyLookup> for StoredKey {
     type Error = StoreError;
 
     fn try_from(row: KeyLookup) -> Result<Self, StoreError> {
         let state = KeyState::ALL.into_iter().find(|state| state.as_str() == row.state);
         Ok(Self {
             state: state.ok_or_else(|| inconsistent("signing_keys", "state", &row.kid))?,
-            kid: row.kid,
-            public_key: row.public_key,
-            sealed_seed: row.sealed_seed,
+            key: SealedKey {
+                kid: row.kid,
+                public_key: row.public_key,
+                sealed_seed: row.sealed_seed,
+            },
             create_time: Timestamp::from_unix_millis(row.create_time),
+            state_time: Timestamp::from_unix_millis(row.state_time.unwrap_or(row.create_time)),
         })
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         secret::PasswordHash,
         service_account::{NewServiceAccount, Overlap, SecretHash, ServiceAccount},
         session::{NewSession, RevokeReason, Session},
+        signing_keys::KeyState,
         user::{NewUser, PasswordVersion, Role, Status, User},
     },
     storage::error::StoreError,
@@ -196,14 +197,44 @@ pub(crate) trait SessionStore: fmt::Debug + Send + Sync {
     ) -> Result<u64, StoreError>;
 }
 
-/// Signing keys.
+/// Signing keys. At most one is active and at most one is next, whoever writes at the same time.
+///
+/// The store's clock dates every change, so that instances whose clocks differ count alike.
 #[async_trait]
 pub(crate) trait KeyStore: fmt::Debug + Send + Sync {
-    /// Every signing key, newest first.
-    async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError>;
+    /// Every signing key, newest first, and the instant at which it was so.
+    async fn signing_keys(&self) -> Result<(Vec<StoredKey>, Timestamp), StoreError>;
 
-    /// Stores a signing key; does nothing if there is one in the same state already.
-    async fn insert_signing_key(&self, key: &SealedKey) -> Result<(), StoreError>;
+    /// Stores the key that signs first; does nothing if one is active.
+    async fn insert_first_key(&self, key: &SealedKey) -> Result<(), StoreError>;
+
+    /// Stores the key that signs next. `false`, and nothing stored, if there is one.
+    async fn insert_next_key(
+        &self,
+        key: &SealedKey,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError>;
+
+    /// Makes the next key the active one, and retires that. `false`, and nothing done, unless both
+    /// are still what they are said to be.
+    async fn promote_key(
+        &self,
+        next: &str,
+        active: &str,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError>;
+
+    /// Removes a key if it is retired, and tells whether it did.
+    async fn remove_retired_key(&self, kid: &str) -> Result<bool, StoreError>;
+
+    /// Removes a key that others know, whatever its state, and with it those that sign now and next;
+    /// `key` signs from now on. `false`, and nothing done, if the key is gone already.
+    async fn replace_known_key(
+        &self,
+        known: &str,
+        key: &SealedKey,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError>;
 }
 
 /// Audit events. One that tells of a change is written by that change, in its transaction.
@@ -284,36 +315,21 @@ pub(crate) struct SessionPosition {
     pub(crate) id: SessionId,
 }
 
-/// A signing key as it is stored.
+/// A signing key that is to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SealedKey {
     pub(crate) kid: String,
-    pub(crate) state: KeyState,
     /// A JWK's `x`.
     pub(crate) public_key: String,
     pub(crate) sealed_seed: Vec<u8>,
+}
+
+/// A signing key that is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredKey {
+    pub(crate) key: SealedKey,
+    pub(crate) state: KeyState,
     pub(crate) create_time: Timestamp,
-}
-
-/// Where a signing key stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyState {
-    /// Published, so that verifiers know it before it signs.
-    Next,
-    /// Signs.
-    Active,
-    /// Signs no more; published until its last token has run out.
-    Retired,
-}
-
-impl KeyState {
-    pub(crate) const ALL: [Self; 3] = [Self::Next, Self::Active, Self::Retired];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Next => "next",
-            Self::Active => "active",
-            Self::Retired => "retired",
-        }
-    }
+    /// When it came into its state.
+    pub(crate) state_time: Timestamp,
 }

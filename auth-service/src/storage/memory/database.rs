@@ -19,7 +19,7 @@ use crate::{
         session::{Holder, Session},
         user::{Status, User},
     },
-    storage::store::SealedKey,
+    storage::store::StoredKey,
 };
 
 /// A database in memory. Clones are the same database; it lives as long as one of them.
@@ -116,7 +116,7 @@ pub(super) struct Tables {
     pub(super) users: BTreeMap<Uuid, UserRow>,
     pub(super) services: BTreeMap<Uuid, ServiceRow>,
     pub(super) sessions: BTreeMap<Uuid, SessionRow>,
-    pub(super) keys: Vec<SealedKey>,
+    pub(super) keys: Vec<StoredKey>,
     pub(super) events: Vec<AuditEvent>,
 }
 

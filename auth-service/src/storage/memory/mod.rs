@@ -2,6 +2,7 @@
 
 mod advances;
 mod database;
+mod keys;
 mod services;
 mod sessions;
 mod users;
@@ -18,7 +19,7 @@ use crate::{
     storage::{
         error::StoreError,
         group_commit::{GroupCommit, Limits},
-        store::{AuditStore, KeyState, KeyStore, SealedKey, Store},
+        store::{AuditStore, Store},
     },
 };
 
@@ -56,29 +57,6 @@ impl MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn close(&self) {}
-}
-
-#[async_trait]
-impl KeyStore for MemoryStore {
-    async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
-        let mut keys = self.read(|tables, _| tables.keys.clone()).await;
-        keys.sort_by(|a, b| b.create_time.cmp(&a.create_time).then_with(|| a.kid.cmp(&b.kid)));
-        Ok(keys)
-    }
-
-    async fn insert_signing_key(&self, key: &SealedKey) -> Result<(), StoreError> {
-        self.write(|tables, _| {
-            let taken = tables.keys.iter().any(|other| {
-                other.kid == key.kid
-                    || (key.state == KeyState::Active && other.state == KeyState::Active)
-            });
-            if !taken {
-                tables.keys.push(key.clone());
-            }
-        })
-        .await;
-        Ok(())
-    }
 }
 
 #[async_trait]

@@ -1,42 +1,162 @@
 //! Signing keys.
 
 use async_trait::async_trait;
+use sqlx::PgConnection;
+use token::clock::Timestamp;
 
-use crate::storage::{
-    error::StoreError,
-    postgres::PostgresStore,
-    rows::{KeyLookup, decode},
-    store::{KeyStore, SealedKey},
+use crate::{
+    domain::{audit::AuditEvent, signing_keys::KeyState},
+    storage::{
+        error::StoreError,
+        postgres::{PostgresStore, audit, retry::retrying},
+        rows::{KeyLookup, decode},
+        store::{KeyStore, SealedKey, StoredKey},
+    },
 };
 
 #[async_trait]
 impl KeyStore for PostgresStore {
-    async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
-        sqlx::query(
-            "SELECT kid, state, public_key, sealed_seed, create_time
+    async fn signing_keys(&self) -> Result<(Vec<StoredKey>, Timestamp), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        // Before the keys, so that none looks older than it is.
+        let now = self.now.read(&mut connection).await?;
+        let keys = sqlx::query(
+            "SELECT kid, state, public_key, sealed_seed, create_time, state_time
              FROM signing_keys ORDER BY create_time DESC, kid",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *connection)
         .await?
         .iter()
         .map(decode::<_, KeyLookup, _>)
-        .collect()
+        .collect::<Result<_, _>>()?;
+        Ok((keys, Timestamp::from_unix_millis(now)))
     }
 
-    async fn insert_signing_key(&self, key: &SealedKey) -> Result<(), StoreError> {
-        // Two instances that start on an empty database each bring a key; the index on the active
-        // state lets one of them in.
-        sqlx::query(
-            "INSERT INTO signing_keys (kid, state, public_key, sealed_seed, create_time)
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-        )
-        .bind(&key.kid)
-        .bind(key.state.as_str())
-        .bind(&key.public_key)
-        .bind(&key.sealed_seed)
-        .bind(key.create_time.unix_millis())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+    async fn insert_first_key(&self, key: &SealedKey) -> Result<(), StoreError> {
+        retrying(async || {
+            let mut connection = self.pool.acquire().await?;
+            let now = self.now.read(&mut connection).await?;
+            insert(&mut connection, key, KeyState::Active, now).await?;
+            Ok(())
+        })
+        .await
     }
+
+    async fn insert_next_key(
+        &self,
+        key: &SealedKey,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            let now = self.now.read(&mut tx).await?;
+            if !insert(&mut tx, key, KeyState::Next, now).await? {
+                return Ok(false);
+            }
+            audit::insert(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn promote_key(
+        &self,
+        next: &str,
+        active: &str,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            // In this order, since only one may be active.
+            for (kid, from, to) in [
+                (active, KeyState::Active, KeyState::Retired),
+                (next, KeyState::Next, KeyState::Active),
+            ] {
+                let set =
+                    sqlx::query("UPDATE signing_keys SET state = $3 WHERE kid = $1 AND state = $2")
+                        .bind(kid)
+                        .bind(from.as_str())
+                        .bind(to.as_str())
+                        .execute(&mut *tx)
+                        .await?;
+                if set.rows_affected() == 0 {
+                    return Ok(false);
+                }
+            }
+            // The instant after any wait for the rows.
+            let now = self.now.read(&mut tx).await?;
+            sqlx::query("UPDATE signing_keys SET state_time = $3 WHERE kid IN ($1, $2)")
+                .bind(next)
+                .bind(active)
+                .bind(now)
+                .execute(&mut *tx)
+                .await?;
+            audit::insert(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn remove_retired_key(&self, kid: &str) -> Result<bool, StoreError> {
+        let removed = sqlx::query("DELETE FROM signing_keys WHERE kid = $1 AND state = 'retired'")
+            .bind(kid)
+            .execute(&self.pool)
+            .await?;
+        Ok(removed.rows_affected() == 1)
+    }
+
+    async fn replace_known_key(
+        &self,
+        known: &str,
+        key: &SealedKey,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            let removed = sqlx::query("DELETE FROM signing_keys WHERE kid = $1")
+                .bind(known)
+                .execute(&mut *tx)
+                .await?;
+            if removed.rows_affected() == 0 {
+                return Ok(false);
+            }
+            // A statement of its own: it sees what another transaction did while this one waited
+            // for the row above.
+            sqlx::query("DELETE FROM signing_keys WHERE state IN ('active', 'next')")
+                .execute(&mut *tx)
+                .await?;
+            let now = self.now.read(&mut tx).await?;
+            if !insert(&mut tx, key, KeyState::Active, now).await? {
+                return Err(StoreError::Contended);
+            }
+            audit::insert(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+}
+
+/// Inserts a key, unless there is one in a state that only one may be in: whoever is about to
+/// commit such a key is waited for.
+async fn insert(
+    connection: &mut PgConnection,
+    key: &SealedKey,
+    state: KeyState,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let inserted = sqlx::query(
+        "INSERT INTO signing_keys (kid, state, public_key, sealed_seed, create_time)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+    )
+    .bind(&key.kid)
+    .bind(state.as_str())
+    .bind(&key.public_key)
+    .bind(&key.sealed_seed)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
 }

@@ -1,4 +1,4 @@
-//! The operator's master keys, and the keys that sign access tokens.
+//! The operator's master keys.
 
 use std::{
     fs, io,
@@ -10,20 +10,14 @@ use std::{
 
 use arc_swap::ArcSwap;
 use token::{
-    KeyError, KeyRing, KeySet, MasterKey, PublicKey, RefreshClaims, RefreshTokenError, SigningKey,
+    KeyRing, MasterKey, RefreshClaims, RefreshTokenError,
     clock::{Clock, Timestamp},
     entropy::Entropy,
 };
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use crate::{
-    app::error::{AppError, KeysError},
-    storage::{
-        error::StoreError,
-        store::{KeyState, SealedKey, Store},
-    },
-};
+use crate::app::error::{AppError, KeysError};
 
 /// The ring of master keys, read from a file and read again when a token names a key that it lacks.
 #[derive(Debug)]
@@ -87,7 +81,13 @@ impl MasterKeys {
         }
     }
 
-    async fn reload(&self) -> Result<(), AppError> {
+    /// The error of a database whose keys this ring does not open.
+    pub(super) fn mismatch(&self) -> KeysError {
+        KeysError::Mismatch { path: self.path.display().to_string() }
+    }
+
+    /// Reads the file again, unless that was done a moment ago.
+    pub(super) async fn reload(&self) -> Result<(), AppError> {
         let mut last = self.last_reload.lock().await;
         let now = self.clock.now();
         if last.is_some_and(|last| now.saturating_since(last) < RELOAD_INTERVAL) {
@@ -105,76 +105,6 @@ impl MasterKeys {
         self.ring.store(Arc::new(ring));
         Ok(())
     }
-}
-
-/// The keys of access tokens.
-#[derive(Debug)]
-pub(crate) struct Keys {
-    active: SigningKey,
-    published: Vec<PublicKey>,
-    trusted: KeySet,
-}
-
-impl Keys {
-    /// Unseals the signing keys of the database; makes the first one if there is none.
-    pub(crate) async fn open(
-        store: &dyn Store,
-        master: &MasterKeys,
-        entropy: &dyn Entropy,
-        now: Timestamp,
-    ) -> Result<Self, KeysError> {
-        let storage = |error: StoreError| KeysError::Storage { detail: error.to_string() };
-        let mut stored = store.signing_keys().await.map_err(storage)?;
-        if !stored.iter().any(|key| key.state == KeyState::Active) {
-            let key = SigningKey::generate(entropy);
-            let kid = key.public().kid().to_owned();
-            let sealed = SealedKey {
-                state: KeyState::Active,
-                public_key: key.public().x(),
-                sealed_seed: master.ring().seal(&kid, key.seed(), entropy),
-                create_time: now,
-                kid,
-            };
-            store.insert_signing_key(&sealed).await.map_err(storage)?;
-            // Another instance may have been first: what the database holds is what counts.
-            stored = store.signing_keys().await.map_err(storage)?;
-        }
-        let mismatch =
-            |_: KeyError| KeysError::Mismatch { path: master.path.display().to_string() };
-        let active = stored
-            .iter()
-            .find(|key| key.state == KeyState::Active)
-            .ok_or_else(|| KeysError::Storage { detail: "no signing key is active".into() })?;
-        let active = unseal(active, &master.ring()).map_err(mismatch)?;
-        let published = stored
-            .iter()
-            .map(|key| PublicKey::from_jwk(&key.kid, &key.public_key))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| KeysError::Storage { detail: error.to_string() })?;
-        let trusted = published.iter().cloned().collect();
-        Ok(Self { active, published, trusted })
-    }
-
-    /// The key that signs.
-    pub(crate) fn active(&self) -> &SigningKey {
-        &self.active
-    }
-
-    /// Every key that a verifier should know.
-    pub(crate) fn published(&self) -> &[PublicKey] {
-        &self.published
-    }
-
-    /// The same, to verify with.
-    pub(crate) fn trusted(&self) -> &KeySet {
-        &self.trusted
-    }
-}
-
-fn unseal(key: &SealedKey, ring: &KeyRing) -> Result<SigningKey, KeyError> {
-    let seed = ring.open(&key.kid, &key.sealed_seed)?;
-    let seed = seed.as_slice().try_into().map_err(|_| KeyError::Unseal)?;
-    Ok(SigningKey::from_seed(Zeroizing::new(seed)))
 }
 
 fn read_ring(path: &Path) -> Result<KeyRing, KeysError> {

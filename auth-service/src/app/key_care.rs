@@ -1,0 +1,167 @@
+//! Looking after the signing keys: what is due is done, and what is asked for.
+
+use std::time::Duration;
+
+use token::{PublicKey, clock::Timestamp};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::{
+    app::{
+        audit::{self, Origin},
+        context::App,
+        error::AppError,
+        signing_keys::{REREAD_INTERVAL, new_key},
+    },
+    domain::{
+        audit::{AuditEvent, EventKind},
+        id::UserId,
+        signing_keys::{KeyState, Step},
+    },
+    storage::store::StoredKey,
+};
+
+/// Reads the keys again and does what is due, now and at every interval. While the database does not
+/// answer, the keys in memory go on serving.
+pub(crate) async fn keep_keys(app: &App) {
+    let mut rounds = interval(REREAD_INTERVAL);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        if let Err(error) = app.tend_keys(Duration::ZERO).await {
+            tracing::warn!(%error, "the signing keys could not be read again; those in memory serve");
+        }
+    }
+}
+
+impl App {
+    /// Every key that a verifier should know, and how long it may keep them.
+    ///
+    /// A process that was suspended holds keys of before, and so they are read again first.
+    pub(crate) async fn published_keys(&self) -> (Vec<PublicKey>, Duration) {
+        match timeout(PATIENCE, self.tend_keys(REREAD_INTERVAL)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "keys are told that could not be read again"),
+            Err(_) => tracing::warn!("keys are told that could not be read again in time"),
+        }
+        self.keys.published(self.clock.now())
+    }
+
+    /// Reads the keys again and does what is due, unless that was begun less than `gap` ago.
+    pub(crate) async fn tend_keys(&self, gap: Duration) -> Result<(), AppError> {
+        let mut turn = self.keys.turn.lock().await;
+        let now = self.clock.now();
+        if !gap.is_zero() && turn.is_some_and(|begun| now.saturating_since(begun) < gap) {
+            return Ok(());
+        }
+        self.tend(&mut turn).await
+    }
+
+    /// Every signing key, newest first.
+    pub(crate) async fn list_signing_keys(&self) -> Result<Vec<StoredKey>, AppError> {
+        Ok(self.store.signing_keys().await?.0)
+    }
+
+    /// Makes the key that signs next, unless there is one, and gives it back.
+    pub(crate) async fn rotate_signing_key(
+        &self,
+        by: Option<UserId>,
+        origin: Origin,
+    ) -> Result<StoredKey, AppError> {
+        let mut turn = self.keys.turn.lock().await;
+        // What is due comes first, or a change that has but to be finished would count as under way.
+        self.tend(&mut turn).await?;
+        self.make_next(by, origin).await?;
+        let stored = self.read_keys().await?.0;
+        let of = |state| stored.iter().find(|stored| stored.state == state);
+        // An urgent change may have overtaken this one.
+        of(KeyState::Next).or(of(KeyState::Active)).cloned().ok_or(AppError::KeysUnavailable)
+    }
+
+    /// Withdraws the key that signs, which others know, and gives back the one that signs now.
+    pub(crate) async fn replace_signing_key(
+        &self,
+        by: Option<UserId>,
+        origin: Origin,
+    ) -> Result<StoredKey, AppError> {
+        let active = |stored: Vec<StoredKey>| {
+            stored.into_iter().find(|stored| stored.state == KeyState::Active)
+        };
+        let _turn = self.keys.turn.lock().await;
+        let known = active(self.store.signing_keys().await?.0).ok_or(AppError::KeysUnavailable)?;
+        let key = new_key(&self.master.ring(), &*self.entropy);
+        let event = self.key_event(EventKind::SigningKeyCompromised, by, origin);
+        // If it is gone, another request was first, and has done what this one should.
+        if self.store.replace_known_key(&known.key.kid, &key, &event).await? {
+            audit::warn(&event);
+            tracing::warn!(
+                withdrawn = known.key.kid,
+                signs = key.kid,
+                "a signing key was replaced"
+            );
+        }
+        active(self.read_keys().await?.0).ok_or(AppError::KeysUnavailable)
+    }
+
+    /// Does what is due, and what is due after it.
+    async fn tend(&self, turn: &mut Option<Timestamp>) -> Result<(), AppError> {
+        *turn = Some(self.clock.now());
+        let due = self.read_keys().await?.1;
+        if due.is_empty() {
+            return Ok(());
+        }
+        for step in due {
+            self.take(step).await?;
+        }
+        self.read_keys().await?;
+        Ok(())
+    }
+
+    async fn read_keys(&self) -> Result<(Vec<StoredKey>, Vec<Step>), AppError> {
+        let read_at = self.clock.now();
+        let (stored, now) = self.store.signing_keys().await?;
+        match self.keys.take_over(&stored, now, read_at, &self.master).await {
+            Ok(due) => Ok((stored, due)),
+            Err(error) => {
+                tracing::error!(%error, "the signing keys of the database are of no use");
+                Err(AppError::KeysUnavailable)
+            }
+        }
+    }
+
+    async fn take(&self, step: Step) -> Result<(), AppError> {
+        match step {
+            Step::MakeNext => self.make_next(None, Origin::default()).await?,
+            Step::Promote { next, active } => {
+                let event = self.key_event(EventKind::SigningKeyPromoted, None, Origin::default());
+                // One that this instance cannot open is left to those that can.
+                if self.keys.can_sign_with(&next)
+                    && self.store.promote_key(&next, &active, &event).await?
+                {
+                    tracing::info!(signs = next, retired = active, "a new signing key signs");
+                }
+            }
+            Step::Remove(kid) => {
+                if self.store.remove_retired_key(&kid).await? {
+                    tracing::info!(kid, "a signing key is published no longer");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_next(&self, by: Option<UserId>, origin: Origin) -> Result<(), AppError> {
+        let key = new_key(&self.master.ring(), &*self.entropy);
+        let event = self.key_event(EventKind::SigningKeyMade, by, origin);
+        if self.store.insert_next_key(&key, &event).await? {
+            tracing::info!(kid = key.kid, "a new signing key is published");
+        }
+        Ok(())
+    }
+
+    fn key_event(&self, kind: EventKind, by: Option<UserId>, origin: Origin) -> AuditEvent {
+        AuditEvent { user: by, ..self.event(kind, origin) }
+    }
+}
+
+/// How long whoever asks for keys waits for newer ones.
+const PATIENCE: Duration = Duration::from_secs(1);
