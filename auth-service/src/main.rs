@@ -5,7 +5,10 @@ use std::{io::Write as _, process::ExitCode, sync::Arc, time::Duration};
 use auth_service::{Config, Server, ServiceCredentials, UserKind};
 use clap::{Args, Parser, Subcommand};
 use secrecy::ExposeSecret as _;
-use token::{clock::SystemClock, entropy::SystemEntropy};
+use token::{
+    clock::{SystemClock, Timestamp},
+    entropy::SystemEntropy,
+};
 use transport::{
     observe::LogObserver,
     process::{start_log, stop_signal},
@@ -30,6 +33,9 @@ enum Command {
     CheckConfig(Config),
     /// Show the newest security events, newest first
     Audit(Audit),
+    /// Work on signing keys (with the embedded database, while the service is stopped)
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Work on users (with the embedded database, while the service is stopped)
     #[command(subcommand)]
     User(UserCommand),
@@ -91,6 +97,23 @@ struct NamedService {
     config: Config,
 }
 
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// List the signing keys, newest first
+    List(Config),
+    /// Start the change to a new signing key, which a running service completes
+    Rotate(RotateKey),
+}
+
+#[derive(Args)]
+struct RotateKey {
+    /// The key that signs is known to others: replace it at once, with every token that it signed
+    #[arg(long)]
+    compromised: bool,
+    #[command(flatten)]
+    config: Config,
+}
+
 #[derive(Args)]
 struct NamedUser {
     /// Their name
@@ -129,6 +152,8 @@ async fn main() -> ExitCode {
             config.validate().map_err(Into::into).map(|()| say("the settings are sound"))
         }
         Command::Audit(audit) => show_audit(audit).await,
+        Command::Keys(KeysCommand::List(config)) => list_keys(config).await,
+        Command::Keys(KeysCommand::Rotate(rotate)) => rotate_key(rotate).await,
         Command::User(UserCommand::Create(user)) => create_user(user).await,
         Command::User(UserCommand::Disable(user)) => set_enabled(user, false).await,
         Command::User(UserCommand::Enable(user)) => set_enabled(user, true).await,
@@ -183,11 +208,9 @@ async fn show_audit(audit: Audit) -> Result<(), Failure> {
         "TIME", "EVENT", "USER", "SESSION", "ADDRESS"
     ));
     for event in events {
-        let millis = u64::try_from(event.time.unix_millis()).unwrap_or_default();
-        let time = std::time::UNIX_EPOCH + Duration::from_millis(millis);
         say(&format!(
             "{:<24}  {:<23}  {:<36}  {:<36}  {:<15}  {}",
-            humantime::format_rfc3339_millis(time),
+            time(event.time),
             event.kind,
             event.user_id.unwrap_or_else(absent),
             event.session_id.unwrap_or_else(absent),
@@ -196,6 +219,33 @@ async fn show_audit(audit: Audit) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+async fn list_keys(config: Config) -> Result<(), Failure> {
+    let server = open(config).await?;
+    let keys = server.signing_keys().await?;
+    server.close().await;
+    say(&format!("{:<43}  {:<8}  {:<24}  {:<24}", "KEY", "STATE", "SINCE", "MADE"));
+    for key in keys {
+        let (since, made) = (time(key.state_time), time(key.create_time));
+        say(&format!("{:<43}  {:<8}  {since:<24}  {made:<24}", key.kid, key.state));
+    }
+    Ok(())
+}
+
+async fn rotate_key(rotate: RotateKey) -> Result<(), Failure> {
+    let server = open(rotate.config).await?;
+    let key = server.rotate_signing_key(rotate.compromised).await?;
+    server.close().await;
+    let when = if rotate.compromised { "now" } else { "next, once verifiers know it" };
+    say(&format!("{} signs {when}", key.kid));
+    Ok(())
+}
+
+fn time(at: Timestamp) -> humantime::Rfc3339Timestamp {
+    let millis = u64::try_from(at.unix_millis()).unwrap_or_default();
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis);
+    humantime::format_rfc3339_millis(at)
 }
 
 async fn set_enabled(user: NamedUser, enabled: bool) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ use crate::{
         user::{Status as AccountStatus, roles_of},
     },
     rpc::{
-        convert::std_duration,
+        convert::{self, std_duration},
         metadata::{access_token, origin},
         status::to_status,
     },
@@ -132,8 +132,14 @@ impl AdminService for AdminRpc {
         &self,
         request: Request<pb::RotateSigningKeyRequest>,
     ) -> Result<Response<pb::RotateSigningKeyResponse>, Status> {
-        self.admin(&request).await?;
-        Err(not_implemented("RotateSigningKey"))
+        let by = Some(self.admin(&request).await?.user_id());
+        let origin = origin(&request);
+        let rotated = match request.into_inner().compromised {
+            true => self.app.replace_signing_key(by, origin).await,
+            false => self.app.rotate_signing_key(by, origin).await,
+        };
+        let key = Some(convert::signing_key(rotated.map_err(to_status)?));
+        Ok(Response::new(pb::RotateSigningKeyResponse { key }))
     }
 
     async fn list_signing_keys(
@@ -141,6 +147,8 @@ impl AdminService for AdminRpc {
         request: Request<pb::ListSigningKeysRequest>,
     ) -> Result<Response<pb::ListSigningKeysResponse>, Status> {
         self.admin(&request).await?;
-        Err(not_implemented("ListSigningKeys"))
+        let stored = self.app.list_signing_keys().await.map_err(to_status)?;
+        let keys = stored.into_iter().map(convert::signing_key).collect();
+        Ok(Response::new(pb::ListSigningKeysResponse { keys }))
     }
 }

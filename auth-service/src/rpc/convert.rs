@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use evergreen_proto::auth::v1::{self as pb};
+use evergreen_proto::auth::v1::{self as pb, signing_key::State};
 use secrecy::ExposeSecret as _;
 use token::{Kind, PublicKey, clock::Timestamp};
 
 use crate::{
     app::{Active, CurrentUser, Issued, IssuedToService, SessionPage, TokenType},
-    domain::{id::SessionId, session::Session, user::Role},
+    domain::{id::SessionId, session::Session, signing_keys::KeyState, user::Role},
+    storage::store::StoredKey,
 };
 
 pub(super) fn token_pair(issued: &Issued) -> pb::TokenPair {
@@ -98,6 +99,20 @@ pub(super) fn jwks(keys: &[PublicKey], max_age: Duration) -> pb::GetJwksResponse
 
 fn role_names(roles: &[Role]) -> Vec<String> {
     roles.iter().map(|role| role.as_str().to_owned()).collect()
+}
+
+pub(super) fn signing_key(stored: StoredKey) -> pb::SigningKey {
+    let state = match stored.state {
+        KeyState::Next => State::Next,
+        KeyState::Active => State::Active,
+        KeyState::Retired => State::Retired,
+    };
+    pb::SigningKey {
+        kid: stored.key.kid,
+        state: state.into(),
+        create_time: Some(timestamp(stored.create_time)),
+        state_time: Some(timestamp(stored.state_time)),
+    }
 }
 
 fn shown(session: Session, current: SessionId) -> pb::Session {
