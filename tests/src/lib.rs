@@ -10,6 +10,7 @@ pub mod database;
 pub mod ledger;
 pub mod process;
 
+mod admin;
 mod restorable;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -18,7 +19,10 @@ use auth_service::{AuditRecord, Server};
 use cli::lab::{Running, start_api, start_auth};
 use evergreen_proto::{
     api::v1::api_service_client::ApiServiceClient,
-    auth::v1::{LoginRequest, RegisterRequest, TokenPair, auth_service_client::AuthServiceClient},
+    auth::v1::{
+        LoginRequest, RegisterRequest, TokenPair, admin_service_client::AdminServiceClient,
+        auth_service_client::AuthServiceClient,
+    },
 };
 use tempfile::TempDir;
 use token::{
@@ -213,6 +217,12 @@ impl World {
     #[must_use]
     pub fn auth_client(&self) -> AuthServiceClient<Channel> {
         auth_client_of(&self.auth)
+    }
+
+    /// A bare client of AuthService's other half, for administrators.
+    #[must_use]
+    pub fn admin_client(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(channel(self.auth.address))
     }
 
     /// A bare client of ApiService.

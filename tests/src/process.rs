@@ -90,6 +90,24 @@ impl AuthProgram {
         AuthProcess { child, stdout: BufReader::new(stdout).lines() }
     }
 
+    /// Runs another of its commands on the same files, and gives back what it printed.
+    ///
+    /// # Panics
+    ///
+    /// If it fails, or prints what is no text.
+    pub async fn run(&self, command: &[&str]) -> String {
+        let ended = Command::new(&self.program)
+            .args(command)
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .env_clear()
+            .stdin(Stdio::null())
+            .output();
+        let ended = ended.await.expect("a process can be started");
+        assert!(ended.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ended.stderr));
+        String::from_utf8(ended.stdout).expect("it prints text")
+    }
+
     /// Starts it, and waits until it serves.
     ///
     /// # Panics
