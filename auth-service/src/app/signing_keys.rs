@@ -230,3 +230,6 @@ pub(crate) const REREAD_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(10);
 /// The least that a verifier can be told.
 const STALE_MAX_AGE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;
