@@ -244,7 +244,7 @@ async fn rotate_key(rotate: RotateKey) -> Result<(), Failure> {
 
 fn time(at: Timestamp) -> humantime::Rfc3339Timestamp {
     let millis = u64::try_from(at.unix_millis()).unwrap_or_default();
-    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis);
+    let at = std::time::UNIX_EPOCH + Duration::from_millis(millis);
     humantime::format_rfc3339_millis(at)
 }
 

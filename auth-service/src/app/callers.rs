@@ -22,6 +22,14 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
+    /// The account, as an audit event names it.
+    pub(crate) fn account(&self) -> UserId {
+        match self {
+            Self::Service(service) => UserId(service.account.id.0),
+            Self::User(user) => user.user_id(),
+        }
+    }
+
     /// What they may do now.
     fn roles(&self) -> &[Role] {
         match self {

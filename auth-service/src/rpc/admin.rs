@@ -132,7 +132,7 @@ impl AdminService for AdminRpc {
         &self,
         request: Request<pb::RotateSigningKeyRequest>,
     ) -> Result<Response<pb::RotateSigningKeyResponse>, Status> {
-        let by = Some(self.admin(&request).await?.user_id());
+        let by = Some(self.admin(&request).await?.account());
         let origin = origin(&request);
         let rotated = match request.into_inner().compromised {
             true => self.app.replace_signing_key(by, origin).await,
