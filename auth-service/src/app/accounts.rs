@@ -41,7 +41,7 @@ impl App {
         Ok(CurrentUser {
             user: user.id,
             username: user.username,
-            roles: user.roles,
+            roles: user.grants.roles,
             create_time: user.create_time,
             session: caller.session_id(),
         })

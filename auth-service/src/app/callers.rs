@@ -34,7 +34,7 @@ impl Caller {
     fn roles(&self) -> &[Role] {
         match self {
             Self::Service(service) => &service.account.roles,
-            Self::User(user) => &user.session.holder.roles,
+            Self::User(user) => &user.session.holder.grants.roles,
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         id::{SessionId, UserId, new_v7},
         policy::Policy,
         session::NewSession,
-        user::Role,
+        user::Grants,
     },
     storage::store::Store,
 };
@@ -59,7 +59,7 @@ pub(crate) struct Issued {
 pub(super) struct Tip<'a> {
     pub(super) session: SessionId,
     pub(super) user: UserId,
-    pub(super) roles: &'a [Role],
+    pub(super) grants: &'a Grants,
     pub(super) generation: u64,
     pub(super) nonce: Nonce,
     pub(super) auth_time: Timestamp,
@@ -111,12 +111,12 @@ impl App {
     }
 
     /// The first pair of a new session.
-    pub(super) fn issue_first(&self, session: &NewSession, roles: &[Role]) -> Issued {
+    pub(super) fn issue_first(&self, session: &NewSession, grants: &Grants) -> Issued {
         self.issue(
             &Tip {
                 session: session.id,
                 user: session.user,
-                roles,
+                grants,
                 generation: 0,
                 nonce: session.nonce,
                 auth_time: session.auth_time,
@@ -144,9 +144,9 @@ impl App {
             jti: new_v7(now, &*self.entropy).to_string(),
             iat: now.unix_seconds(),
             exp: (now + access_expires_in).unix_seconds(),
-            roles: tip.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            roles: tip.grants.roles.iter().map(|role| role.as_str().to_owned()).collect(),
             kind: Kind::User,
-            roles_version: 0,
+            roles_version: tip.grants.version,
         };
         let refresh_token = self.master.ring().sign_refresh_token(&RefreshClaims {
             session: tip.session.0,

@@ -70,7 +70,7 @@ impl App {
                 let caller = self.live_session(&claims).await?;
                 let user = self.store.user(caller.user_id()).await?;
                 let user = user.ok_or(AppError::SessionRevoked)?;
-                (user.roles, Some(user.username))
+                (user.grants.roles, Some(user.username))
             }
         };
         Ok(Some(Active {
@@ -108,7 +108,7 @@ impl App {
             username: Some(user.username),
             client_id: CLIENT_ID.to_owned(),
             session_id: session.id.to_string(),
-            roles: user.roles,
+            roles: user.grants.roles,
             issued_at: claims.issued_at,
             expires_at: idle_until.min(claims.expires_at),
         }))

@@ -55,7 +55,7 @@ impl App {
             failed(Some(user));
             return Err(AppError::InvalidCredentials);
         }
-        Ok(self.issue_first(&session, &user.roles))
+        Ok(self.issue_first(&session, &user.grants))
     }
 }
 

@@ -172,7 +172,7 @@ impl App {
         let tip = Tip {
             session: SessionId(claims.session),
             user: UserId(claims.user),
-            roles: &row.roles,
+            grants: &row.grants,
             generation: to.generation,
             nonce: to.nonce,
             auth_time: claims.auth_time,
@@ -188,7 +188,7 @@ impl App {
         let tip = Tip {
             session: session.id,
             user: session.user,
-            roles: &session.holder.roles,
+            grants: &session.holder.grants,
             generation: head.generation,
             nonce: head.nonce,
             auth_time: session.auth_time,

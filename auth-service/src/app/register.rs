@@ -10,7 +10,7 @@ use crate::{
         audit::EventKind,
         id::UserId,
         secret::{PlainPassword, Username},
-        user::{NewUser, Role},
+        user::{Grants, NewUser, Role},
     },
 };
 
@@ -30,7 +30,7 @@ impl App {
         let event = self.event(EventKind::UserCreated, origin);
         let event = event.of_user(user.id).of_session(session.id);
         self.store.create_user(&user, Some(&session), &event).await?;
-        Ok(self.issue_first(&session, &user.roles))
+        Ok(self.issue_first(&session, &Grants { roles: user.roles, version: 0 }))
     }
 
     /// The user of this name: as they are if they exist, else a new one with these roles.

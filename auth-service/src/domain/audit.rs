@@ -92,6 +92,8 @@ kinds! {
     ServiceLoginSucceeded = "service_login_succeeded",
     /// A service was given a new secret.
     ServiceSecretRotated = "service_secret_rotated",
+    /// An administrator replaced a user's roles.
+    RolesChanged = "roles_changed",
     /// A holder ended their session.
     SessionLoggedOut = "session_logged_out",
     /// A user revoked one of their sessions.
@@ -106,9 +108,9 @@ kinds! {
     SigningKeyPromoted = "signing_key_promoted",
     /// An account was made.
     UserCreated = "user_created",
-    /// An operator locked an account, and its sessions ended.
+    /// An administrator locked an account, and its sessions ended.
     UserDisabled = "user_disabled",
-    /// An operator unlocked an account.
+    /// An administrator unlocked an account.
     UserEnabled = "user_enabled",
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod id;
 pub(crate) mod policy;
+pub(crate) mod revocation;
 pub mod rotation;
 pub(crate) mod secret;
 pub(crate) mod service_account;

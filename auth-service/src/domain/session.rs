@@ -5,7 +5,7 @@ use token::{Nonce, clock::Timestamp};
 use crate::domain::{
     id::{SessionId, UserId},
     rotation::Row,
-    user::{Role, Status},
+    user::{Grants, Status},
 };
 
 /// Why a session was ended.
@@ -72,5 +72,5 @@ impl Session {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     pub(crate) status: Status,
-    pub(crate) roles: Vec<Role>,
+    pub(crate) grants: Grants,
 }

@@ -66,6 +66,15 @@ impl Status {
     }
 }
 
+/// What an access token says of its holder: roles, and which change of them they are of. Both come
+/// from one row in one reading, or a token could carry old roles under a new count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Grants {
+    pub(crate) roles: Vec<Role>,
+    /// Counts the changes: a token with less than the newest count is stale.
+    pub(crate) version: u32,
+}
+
 /// Counts the changes of a user's password, so that a decision made on an old one can be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PasswordVersion(pub(crate) i64);
@@ -88,6 +97,6 @@ pub(crate) struct User {
     pub(crate) password: PasswordHash,
     pub(crate) password_version: PasswordVersion,
     pub(crate) status: Status,
-    pub(crate) roles: Vec<Role>,
+    pub(crate) grants: Grants,
     pub(crate) create_time: Timestamp,
 }

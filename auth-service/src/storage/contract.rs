@@ -27,7 +27,7 @@ use crate::{
         rotation::{Head, Successor},
         secret::{PasswordHash, Username},
         session::{NewSession, RevokeReason},
-        user::{NewUser, PasswordVersion, Role, Status},
+        user::{Grants, NewUser, PasswordVersion, Role, Status},
     },
     storage::{
         error::StoreError,
@@ -36,13 +36,21 @@ use crate::{
 };
 
 mod histories;
+mod revocations;
 mod services;
 mod signing_keys;
 
-pub(super) use self::signing_keys::{
-    a_known_signing_key_goes_with_the_waiting_one_and_another_signs,
-    a_signing_key_goes_from_state_to_state_and_no_other_way,
-    one_signing_key_signs_first_and_one_waits, racing_changes_of_signing_keys_leave_one_that_signs,
+pub(super) use self::{
+    revocations::{
+        changed_roles_are_counted_and_read_with_their_count,
+        every_kind_of_revocation_is_read_with_its_instant,
+    },
+    signing_keys::{
+        a_known_signing_key_goes_with_the_waiting_one_and_another_signs,
+        a_signing_key_goes_from_state_to_state_and_no_other_way,
+        one_signing_key_signs_first_and_one_waits,
+        racing_changes_of_signing_keys_leave_one_that_signs,
+    },
 };
 
 /// A fresh store, and the clocks it reads.
@@ -113,6 +121,8 @@ macro_rules! contract {
             audit_events_go_with_their_retention
             an_ended_session_is_kept_a_day_and_goes_in_batches
             the_table_does_not_grow_with_rotations
+            every_kind_of_revocation_is_read_with_its_instant
+            changed_roles_are_counted_and_read_with_their_count
             histories_are_linearizable
             a_service_is_found_and_its_name_is_taken_once
             a_replaced_secret_is_good_until_its_overlap_ends
@@ -127,7 +137,7 @@ pub(super) fn nonce(n: u8) -> Nonce {
     Nonce::from_bytes([n; 16])
 }
 
-fn user_id(n: u128) -> UserId {
+pub(super) fn user_id(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
 }
 
@@ -166,7 +176,7 @@ pub(super) async fn with_user<S: Store>(fixture: &Fixture<S>, n: u128) {
 }
 
 /// An event that is unlike any other.
-fn event() -> AuditEvent {
+pub(super) fn event() -> AuditEvent {
     static EVENTS: AtomicU64 = AtomicU64::new(1);
     AuditEvent {
         id: Uuid::from_u128(EVENTS.fetch_add(1, Ordering::Relaxed).into()),
@@ -211,7 +221,7 @@ pub(super) async fn a_user_is_found_by_name_without_case_and_a_name_is_taken_onc
     let found = fixture.store.user_by_name("user-1").await.unwrap().unwrap();
     assert_eq!(found.id, user_id(1));
     assert_eq!(found.username, "User-1");
-    assert_eq!(found.roles, [Role::Editor]);
+    assert_eq!(found.grants, Grants { roles: vec![Role::Editor], version: 0 });
     assert_eq!(found.status, Status::Active);
     assert_eq!(found.create_time, START);
     assert_eq!(found.password, hash("v1"));
@@ -263,7 +273,7 @@ pub(super) async fn an_advance_moves_the_row_it_expects_and_no_other<S: Store>(
     let advanced = fixture.store.advance(advance(fixture, 1, (0, 0), 1)).await.unwrap().unwrap();
     assert_eq!((advanced.rotated_at, advanced.now), (now, now));
     assert_eq!(advanced.idle_until, now + IDLE);
-    assert_eq!(advanced.roles, [Role::Editor]);
+    assert_eq!(advanced.grants, Grants { roles: vec![Role::Editor], version: 0 });
     assert_eq!(head(fixture, 1).await, (1, nonce(1)));
     assert_eq!(head(fixture, 2).await, (0, nonce(0)));
     for stale in [(0, 0), (1, 0), (0, 1), (2, 1)] {

@@ -233,7 +233,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::rotation::{Head, Successor};
+    use crate::domain::{
+        rotation::{Head, Successor},
+        user::Grants,
+    };
 
     const START: Timestamp = Timestamp::from_unix_seconds(1_000_000);
     /// A session whose values a database would refuse.
@@ -279,7 +282,7 @@ mod tests {
                 return Err(StoreError::Refused(sqlx::Error::RowNotFound));
             }
             let advanced = |advance: &Advance| Advanced {
-                roles: Vec::new(),
+                grants: Grants::default(),
                 rotated_at: START,
                 idle_until: START,
                 now: advance.deadline.0,

@@ -1,10 +1,12 @@
 //! Where users, sessions and keys are kept: one trait, one folder per backend.
 
+mod bell;
 pub(crate) mod error;
 pub(crate) mod group_commit;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) mod memory;
 pub(crate) mod postgres;
+pub(crate) mod revocations;
 mod rows;
 pub(crate) mod sqlite;
 pub(crate) mod store;

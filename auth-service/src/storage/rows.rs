@@ -10,12 +10,13 @@ use crate::{
     domain::{
         audit::{AuditEvent, EventKind},
         id::{ServiceId, SessionId, UserId},
+        revocation::{Revocation, Revoked},
         rotation::{Recent, Row},
         secret::PasswordHash,
         service_account::{SecretHash, ServiceAccount},
         session::{Holder, Session},
         signing_keys::KeyState,
-        user::{PasswordVersion, Role, Status, User},
+        user::{Grants, PasswordVersion, Role, Status, User},
     },
     storage::{
         error::StoreError,
@@ -41,6 +42,7 @@ pub(super) struct UserLookup {
     password_version: i64,
     status: String,
     roles: String,
+    roles_version: i64,
     create_time: i64,
 }
 
@@ -48,14 +50,14 @@ impl TryFrom<UserLookup> for User {
     type Error = StoreError;
 
     fn try_from(row: UserLookup) -> Result<Self, StoreError> {
-        let holder = holder(row.id, &row.status, &row.roles)?;
+        let holder = holder(row.id, &row.status, &row.roles, row.roles_version)?;
         Ok(Self {
             id: UserId(row.id),
             username: row.username,
             password: PasswordHash::from_phc(row.password_hash),
             password_version: PasswordVersion(row.password_version),
             status: holder.status,
-            roles: holder.roles,
+            grants: holder.grants,
             create_time: Timestamp::from_unix_millis(row.create_time),
         })
     }
@@ -108,6 +110,7 @@ pub(super) struct SessionLookup {
     /// Null in a tombstone whose user is not known.
     user_status: Option<String>,
     user_roles: Option<String>,
+    user_roles_version: Option<i64>,
 }
 
 impl TryFrom<SessionLookup> for Session {
@@ -134,9 +137,11 @@ impl TryFrom<SessionLookup> for Session {
         chain.nonces = nonces;
         chain.last_keyed = row.last_keyed;
         chain.revoked = row.revoked_at.is_some();
-        let holder = match (&row.user_status, &row.user_roles) {
-            (Some(status), Some(roles)) => holder(row.user_id, status, roles)?,
-            _ => Holder { status: Status::Disabled, roles: Vec::new() },
+        let holder = match (&row.user_status, &row.user_roles, row.user_roles_version) {
+            (Some(status), Some(roles), Some(version)) => {
+                holder(row.user_id, status, roles, version)?
+            }
+            _ => Holder { status: Status::Disabled, grants: Grants::default() },
         };
         Ok(Self {
             id: SessionId(row.id),
@@ -211,6 +216,24 @@ impl TryFrom<KeyLookup> for StoredKey {
     }
 }
 
+/// An id, an instant, and the count of changes of roles; without one it is a session.
+pub(super) type RevocationRow = (Uuid, i64, Option<i64>);
+
+/// What a row of a revocation says.
+pub(super) fn decode_revocation(
+    (id, at, version): RevocationRow,
+) -> Result<Revocation, StoreError> {
+    let what = match version {
+        None => Revoked::Session(SessionId(id)),
+        Some(version) => Revoked::Roles {
+            holder: id,
+            version: u32::try_from(version)
+                .map_err(|_| inconsistent("users", "roles_version", id))?,
+        },
+    };
+    Ok(Revocation { what, at: Timestamp::from_unix_millis(at) })
+}
+
 /// The nonces that this advance puts in front of those that the row remembers.
 pub(super) fn pushed_nonces(advance: &Advance) -> Vec<u8> {
     let mut nonces = advance.to.nonce.as_bytes().to_vec();
@@ -245,10 +268,19 @@ pub(super) fn encode_roles(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
 }
 
-fn holder(user: Uuid, status: &str, roles: &str) -> Result<Holder, StoreError> {
+fn holder(user: Uuid, status: &str, roles: &str, version: i64) -> Result<Holder, StoreError> {
     Ok(Holder {
         status: Status::parse(status).ok_or_else(|| inconsistent("users", "status", user))?,
-        roles: decode_roles(roles).ok_or_else(|| inconsistent("users", "roles", user))?,
+        grants: decode_grants(roles, version)
+            .map_err(|column| inconsistent("users", column, user))?,
+    })
+}
+
+/// Fails with the column that says what cannot be.
+pub(super) fn decode_grants(roles: &str, version: i64) -> Result<Grants, &'static str> {
+    Ok(Grants {
+        roles: decode_roles(roles).ok_or("roles")?,
+        version: u32::try_from(version).map_err(|_| "roles_version")?,
     })
 }
 

@@ -19,15 +19,15 @@ use crate::{
         service_account::{NewServiceAccount, Overlap, SecretHash, ServiceAccount},
         session::{NewSession, RevokeReason, Session},
         signing_keys::KeyState,
-        user::{NewUser, PasswordVersion, Role, Status, User},
+        user::{Grants, NewUser, PasswordVersion, Status, User},
     },
-    storage::error::StoreError,
+    storage::{error::StoreError, revocations::RevocationStore},
 };
 
 /// A database of users, service accounts, sessions, signing keys and audit events.
 #[async_trait]
 pub(crate) trait Store:
-    UserStore + ServiceStore + SessionStore + KeyStore + AuditStore
+    UserStore + ServiceStore + SessionStore + RevocationStore + KeyStore + AuditStore
 {
     /// Ends all connections; what is under way is awaited.
     async fn close(&self);
@@ -290,7 +290,7 @@ pub(crate) struct Adoption {
 /// What is new after a session's row was moved, as of that statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Advanced {
-    pub(crate) roles: Vec<Role>,
+    pub(crate) grants: Grants,
     pub(crate) rotated_at: Timestamp,
     pub(crate) idle_until: Timestamp,
     pub(crate) now: Timestamp,

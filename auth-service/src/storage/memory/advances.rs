@@ -61,7 +61,7 @@ fn apply(tables: &mut Tables, advance: &Advance, now: Timestamp) -> Outcome {
     if !expected {
         return Outcome::Unmoved;
     }
-    let roles = tables.holder(session.user).roles;
+    let grants = tables.holder(session.user).grants;
     let session = tables.sessions.get_mut(&advance.session.0).expect("it was there above");
     let row = &mut session.row;
     row.nonces = push_nonces(advance, &row.nonces);
@@ -69,7 +69,7 @@ fn apply(tables: &mut Tables, advance: &Advance, now: Timestamp) -> Outcome {
     row.last_keyed = advance.to.keyed;
     row.rotated_at = row.rotated_at.max(now);
     row.idle_until = now + advance.idle_life;
-    let advanced = Advanced { roles, rotated_at: row.rotated_at, idle_until: row.idle_until, now };
+    let advanced = Advanced { grants, rotated_at: row.rotated_at, idle_until: row.idle_until, now };
     if let Some(adoption) = &advance.adoption {
         tables.audit(&adoption.event);
     }

@@ -17,9 +17,9 @@ use crate::{
         rotation::Row,
         service_account::ServiceAccount,
         session::{Holder, Session},
-        user::{Status, User},
+        user::{Grants, Status, User},
     },
-    storage::store::StoredKey,
+    storage::{bell::Bell, store::StoredKey},
 };
 
 /// A database in memory. Clones are the same database; it lives as long as one of them.
@@ -31,6 +31,7 @@ struct Shared {
     tables: Mutex<Tables>,
     committed: Mutex<Vec<Committed>>,
     pace: Mutex<Option<Arc<dyn Pace>>>,
+    bell: Bell,
 }
 
 /// How long storage takes.
@@ -94,6 +95,10 @@ impl MemoryDatabase {
         lock(&self.0.tables)
     }
 
+    pub(super) fn bell(&self) -> &Bell {
+        &self.0.bell
+    }
+
     pub(super) fn note(&self, committed: Committed) {
         lock(&self.0.committed).push(committed);
     }
@@ -125,6 +130,7 @@ pub(super) struct UserRow {
     pub(super) user: User,
     pub(super) key: String,
     pub(super) sessions_valid_after: Timestamp,
+    pub(super) roles_changed_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -141,6 +147,15 @@ pub(super) struct SessionRow {
     pub(super) create_time: Timestamp,
     pub(super) auth_time: Timestamp,
     pub(super) row: Row,
+    pub(super) revoked_at: Option<Timestamp>,
+}
+
+impl SessionRow {
+    /// The instant of the first revocation stands.
+    pub(super) fn revoke(&mut self, now: Timestamp) {
+        self.row.revoked = true;
+        self.revoked_at.get_or_insert(now);
+    }
 }
 
 impl Tables {
@@ -160,8 +175,8 @@ impl Tables {
 
     pub(super) fn holder(&self, user: UserId) -> Holder {
         self.users.get(&user.0).map_or(
-            Holder { status: Status::Disabled, roles: Vec::new() },
-            |row| Holder { status: row.user.status, roles: row.user.roles.clone() },
+            Holder { status: Status::Disabled, grants: Grants::default() },
+            |row| Holder { status: row.user.status, grants: row.user.grants.clone() },
         )
     }
 
@@ -179,10 +194,10 @@ impl Tables {
     }
 
     /// Revokes every session of a user but `kept`.
-    pub(super) fn revoke_all(&mut self, user: UserId, kept: Option<Uuid>) {
+    pub(super) fn revoke_all(&mut self, user: UserId, kept: Option<Uuid>, now: Timestamp) {
         for (id, session) in &mut self.sessions {
             if session.user == user && Some(*id) != kept {
-                session.row.revoked = true;
+                session.revoke(now);
             }
         }
     }
@@ -192,6 +207,6 @@ impl Tables {
         if let Some(row) = self.users.get_mut(&user.0) {
             row.sessions_valid_after = row.sessions_valid_after.max(now);
         }
-        self.revoke_all(user, None);
+        self.revoke_all(user, None, now);
     }
 }

@@ -53,6 +53,7 @@ impl SessionStore for MemoryStore {
                         create_time: lost.auth_time,
                         auth_time: lost.auth_time,
                         row,
+                        revoked_at: None,
                     };
                     tables.sessions.insert(lost.id.0, session);
                     tables.audit(event);
@@ -70,12 +71,12 @@ impl SessionStore for MemoryStore {
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         Ok(self
-            .write(|tables, _| {
-                let row = tables.sessions.get_mut(&session.0).map(|session| &mut session.row);
-                let Some(row) = row.filter(|row| row.head() == seen && !row.revoked) else {
-                    return false;
-                };
-                row.revoked = true;
+            .write(|tables, now| {
+                let row = tables.sessions.get_mut(&session.0);
+                let unmoved =
+                    |theirs: &&mut SessionRow| theirs.row.head() == seen && !theirs.row.revoked;
+                let Some(row) = row.filter(unmoved) else { return false };
+                row.revoke(now);
                 tables.audit(event);
                 true
             })
@@ -95,7 +96,7 @@ impl SessionStore for MemoryStore {
                 match tables.sessions.get_mut(&session.0) {
                     Some(theirs) if theirs.user != user => return false,
                     Some(revoked) if revoked.row.revoked => return true,
-                    Some(live) => live.row.revoked = true,
+                    Some(live) => live.revoke(now),
                     None => {
                         let nonce = Nonce::from_bytes([0; 16]);
                         let mut row = Row::first(nonce, now, absolute_until, absolute_until);
@@ -106,6 +107,7 @@ impl SessionStore for MemoryStore {
                             create_time: now,
                             auth_time: now,
                             row,
+                            revoked_at: Some(now),
                         };
                         tables.sessions.insert(session.0, tombstone);
                     }

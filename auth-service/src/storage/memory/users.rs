@@ -14,7 +14,7 @@ use crate::{
         rotation::Row,
         secret::PasswordHash,
         session::NewSession,
-        user::{NewUser, PasswordVersion, Status, User},
+        user::{Grants, NewUser, PasswordVersion, Status, User},
     },
     storage::{error::StoreError, store::UserStore},
 };
@@ -38,11 +38,14 @@ impl UserStore for MemoryStore {
                 password: user.password.clone(),
                 password_version: PasswordVersion(1),
                 status: Status::Active,
-                roles: user.roles.clone(),
+                grants: Grants { roles: user.roles.clone(), version: 0 },
                 create_time: user.create_time,
             };
             let sessions_valid_after = Timestamp::UNIX_EPOCH;
-            tables.users.insert(user.id.0, UserRow { user: row, key, sessions_valid_after });
+            tables.users.insert(
+                user.id.0,
+                UserRow { user: row, key, sessions_valid_after, roles_changed_at: None },
+            );
             if let Some(session) = session {
                 insert_proven(tables, session, PasswordVersion(1));
             }
@@ -102,7 +105,7 @@ impl UserStore for MemoryStore {
                 row.user.password = hash.clone();
                 row.user.password_version = PasswordVersion(proven.0 + 1);
                 row.sessions_valid_after = row.sessions_valid_after.max(now);
-                tables.revoke_all(user, Some(kept.0));
+                tables.revoke_all(user, Some(kept.0), now);
                 tables.audit(event);
                 true
             })
@@ -166,6 +169,7 @@ fn insert_proven(tables: &mut Tables, session: &NewSession, proven: PasswordVers
             create_time: session.create_time,
             auth_time: session.auth_time,
             row,
+            revoked_at: None,
         };
         tables.sessions.insert(session.id.0, inserted);
     }

@@ -15,7 +15,7 @@ use crate::storage::{
         clock::DatabaseClock,
         retry::{ATTEMPTS, was_rolled_back},
     },
-    rows::{decode_roles, encode_duration, encode_generation, inconsistent, pushed_nonces},
+    rows::{decode_grants, encode_duration, encode_generation, inconsistent, pushed_nonces},
     store::{Advance, Advanced},
 };
 
@@ -44,7 +44,7 @@ pub(super) const ADVANCE: &str = "
       AND clock_timestamp() < statement_timestamp() + v.life * interval '1 millisecond'
       AND u.id = s.user_id
       AND u.status = 'active'
-    RETURNING s.id, s.rotated_at, u.roles, t.now";
+    RETURNING s.id, s.rotated_at, u.roles, u.roles_version, t.now";
 
 /// Commits groups of advances with one statement each.
 #[derive(Debug)]
@@ -155,11 +155,10 @@ impl CommitGroup for PostgresCommitter {
 
 fn outcome(advance: &Advance, row: &PgRow) -> Outcome {
     let decoded = || -> Result<Advanced, StoreError> {
-        let roles: &str = row.try_get(2)?;
-        let now = Timestamp::from_unix_millis(row.try_get(3)?);
+        let now = Timestamp::from_unix_millis(row.try_get(4)?);
         Ok(Advanced {
-            roles: decode_roles(roles)
-                .ok_or_else(|| inconsistent("users", "roles", advance.session))?,
+            grants: decode_grants(row.try_get(2)?, row.try_get(3)?)
+                .map_err(|column| inconsistent("users", column, advance.session))?,
             rotated_at: Timestamp::from_unix_millis(row.try_get(1)?),
             idle_until: now + advance.idle_life,
             now,

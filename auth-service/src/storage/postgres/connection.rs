@@ -15,7 +15,7 @@ use token::clock::Clock;
 use crate::storage::{
     error::{OpenError, StoreError},
     group_commit::{GroupCommit, Limits},
-    postgres::{advances::PostgresCommitter, clock::DatabaseClock},
+    postgres::{advances::PostgresCommitter, bells::Bells, clock::DatabaseClock},
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -27,6 +27,7 @@ pub(crate) struct PostgresStore {
     /// Of the commits of groups alone.
     pub(super) commits: PgPool,
     pub(super) advances: GroupCommit,
+    pub(super) bells: Bells,
     pub(super) now: DatabaseClock,
     /// The text of a session's read, with the database's clock in it.
     pub(super) read_session: Arc<OnceLock<Arc<str>>>,
@@ -52,14 +53,16 @@ impl PostgresStore {
         migrate(&pool).await?;
         // These connections run one statement only. A stale one fails it, and the group is
         // committed on another; asking each time whether it is stale would cost a round trip.
-        let commits = pool_of_commits().connect_lazy_with(options);
+        let commits = pool_of_commits().connect_lazy_with(options.clone());
         let committer = PostgresCommitter::new(commits.clone(), now, clock);
         let limits = Limits { members: MAX_GROUP, groups: GROUPS };
         let advances = GroupCommit::start(committer, limits);
-        Ok(Self { pool, commits, advances, now, read_session: Arc::default() })
+        let bells = Bells::hang(pool_of_bells().connect_lazy_with(options));
+        Ok(Self { pool, commits, advances, bells, now, read_session: Arc::default() })
     }
 
     pub(super) async fn close(&self) {
+        self.bells.close().await;
         self.commits.close().await;
         self.pool.close().await;
     }
@@ -88,6 +91,15 @@ fn pool_of_commits() -> PgPoolOptions {
                 Ok(())
             })
         })
+}
+
+/// One connection listens and one tells; neither is ever waited for by a request.
+fn pool_of_bells() -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(2)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .max_lifetime(None)
+        .test_before_acquire(false)
 }
 
 /// Refuses a standby, whose rows may be old, and makes commits durable before they are acknowledged

@@ -7,10 +7,12 @@
 
 mod advances;
 mod audit;
+mod bells;
 mod clock;
 mod connection;
 mod keys;
 mod retry;
+mod revocations;
 mod services;
 mod sessions;
 mod users;

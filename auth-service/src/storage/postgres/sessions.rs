@@ -24,7 +24,8 @@ use crate::{
 
 /// Always one row, so that the instant is known of an absent session too.
 const READ_SESSION: &str = "
-    SELECT t.now, s.*, u.status AS user_status, u.roles AS user_roles
+    SELECT t.now, s.*, u.status AS user_status, u.roles AS user_roles,
+           u.roles_version AS user_roles_version
     FROM (SELECT {now} AS now) t
     LEFT JOIN sessions s ON s.id = $1
     LEFT JOIN users u ON u.id = s.user_id";
@@ -118,6 +119,9 @@ impl SessionStore for PostgresStore {
                 audit::insert(&mut tx, event).await?;
             }
             tx.commit().await?;
+            if revoked {
+                self.bells.ring();
+            }
             Ok(revoked)
         })
         .await
@@ -156,6 +160,7 @@ impl SessionStore for PostgresStore {
             if revoked.rows_affected() == 1 {
                 audit::insert(&mut tx, event).await?;
                 tx.commit().await?;
+                self.bells.ring();
                 return Ok(true);
             }
             // The conflicting row is locked and stays what it is.
@@ -179,6 +184,7 @@ impl SessionStore for PostgresStore {
             let live = end_all(&mut tx, user, now, RevokeReason::User).await?;
             audit::insert(&mut tx, event).await?;
             tx.commit().await?;
+            self.bells.ring();
             Ok(live)
         })
         .await
@@ -197,7 +203,8 @@ impl SessionStore for PostgresStore {
         let mut connection = self.pool.acquire().await?;
         let now = self.now.read(&mut connection).await?;
         sqlx::query(
-            "SELECT s.*, u.status AS user_status, u.roles AS user_roles
+            "SELECT s.*, u.status AS user_status, u.roles AS user_roles,
+                    u.roles_version AS user_roles_version
              FROM sessions s JOIN users u ON u.id = s.user_id
              WHERE s.user_id = $1 AND s.revoked_at IS NULL
                AND s.idle_until > $2 AND s.absolute_until > $2

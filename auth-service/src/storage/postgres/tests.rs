@@ -13,11 +13,19 @@ use private_postgres::{Durability, Postgres};
 use sqlx::{PgConnection, PgPool, Row as _, postgres::PgConnectOptions};
 use token::clock::ManualClock;
 
-use crate::storage::{
-    contract::{Fixture, START, advance, contract, head, nonce, session_id, with_user},
-    error::OpenError,
-    postgres::{DatabaseClock, PostgresStore, advances::ADVANCE},
-    store::SessionStore as _,
+use crate::{
+    domain::session::RevokeReason,
+    storage::{
+        contract::{
+            Fixture, START, advance, contract, event, head, nonce, session_id, user_id, with_user,
+        },
+        error::OpenError,
+        postgres::{
+            DatabaseClock, PostgresStore, advances::ADVANCE, revocations::REVOCATIONS_SINCE,
+        },
+        revocations::RevocationStore as _,
+        store::SessionStore as _,
+    },
 };
 
 /// A clock that a test can set, in place of the server's.
@@ -212,4 +220,36 @@ async fn the_statement_that_advances_finds_rows_by_their_keys_in_the_groups_orde
         assert!(plan.contains(&format!("Index Scan using {table}_pkey")), "{plan}");
     }
     assert!(plan.contains("Function Scan on v") && !plan.contains("Hash Join"), "{plan}");
+}
+
+#[tokio::test]
+async fn what_was_revoked_is_read_from_indexes_of_it_alone() {
+    let Some(fixture) = fixture().await else { return };
+    let mut connection = fixture.store.pool.acquire().await.unwrap();
+    // An empty table is read faster without an index.
+    sqlx::query("SET enable_seqscan = off").execute(&mut *connection).await.unwrap();
+    let explain = format!("EXPLAIN {}", REVOCATIONS_SINCE.replace("$1", "1"));
+    let plan = sqlx::query(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
+    let plan = plan.iter().map(|row| row.get(0)).collect::<Vec<String>>().join("\n");
+    for index in ["sessions_by_revocation", "users_by_change_of_roles"] {
+        assert!(plan.contains(index), "{plan}");
+    }
+    assert!(!plan.contains("Seq Scan"), "{plan}");
+}
+
+#[tokio::test]
+async fn what_one_instance_revokes_wakes_the_other() {
+    let Some(options) = database() else { return };
+    let Fixture { store, .. } = fixture_on(options.clone()).await;
+    let other = open(options).await.unwrap();
+    let mut rings = store.revoked();
+    // Once it listens, it has missed something, for all that it knows.
+    rings.changed().await.unwrap();
+    for n in 1..=3 {
+        let user = user_id(n);
+        let reason = RevokeReason::User;
+        assert!(other.revoke_session(session_id(n), user, START, reason, &event()).await.unwrap());
+        let heard = tokio::time::timeout(Duration::from_secs(20), rings.changed()).await;
+        heard.expect("a notification arrives").unwrap();
+    }
 }

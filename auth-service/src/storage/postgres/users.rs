@@ -62,7 +62,8 @@ impl UserStore for PostgresStore {
 
     async fn user_by_name(&self, key: &str) -> Result<Option<User>, StoreError> {
         sqlx::query(
-            "SELECT id, username, password_hash, password_version, status, roles, create_time
+            "SELECT id, username, password_hash, password_version, status, roles,
+                    roles_version, create_time
              FROM users WHERE username_key = $1",
         )
         .bind(key)
@@ -74,7 +75,8 @@ impl UserStore for PostgresStore {
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         sqlx::query(
-            "SELECT id, username, password_hash, password_version, status, roles, create_time
+            "SELECT id, username, password_hash, password_version, status, roles,
+                    roles_version, create_time
              FROM users WHERE id = $1",
         )
         .bind(id.0)
@@ -134,6 +136,7 @@ impl UserStore for PostgresStore {
             revoke(&mut tx, &sessions, now, RevokeReason::PasswordChanged).await?;
             audit::insert(&mut tx, event).await?;
             tx.commit().await?;
+            self.bells.ring();
             Ok(true)
         })
         .await
@@ -179,6 +182,7 @@ impl UserStore for PostgresStore {
             }
             audit::insert(&mut tx, event).await?;
             tx.commit().await?;
+            self.bells.ring();
             Ok(true)
         })
         .await

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::storage::{
     error::StoreError,
     group_commit::{CommitGroup, Outcome},
-    rows::{decode_roles, encode_generation, inconsistent, pushed_nonces},
+    rows::{decode_grants, encode_generation, inconsistent, pushed_nonces},
     sqlite::{
         audit,
         writer::{Writer, begin},
@@ -102,10 +102,9 @@ impl CommitGroup for SqliteCommitter {
 
 fn outcome(advance: &Advance, row: &SqliteRow, now: Timestamp) -> Outcome {
     let decoded = || -> Result<Advanced, StoreError> {
-        let roles: &str = row.try_get(2)?;
         Ok(Advanced {
-            roles: decode_roles(roles)
-                .ok_or_else(|| inconsistent("users", "roles", advance.session))?,
+            grants: decode_grants(row.try_get(2)?, row.try_get(3)?)
+                .map_err(|column| inconsistent("users", column, advance.session))?,
             rotated_at: Timestamp::from_unix_millis(row.try_get(1)?),
             idle_until: now + advance.idle_life,
             now,
@@ -138,6 +137,7 @@ fn advance_sql(members: usize) -> String {
            AND max(sessions.idle_until, v.idle_floor) > t.now
            AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id
                        AND users.status = 'active')
-         RETURNING id, rotated_at, (SELECT roles FROM users WHERE users.id = user_id)"
+         RETURNING id, rotated_at, (SELECT roles FROM users WHERE users.id = user_id),
+                   (SELECT roles_version FROM users WHERE users.id = user_id)"
     )
 }

@@ -15,6 +15,7 @@ use token::clock::Clock;
 use transport::data_dir::DataDir;
 
 use crate::storage::{
+    bell::Bell,
     error::OpenError,
     group_commit::{GroupCommit, Limits},
     sqlite::{advances::SqliteCommitter, writer::Writer},
@@ -30,6 +31,8 @@ pub(crate) struct SqliteStore {
     pub(super) reader: SqlitePool,
     pub(super) advances: GroupCommit,
     pub(super) clock: Arc<dyn Clock>,
+    /// No other process can revoke anything here.
+    pub(super) bell: Bell,
     /// Ours until the database is closed, whoever still holds this store then.
     directory: Arc<Mutex<Option<DataDir>>>,
 }
@@ -70,6 +73,7 @@ impl SqliteStore {
             reader,
             advances,
             clock,
+            bell: Bell::default(),
             directory: Arc::new(Mutex::new(Some(directory))),
         })
     }

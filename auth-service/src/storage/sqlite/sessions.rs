@@ -26,7 +26,8 @@ use crate::{
 impl SessionStore for SqliteStore {
     async fn session(&self, id: SessionId) -> Result<(Option<Session>, Timestamp), StoreError> {
         let row = sqlx::query(
-            "SELECT s.*, u.status AS user_status, u.roles AS user_roles
+            "SELECT s.*, u.status AS user_status, u.roles AS user_roles,
+                    u.roles_version AS user_roles_version
              FROM sessions s LEFT JOIN users u ON u.id = s.user_id WHERE s.id = $1",
         )
         .bind(id.0)
@@ -106,6 +107,9 @@ impl SessionStore for SqliteStore {
             audit::insert(&mut tx, event).await?;
         }
         tx.commit().await?;
+        if revoked {
+            self.bell.ring();
+        }
         Ok(revoked)
     }
 
@@ -148,6 +152,7 @@ impl SessionStore for SqliteStore {
         .await?;
         audit::insert(&mut tx, event).await?;
         tx.commit().await?;
+        self.bell.ring();
         Ok(true)
     }
 
@@ -170,6 +175,7 @@ impl SessionStore for SqliteStore {
         end_all(&mut tx, user, now, RevokeReason::User).await?;
         audit::insert(&mut tx, event).await?;
         tx.commit().await?;
+        self.bell.ring();
         Ok(u64::try_from(live).unwrap_or_default())
     }
 
@@ -184,7 +190,8 @@ impl SessionStore for SqliteStore {
             id: SessionId(Uuid::max()),
         });
         sqlx::query(
-            "SELECT s.*, u.status AS user_status, u.roles AS user_roles
+            "SELECT s.*, u.status AS user_status, u.roles AS user_roles,
+                    u.roles_version AS user_roles_version
              FROM sessions s JOIN users u ON u.id = s.user_id
              WHERE s.user_id = $1 AND s.revoked_at IS NULL
                AND s.idle_until > $2 AND s.absolute_until > $2

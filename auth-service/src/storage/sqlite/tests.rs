@@ -9,7 +9,7 @@ use token::clock::ManualClock;
 use crate::storage::{
     contract::{Fixture, START, contract},
     error::OpenError,
-    sqlite::{SqliteStore, writer::begin},
+    sqlite::{SqliteStore, revocations::REVOCATIONS_SINCE, writer::begin},
 };
 
 async fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
@@ -119,6 +119,7 @@ async fn commits_are_durable_and_no_statement_scans_a_table() {
         "SELECT id FROM sessions WHERE absolute_until < 1 LIMIT 1",
         "SELECT time, id FROM audit_events WHERE time < 1 ORDER BY time LIMIT 1",
         "SELECT * FROM audit_events ORDER BY time DESC, id DESC LIMIT 1",
+        &REVOCATIONS_SINCE.replace("$1", "1"),
     ] {
         let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
             .fetch_all(&mut *store.writer.turn().await.unwrap())

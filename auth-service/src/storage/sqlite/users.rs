@@ -56,7 +56,8 @@ impl UserStore for SqliteStore {
 
     async fn user_by_name(&self, key: &str) -> Result<Option<User>, StoreError> {
         sqlx::query(
-            "SELECT id, username, password_hash, password_version, status, roles, create_time
+            "SELECT id, username, password_hash, password_version, status, roles,
+                    roles_version, create_time
              FROM users WHERE username_key = $1",
         )
         .bind(key)
@@ -68,7 +69,8 @@ impl UserStore for SqliteStore {
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         sqlx::query(
-            "SELECT id, username, password_hash, password_version, status, roles, create_time
+            "SELECT id, username, password_hash, password_version, status, roles,
+                    roles_version, create_time
              FROM users WHERE id = $1",
         )
         .bind(id.0)
@@ -134,6 +136,7 @@ impl UserStore for SqliteStore {
         .await?;
         audit::insert(&mut tx, event).await?;
         tx.commit().await?;
+        self.bell.ring();
         Ok(true)
     }
 
@@ -175,6 +178,7 @@ impl UserStore for SqliteStore {
         }
         audit::insert(&mut tx, event).await?;
         tx.commit().await?;
+        self.bell.ring();
         Ok(true)
     }
 }

@@ -1,0 +1,67 @@
+//! What makes access tokens stale, and telling of it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use token::clock::Timestamp;
+use tokio::sync::watch;
+
+use super::MemoryStore;
+use crate::{
+    domain::{
+        audit::AuditEvent,
+        id::{SessionId, UserId},
+        revocation::{Revocation, Revoked},
+        user::Role,
+    },
+    storage::{error::StoreError, revocations::RevocationStore},
+};
+
+#[async_trait]
+impl RevocationStore for MemoryStore {
+    async fn set_roles(
+        &self,
+        user: UserId,
+        roles: &[Role],
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        Ok(self
+            .write(|tables, now| {
+                let row = tables.users.get_mut(&user.0);
+                let Some(row) = row.filter(|row| row.user.grants.roles != roles) else {
+                    return false;
+                };
+                row.user.grants.roles = roles.to_vec();
+                row.user.grants.version += 1;
+                row.roles_changed_at = row.roles_changed_at.max(Some(now));
+                tables.audit(event);
+                true
+            })
+            .await)
+    }
+
+    async fn revocations_since(
+        &self,
+        since: Timestamp,
+        life: Duration,
+    ) -> Result<(Vec<Revocation>, Timestamp), StoreError> {
+        Ok(self
+            .read(|tables, now| {
+                let sessions = tables.sessions.iter().filter_map(|(id, session)| {
+                    let what = Revoked::Session(SessionId(*id));
+                    Some(Revocation { what, at: session.revoked_at? })
+                });
+                let roles = tables.users.iter().filter_map(|(id, row)| {
+                    let what = Revoked::Roles { holder: *id, version: row.user.grants.version };
+                    Some(Revocation { what, at: row.roles_changed_at? })
+                });
+                let since = since.max(now - life);
+                (sessions.chain(roles).filter(|revocation| revocation.at >= since).collect(), now)
+            })
+            .await)
+    }
+
+    fn revoked(&self) -> watch::Receiver<()> {
+        self.database.bell().listen()
+    }
+}
