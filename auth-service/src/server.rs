@@ -27,8 +27,8 @@ use transport::{
 
 use crate::{
     app::{
-        App, AppError, AuditLog, KeysError, MasterKeys, Origin, Passwords, Place, SigningKeys,
-        StatusSet, keep_clean, keep_keys,
+        App, AppError, AuditLog, Feed, KeysError, MasterKeys, Origin, Passwords, Place,
+        SigningKeys, StatusSet, keep_clean, keep_keys,
     },
     config::Config,
     domain::user::{Role, Status},
@@ -116,6 +116,7 @@ impl Server {
             verifier: Verifier::new(&config.issuer, &config.audience),
             passwords: Passwords::new(params, config.hash_limits(), Arc::clone(&entropy))
                 .at(hashing),
+            revocations: Feed::new(config.access_token_ttl),
             policy: config.policy(),
             issuer: config.issuer,
             audience: config.audience,
@@ -172,6 +173,12 @@ impl Server {
         C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
         let app = Arc::clone(&self.app);
+        let told = Arc::clone(&self.app);
+        // Streams end with the server, which waits for the calls under way.
+        let shutdown = async {
+            shutdown.await;
+            told.revocations.close();
+        };
         let admin = AdminServiceServer::new(AdminRpc::new(Arc::clone(&app)));
         let auth = AuthServiceServer::new(AuthRpc::new(app, self.serving.request_life));
         let routes = Routes::new(auth.max_decoding_message_size(MAX_REQUEST_BYTES))
@@ -183,6 +190,7 @@ impl Server {
             served = serving => served,
             () = keep_clean(&*self.app.store, self.audit_retention) => Ok(()),
             () = keep_keys(&self.app) => Ok(()),
+            () = self.app.revocations.keep_reading(&*self.app.store, &*self.app.entropy) => Ok(()),
         };
         self.close().await;
         served

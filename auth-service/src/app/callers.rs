@@ -60,7 +60,6 @@ impl Authenticated {
 pub(crate) struct AuthenticatedService {
     pub(crate) account: ServiceAccount,
     /// When its token runs out.
-    #[expect(dead_code, reason = "no RPC of a service outlives its token yet")]
     pub(crate) expires_at: Timestamp,
 }
 

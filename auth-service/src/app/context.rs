@@ -15,6 +15,7 @@ use crate::{
         error::AppError,
         master_keys::MasterKeys,
         passwords::Passwords,
+        revocations::Feed,
         signing_keys::SigningKeys,
     },
     domain::{
@@ -38,6 +39,7 @@ pub(crate) struct App {
     pub(crate) verifier: Verifier,
     pub(crate) passwords: Passwords,
     pub(crate) audit: AuditLog,
+    pub(crate) revocations: Feed,
     pub(crate) policy: Policy,
     pub(crate) issuer: String,
     pub(crate) audience: String,

@@ -6,7 +6,7 @@ use thiserror::Error;
 use token::KeyError;
 
 use crate::{
-    domain::id::{ServiceId, SessionId},
+    domain::id::{ServiceId, SessionId, UserId},
     storage::error::StoreError,
 };
 
@@ -59,6 +59,8 @@ pub(crate) enum AppError {
     SessionRevoked,
     #[error(transparent)]
     Store(StoreError),
+    #[error("user {0} does not exist")]
+    UserNotFound(UserId),
     #[error("the user name is taken; choose another one")]
     UsernameTaken,
 }

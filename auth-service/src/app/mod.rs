@@ -13,10 +13,12 @@ mod master_keys;
 mod passwords;
 mod refresh;
 mod register;
+mod revocations;
 mod services;
 mod sessions;
 mod signing_keys;
 mod upkeep;
+mod users;
 
 pub(crate) use self::{
     accounts::{CurrentUser, StatusSet},
@@ -29,6 +31,7 @@ pub(crate) use self::{
     master_keys::MasterKeys,
     passwords::{HashLimits, Passwords, Place},
     refresh::{IdempotencyKey, RefreshRequest},
+    revocations::{Batch, Feed, Following, Told},
     services::{IssuedToService, ServiceCredentials},
     sessions::SessionPage,
     signing_keys::{STALE_AFTER, SigningKeys},

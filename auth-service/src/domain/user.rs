@@ -43,7 +43,7 @@ impl Role {
 /// How to mend the names.
 pub(crate) fn roles_of<S: AsRef<str>>(names: &[S]) -> Result<Vec<Role>, &'static str> {
     let roles: Option<BTreeSet<_>> = names.iter().map(|name| Role::parse(name.as_ref())).collect();
-    Ok(roles.ok_or("must be of viewer, editor, admin")?.into_iter().collect())
+    Ok(roles.ok_or("must each be one of viewer, editor, admin")?.into_iter().collect())
 }
 
 /// Whether a user may log in and act.
@@ -99,4 +99,21 @@ pub(crate) struct User {
     pub(crate) status: Status,
     pub(crate) grants: Grants,
     pub(crate) create_time: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_in_one_order_and_once_and_others_are_told_the_choices() {
+        assert_eq!(roles_of(&["admin", "viewer", "admin"]), Ok(vec![Role::Viewer, Role::Admin]));
+        assert_eq!(roles_of::<&str>(&[]), Ok(vec![]));
+        for bad in ["", "Admin", "root", "viewer,admin"] {
+            let mend = roles_of(&["viewer", bad]).unwrap_err();
+            for role in Role::ALL {
+                assert!(mend.contains(role.as_str()), "{mend}");
+            }
+        }
+    }
 }

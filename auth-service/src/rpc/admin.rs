@@ -5,7 +5,7 @@ use std::sync::Arc;
 use evergreen_proto::auth::v1::{self as pb, admin_service_server::AdminService};
 use secrecy::ExposeSecret as _;
 use tonic::{Request, Response, Status};
-use transport::status::{field_invalid, not_implemented};
+use transport::status::field_invalid;
 
 use crate::{
     app::{App, Caller},
@@ -50,24 +50,36 @@ impl AdminService for AdminRpc {
         &self,
         request: Request<pb::SetUserRolesRequest>,
     ) -> Result<Response<pb::SetUserRolesResponse>, Status> {
-        self.admin(&request).await?;
-        Err(not_implemented("SetUserRoles"))
+        let admin = self.admin(&request).await?.account();
+        let origin = origin(&request);
+        let pb::SetUserRolesRequest { user_id, roles } = request.into_inner();
+        self.app.set_user_roles(admin, &user_id, &roles, origin).await.map_err(to_status)?;
+        Ok(Response::new(pb::SetUserRolesResponse {}))
     }
 
     async fn disable_user(
         &self,
         request: Request<pb::DisableUserRequest>,
     ) -> Result<Response<pb::DisableUserResponse>, Status> {
-        self.admin(&request).await?;
-        Err(not_implemented("DisableUser"))
+        let admin = self.admin(&request).await?.account();
+        let origin = origin(&request);
+        let user = request.into_inner().user_id;
+        let disabled =
+            self.app.set_user_status(admin, &user, AccountStatus::Disabled, origin).await;
+        disabled.map_err(to_status)?;
+        Ok(Response::new(pb::DisableUserResponse {}))
     }
 
     async fn enable_user(
         &self,
         request: Request<pb::EnableUserRequest>,
     ) -> Result<Response<pb::EnableUserResponse>, Status> {
-        self.admin(&request).await?;
-        Err(not_implemented("EnableUser"))
+        let admin = self.admin(&request).await?.account();
+        let origin = origin(&request);
+        let user = request.into_inner().user_id;
+        let enabled = self.app.set_user_status(admin, &user, AccountStatus::Active, origin).await;
+        enabled.map_err(to_status)?;
+        Ok(Response::new(pb::EnableUserResponse {}))
     }
 
     async fn create_service_account(

@@ -3,9 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use evergreen_proto::auth::v1::{self as pb, auth_service_server::AuthService};
-use tokio_stream::Empty;
 use tonic::{Request, Response, Status};
-use transport::status::{field_invalid, not_implemented};
+use transport::status::field_invalid;
 
 use crate::{
     app::{App, Authenticated, RefreshRequest},
@@ -14,6 +13,7 @@ use crate::{
         metadata::{
             access_token, after_superseded, deadline, idempotency_key, origin, refresh_token,
         },
+        revocations,
         status::to_status,
     },
 };
@@ -37,7 +37,7 @@ impl AuthRpc {
 
 #[tonic::async_trait]
 impl AuthService for AuthRpc {
-    type WatchRevocationsStream = Empty<Result<pb::WatchRevocationsResponse, Status>>;
+    type WatchRevocationsStream = revocations::RevocationStream;
 
     async fn register(
         &self,
@@ -174,8 +174,13 @@ impl AuthService for AuthRpc {
 
     async fn watch_revocations(
         &self,
-        _: Request<pb::WatchRevocationsRequest>,
+        request: Request<pb::WatchRevocationsRequest>,
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
-        Err(not_implemented("WatchRevocations"))
+        let service = self.app.authenticate_service(access_token(&request)?).await;
+        let service = service.map_err(to_status)?;
+        let clock = Arc::clone(&self.app.clock);
+        let cursor = request.into_inner().cursor;
+        let following = self.app.revocations.follow(&cursor, service.expires_at, clock);
+        Ok(Response::new(revocations::stream(following)))
     }
 }

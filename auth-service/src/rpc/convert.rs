@@ -139,7 +139,7 @@ pub(super) fn std_duration(given: prost_types::Duration) -> Option<Duration> {
     Some(Duration::new(u64::try_from(given.seconds).ok()?, nanos))
 }
 
-fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     let millis = at.unix_millis().rem_euclid(1000);
     prost_types::Timestamp {
         seconds: at.unix_seconds(),

@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod convert;
 mod metadata;
+mod revocations;
 mod status;
 
 pub(crate) use self::{admin::AdminRpc, auth::AuthRpc};

@@ -62,6 +62,7 @@ pub(super) fn to_status(error: AppError) -> Status {
         AppError::SessionNotFound(_) => status(Code::NotFound, reason::SESSION_NOT_FOUND, message),
         AppError::SessionRevoked => unauthenticated(reason::SESSION_REVOKED, message),
         AppError::Store(error) => store_status(&error),
+        AppError::UserNotFound(_) => status(Code::NotFound, reason::USER_NOT_FOUND, message),
         AppError::UsernameTaken => status(Code::AlreadyExists, reason::USERNAME_TAKEN, message),
     }
 }
