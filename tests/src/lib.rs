@@ -9,6 +9,7 @@ pub mod clients;
 pub mod database;
 pub mod ledger;
 pub mod process;
+pub mod service;
 
 mod admin;
 mod restorable;

@@ -8,7 +8,9 @@ use std::{
 };
 
 use auth_service::Config;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use private_postgres::Postgres;
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 /// Where a world's AuthService keeps its users and sessions.
 #[derive(Clone, Debug)]
@@ -82,6 +84,31 @@ impl Restorable {
                 server.sql("postgres", &drop).expect("nobody uses the database");
                 let copy = format!("CREATE DATABASE {name} TEMPLATE {name}_backup");
                 server.sql("postgres", &copy).expect("there is a backup");
+            }
+        }
+    }
+
+    /// The name of the key that signs, and its sealed seed.
+    pub(crate) async fn signing_key(&self) -> (String, Vec<u8>) {
+        match self {
+            Self::Sqlite(path) => {
+                let options = SqliteConnectOptions::new().filename(path).read_only(true);
+                let mut connection = SqliteConnection::connect_with(&options)
+                    .await
+                    .expect("the database can be read");
+                sqlx::query_as("SELECT kid, sealed_seed FROM signing_keys WHERE state = 'active'")
+                    .fetch_one(&mut connection)
+                    .await
+                    .expect("a key signs")
+            }
+            Self::Postgres(server, name) => {
+                let key = "SELECT kid, encode(sealed_seed, 'base64')
+                           FROM signing_keys WHERE state = 'active'";
+                let text = server.sql(name, key).expect("the database can be read");
+                let (kid, sealed) = text.split_once('|').expect("two columns");
+                let sealed: String = sealed.split_whitespace().collect();
+                let sealed = BASE64_STANDARD.decode(sealed).expect("PostgreSQL encodes it");
+                (kid.to_owned(), sealed)
             }
         }
     }

@@ -11,14 +11,19 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{cursor::Cursor, following::Following, known::Known};
+use super::{
+    cursor::Cursor,
+    following::Following,
+    known::Known,
+    progress::{LONGEST_SILENCE, LONGEST_WRITE, Progress, Reading},
+};
 use crate::storage::{error::StoreError, revocations::RevocationStore};
 
 /// What this process knows of revocations, and tells whoever follows.
 ///
 /// It knows them in the order in which it learnt of them, which is its own: the database has no such
-/// order, since a write takes its instant first and may commit last. So each reading goes back
-/// further than the longest write takes, and what is known already is dropped. Nothing is read while
+/// order, since a write takes its instant first and may commit last. So what lies in the past is read
+/// again, as far back as the longest write takes, and what is known already is dropped. Nothing is read while
 /// nobody follows.
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -106,9 +111,9 @@ impl Feed {
         progress: &mut Progress,
         began: Instant,
     ) {
-        let since = progress.since(began);
-        let reading = store.revocations_since(since.unwrap_or(Timestamp::UNIX_EPOCH), self.life);
-        let read = match timeout(PATIENCE, reading).await {
+        let reading = progress.due(began);
+        let read = store.revocations_since(reading.since(), self.life);
+        let read = match timeout(PATIENCE, read).await {
             Ok(read) => read,
             Err(_) => Err(StoreError::TooLate),
         };
@@ -124,7 +129,7 @@ impl Feed {
             if state.readings == 0 {
                 state.known = Known::new(incarnation(entropy), self.life);
             }
-            if since.is_some() {
+            if reading != Reading::Whole {
                 state.known.learn(revocations);
             } else if !state.known.replace(&revocations, now) {
                 tracing::warn!("the database has forgotten what was revoked: it is another copy");
@@ -134,27 +139,7 @@ impl Feed {
             state.readings += 1;
             state.read_at = began;
         });
-        *progress = Progress {
-            whole: if since.is_some() { progress.whole } else { Some(began) },
-            now: Some(now),
-        };
-    }
-}
-
-/// How far the reader has come.
-#[derive(Debug, Default)]
-struct Progress {
-    /// When all there is was read last; none if it has to be.
-    whole: Option<Instant>,
-    /// The database's time at the last reading.
-    now: Option<Timestamp>,
-}
-
-impl Progress {
-    /// Where the next reading begins; nowhere if it has to be of all there is.
-    fn since(&self, at: Instant) -> Option<Timestamp> {
-        let fresh = self.whole.is_some_and(|whole| at.duration_since(whole) < WHOLE_EVERY);
-        self.now.filter(|_| fresh).map(|now| now - LONGEST_WRITE)
+        progress.note(reading, began, now);
     }
 }
 
@@ -162,13 +147,6 @@ fn incarnation(entropy: &dyn Entropy) -> u64 {
     u64::from_be_bytes(entropy.array())
 }
 
-/// From the instant that a write takes to its commit: longer than a request lives, by more than
-/// clocks may differ. A token that was minted meanwhile lives longer by as much.
-pub(super) const LONGEST_WRITE: Duration = Duration::from_secs(15);
-/// How long a revocation can go unnoticed that nothing tells of.
-pub(super) const LONGEST_SILENCE: Duration = Duration::from_millis(500);
-/// How long a database that was set back can go unnoticed if nothing fails.
-pub(super) const WHOLE_EVERY: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// How long one reading may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@ mod cursor;
 mod feed;
 mod following;
 mod known;
+mod progress;
 
 pub(crate) use self::{
     feed::Feed,

@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use super::{
     Batch, Feed, Following,
-    feed::{LONGEST_SILENCE, LONGEST_WRITE, WHOLE_EVERY},
     following::MOST_ENTRIES,
+    progress::{LONGEST_SILENCE, LONGEST_WRITE, WHOLE_EVERY},
 };
 use crate::{
     app::error::AppError,
@@ -223,6 +223,16 @@ async fn a_revocation_that_commits_late_is_told_as_soon_as_any_other() {
         assert_eq!(subjects(&batch), [session(n)]);
         assert!(waited <= LONGEST_SILENCE, "{waited:?}");
     }
+    // Nor do others that wake the reader all the time keep it from being found.
+    world.script.commit(session(50), Duration::from_secs(10));
+    let began = Instant::now();
+    let mut found = false;
+    while !found {
+        world.script.bell.send_replace(());
+        let woken = timeout(Duration::from_millis(10), next(&mut following)).await;
+        found = woken.is_ok_and(|batch| subjects(&batch) == [session(50)]);
+        assert!(began.elapsed() <= LONGEST_SILENCE + Duration::from_millis(20));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -408,8 +418,13 @@ async fn a_silent_database_makes_a_silent_stream_and_a_good_one_a_sign_of_life()
         );
         last = Instant::now();
     }
+    // One that has not looked since is not told that the database was read then.
+    let mut late = world.follow("");
+    next(&mut late).await;
+    assert!(!told_for(&mut following, Duration::from_secs(5)).await.is_empty());
     world.script.fail(true);
     assert!(told_for(&mut following, Duration::from_secs(60)).await.len() <= 1);
+    assert!(told_for(&mut late, Duration::from_secs(60)).await.is_empty());
     // Whoever begins to follow now hears nothing either.
     let mut later = world.follow(&first.cursor);
     assert!(told_for(&mut later, Duration::from_secs(60)).await.is_empty());
