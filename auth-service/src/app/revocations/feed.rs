@@ -120,9 +120,10 @@ impl Feed {
         let (revocations, now) = match read {
             Ok(read) => read,
             Err(error) => {
-                // Whoever answers next may be another database.
-                *progress = Progress::default();
-                return tracing::warn!(%error, "what was revoked could not be read");
+                if progress.fail() {
+                    tracing::warn!(%error, "what was revoked cannot be read; followers hear nothing");
+                }
+                return;
             }
         };
         self.state.send_modify(|state| {

@@ -115,7 +115,7 @@ impl Place {
         if at.sequence == until {
             self.snapshot_until = None;
         }
-        let fresh = now.duration_since(state.read_at) < HEARTBEAT;
+        let fresh = now.duration_since(state.read_at) < FRESH;
         let silent = self.sent.is_none_or(|sent| now.duration_since(sent) >= HEARTBEAT);
         if entries.is_empty() && !is_snapshot && !(fresh && silent) {
             return None;
@@ -131,6 +131,8 @@ impl Place {
 
 /// What fits into one message of the default size many times over.
 pub(super) const MOST_ENTRIES: usize = 1_000;
-/// After how long without a revocation a follower is told that there is none, if the database has
-/// been read no longer ago than this. Streams promise a sign of life every two seconds.
+/// After how long without a revocation a follower is told that there is none. Streams promise a sign
+/// of life every two seconds.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How old the news may be that there is none.
+const FRESH: Duration = Duration::from_secs(2);

@@ -7,7 +7,10 @@ use tokio::time::Instant;
 
 /// How far the reader has come; nowhere yet by default.
 #[derive(Debug, Default)]
-pub(super) struct Progress(Option<Readings>);
+pub(super) struct Progress {
+    last: Option<Readings>,
+    failing: bool,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Readings {
@@ -45,7 +48,7 @@ impl Progress {
     /// Most writes are short. Those that are not are found soon enough by a deeper look now and
     /// then; at every ring it would make a flood of revocations be read many times over.
     pub(super) fn due(&self, at: Instant) -> Reading {
-        match self.0 {
+        match self.last {
             Some(last) if at.duration_since(last.whole) < WHOLE_EVERY => {
                 match at.duration_since(last.deep) < LONGEST_SILENCE {
                     true => Reading::Shallow(last.now - USUAL_WRITE),
@@ -58,12 +61,20 @@ impl Progress {
 
     /// Notes that `reading`, which began at `at`, has succeeded, at the database's time `now`.
     pub(super) fn note(&mut self, reading: Reading, at: Instant, now: Timestamp) {
-        let last = self.0.unwrap_or(Readings { whole: at, deep: at, now });
-        self.0 = Some(match reading {
+        let last = self.last.unwrap_or(Readings { whole: at, deep: at, now });
+        self.failing = false;
+        self.last = Some(match reading {
             Reading::Whole => Readings { whole: at, deep: at, now },
             Reading::Deep(_) => Readings { deep: at, now, ..last },
             Reading::Shallow(_) => Readings { now, ..last },
         });
+    }
+
+    /// Begins again from nowhere: whoever answers next may be another database. `true` if the
+    /// reading before did not fail.
+    pub(super) fn fail(&mut self) -> bool {
+        self.last = None;
+        !std::mem::replace(&mut self.failing, true)
     }
 }
 
