@@ -209,6 +209,12 @@ impl World {
         Self { api, ..self }
     }
 
+    /// The database that its AuthService keeps its sessions in.
+    #[must_use]
+    pub fn database(&self) -> &Restorable {
+        &self.database
+    }
+
     /// Moves the clock past the end of every access token minted so far.
     pub fn access_tokens_run_out(&self) {
         self.clock.advance(self.auth_config.access_token_ttl + Duration::from_secs(3));

@@ -11,8 +11,9 @@ use evergreen_proto::auth::v1::{
     RefreshRequest, RevokeAllSessionsRequest, RevokeSessionRequest, SetUserRolesRequest, TokenPair,
     admin_service_client::AdminServiceClient, auth_service_client::AuthServiceClient,
 };
+use sqlx::{Connection as _, PgConnection};
 use tests::{
-    PASSWORD, World, auth_client_of, bearing, channel, login, reason,
+    PASSWORD, Restorable, World, auth_client_of, bearing, channel, login, reason,
     service::{Watch, service_token},
     with_metadata,
 };
@@ -20,7 +21,7 @@ use token::entropy::{Entropy, SystemEntropy};
 use tokio::time::{Instant, timeout};
 use tonic::{Status, transport::Channel};
 use transport::recorder::Recorder;
-use uuid::Builder;
+use uuid::{Builder, Uuid};
 
 /// Longer than any stream of these tests.
 const LIFE: Duration = Duration::from_secs(3600);
@@ -273,6 +274,44 @@ async fn a_cursor_resumes_exactly_at_the_instance_that_gave_it() {
     expected.sort();
     assert!(snapshot);
     assert_eq!(all, expected);
+}
+
+/// Fault 61, in the database: the write took its instant, and then waited for a lock.
+#[tokio::test]
+async fn a_revocation_that_waits_for_its_row_is_heard_after_later_ones() {
+    let Some(world) = World::on_postgres().await else { return };
+    let Restorable::Postgres(server, name) = world.database() else { unreachable!() };
+    let ada = world.register("ada").await;
+    let held = login(&world, "ada").await.session_id;
+    let mut client = world.auth_client();
+    let mut watch = watch(&world, world.auth_client(), "").await;
+    assert_eq!(watch.told().await, (true, vec![]));
+
+    let mut holder = PgConnection::connect(&server.url(name)).await.unwrap();
+    let mut holding = holder.begin().await.unwrap();
+    let lock = "SELECT id FROM sessions WHERE id = $1 FOR UPDATE";
+    let id: Uuid = held.parse().unwrap();
+    sqlx::query(lock).bind(id).execute(&mut *holding).await.unwrap();
+    let request = RevokeSessionRequest { session_id: held.clone() };
+    let request = bearing(&ada.access_token, request);
+    let mut waits = world.auth_client();
+    let waiting = tokio::spawn(async move { waits.revoke_session(request).await });
+    let waiters = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waiters).fetch_one(&mut *holding).await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Instants are told apart by the millisecond.
+    sqlx::query("SELECT pg_sleep(0.002)").execute(&mut *holding).await.unwrap();
+
+    let later = revoke_one(&mut client, &ada).await;
+    hears_sessions(&mut watch, vec![later.clone()]).await;
+    holding.commit().await.unwrap();
+    waiting.await.unwrap().unwrap();
+    hears_sessions(&mut watch, vec![held.clone()]).await;
+    let order = "SELECT id FROM sessions WHERE revoked_at IS NOT NULL ORDER BY revoked_at";
+    let order: Vec<Uuid> = sqlx::query_scalar(order).fetch_all(&mut holder).await.unwrap();
+    assert_eq!(order, [id, later.parse().unwrap()], "its instant is the earlier one");
 }
 
 /// Fault 61: what a cursor from before a restore stood for is gone.
