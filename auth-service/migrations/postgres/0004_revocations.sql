@@ -7,3 +7,5 @@ ALTER TABLE users ADD COLUMN roles_changed_at bigint;
 
 CREATE INDEX sessions_by_revocation ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;
 CREATE INDEX users_by_change_of_roles ON users (roles_changed_at) WHERE roles_changed_at IS NOT NULL;
+CREATE INDEX service_accounts_by_change_of_roles ON service_accounts (roles_changed_at)
+WHERE roles_changed_at IS NOT NULL;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use token::clock::Timestamp;
 use uuid::Uuid;
 
 use super::{Fixture, START, event};
@@ -9,6 +10,7 @@ use crate::{
     domain::{
         audit::{AuditEvent, EventKind},
         id::ServiceId,
+        revocation::{Revocation, Revoked},
         secret::Username,
         service_account::{NewServiceAccount, Overlap, SecretHash},
         user::{Role, Status},
@@ -113,8 +115,15 @@ pub(crate) async fn disabling_a_service_makes_its_tokens_stale_for_good<S: Store
     };
     let disabled = of(1, 3, EventKind::ServiceDisabled);
     assert!(!store.set_service_status(id(1), Status::Active, &event()).await.unwrap());
+    let mut rings = store.revoked();
+    rings.mark_unchanged();
     assert!(store.set_service_status(id(1), Status::Disabled, &disabled).await.unwrap());
     assert_eq!(is(1).await, (Status::Disabled, 1));
+    assert!(rings.has_changed().unwrap());
+    let life = Duration::from_secs(900);
+    let (told, now) = store.revocations_since(Timestamp::UNIX_EPOCH, life).await.unwrap();
+    let what = Revoked::Roles { holder: id(1).0, version: 1 };
+    assert_eq!(told, [Revocation { what, at: now }]);
     assert!(!store.set_service_status(id(1), Status::Disabled, &event()).await.unwrap());
     assert_eq!(is(1).await, (Status::Disabled, 1));
     let enabled = of(1, 4, EventKind::ServiceEnabled);

@@ -138,6 +138,7 @@ pub(super) struct ServiceRow {
     pub(super) account: ServiceAccount,
     pub(super) key: String,
     pub(super) previous_until: Timestamp,
+    pub(super) roles_changed_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]

@@ -55,8 +55,13 @@ impl RevocationStore for MemoryStore {
                     let what = Revoked::Roles { holder: *id, version: row.user.grants.version };
                     Some(Revocation { what, at: row.roles_changed_at? })
                 });
+                let services = tables.services.iter().filter_map(|(id, row)| {
+                    let what = Revoked::Roles { holder: *id, version: row.account.roles_version };
+                    Some(Revocation { what, at: row.roles_changed_at? })
+                });
+                let all = sessions.chain(roles).chain(services);
                 let since = since.max(now - life);
-                (sessions.chain(roles).filter(|revocation| revocation.at >= since).collect(), now)
+                (all.filter(|revocation| revocation.at >= since).collect(), now)
             })
             .await)
     }

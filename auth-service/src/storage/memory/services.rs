@@ -34,7 +34,12 @@ impl ServiceStore for MemoryStore {
                 roles: service.roles.clone(),
                 roles_version: 0,
             };
-            let row = ServiceRow { account, key, previous_until: Timestamp::UNIX_EPOCH };
+            let row = ServiceRow {
+                account,
+                key,
+                previous_until: Timestamp::UNIX_EPOCH,
+                roles_changed_at: None,
+            };
             tables.services.insert(service.id.0, row);
             tables.audit(event);
             Ok(())
@@ -86,7 +91,7 @@ impl ServiceStore for MemoryStore {
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         Ok(self
-            .write(|tables, _| {
+            .write(|tables, now| {
                 let row = tables.services.get_mut(&id.0);
                 let Some(row) = row.filter(|row| row.account.status != status) else {
                     return false;
@@ -94,6 +99,7 @@ impl ServiceStore for MemoryStore {
                 row.account.status = status;
                 if status == Status::Disabled {
                     row.account.roles_version += 1;
+                    row.roles_changed_at = row.roles_changed_at.max(Some(now));
                 }
                 tables.audit(event);
                 true

@@ -135,6 +135,7 @@ impl ServiceStore for PostgresStore {
             }
             audit::insert(&mut tx, event).await?;
             tx.commit().await?;
+            self.bells.ring();
             Ok(true)
         })
         .await

@@ -20,7 +20,9 @@ use crate::{
 pub(super) const REVOCATIONS_SINCE: &str = "
     SELECT id, revoked_at, NULL FROM sessions WHERE revoked_at >= $1
     UNION ALL
-    SELECT id, roles_changed_at, roles_version FROM users WHERE roles_changed_at >= $1";
+    SELECT id, roles_changed_at, roles_version FROM users WHERE roles_changed_at >= $1
+    UNION ALL
+    SELECT id, roles_changed_at, roles_version FROM service_accounts WHERE roles_changed_at >= $1";
 
 #[async_trait]
 impl RevocationStore for SqliteStore {

@@ -131,6 +131,7 @@ impl ServiceStore for SqliteStore {
         }
         audit::insert(&mut tx, event).await?;
         tx.commit().await?;
+        self.bell.ring();
         Ok(true)
     }
 }
