@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 async fn session(refresher: &ScriptedRefresher) -> Session {
-    Session::with_credentials(refresher.clone()).connect().await.unwrap()
+    Session::with_credentials(refresher.clone()).connect().await.expect("nothing is misconfigured")
 }
 
 /// What a service is given: no refresh token.
