@@ -22,6 +22,7 @@ use tests::{auth_client_of, channel, process::PATIENCE};
 use token::{clock::SystemClock, entropy::SystemEntropy};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
+    net::TcpListener,
     process::Command,
     sync::OnceCell,
     time::timeout,
@@ -40,10 +41,7 @@ struct Demo {
 
 impl Demo {
     async fn start(access_token_ttl: Duration) -> Self {
-        Self::start_in(TempDir::new().unwrap(), access_token_ttl).await
-    }
-
-    async fn start_in(dir: TempDir, access_token_ttl: Duration) -> Self {
+        let dir = TempDir::new().unwrap();
         let clock = Arc::new(SystemClock::new());
         let free_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = AuthConfig {
@@ -157,23 +155,34 @@ async fn oauth2_refresher_makes_one_token_request_for_three_calls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn service_account_logs_in_once_for_three_calls() {
     let dir = TempDir::new().unwrap();
-    let config = AuthConfig { data_dir: dir.path().to_owned(), ..AuthConfig::default() };
     let (clock, seen) = (Arc::new(SystemClock::new()), Arc::new(Recorder::new()));
-    let operator = Server::open(config, clock, Arc::new(SystemEntropy), seen).await.unwrap();
-    let made = operator.create_service("worker", &["viewer"]).await.unwrap();
-    operator.close().await;
+    let data_dir = dir.path().to_owned();
+    let config = AuthConfig { data_dir: data_dir.clone(), ..AuthConfig::default() };
+    let entropy = Arc::new(SystemEntropy);
+    let server = Server::open(config, clock.clone(), entropy, seen.clone()).await.unwrap();
+    let made = server.create_service("worker", &["viewer"]).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let auth_url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(server.run(listener, std::future::pending()));
+    let config = ApiConfig {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        data_dir,
+        auth_url: auth_url.clone(),
+        ..ApiConfig::default()
+    };
+    let api = start_api(config, clock, seen.clone(), None).await.unwrap();
 
-    let demo = Demo::start_in(dir, LONG).await;
-    let mut example = demo.example("service_account").await;
-    example.env("CLIENT_ID", &made.client_id);
+    let mut example = example("service_account").await;
+    example.env("AUTH_URL", auth_url).env("API_URL", api.url()).env("CLIENT_ID", &made.client_id);
     let said = run(example.env("CLIENT_SECRET", made.client_secret.expose_secret())).await;
     let lines: Vec<_> = said.lines().collect();
     assert!(lines[0].starts_with("three calls at once, each with "), "{said}");
     assert_eq!(lines[1], r#"a service with the roles ["viewer"], active: true"#);
-    assert_eq!(demo.auth_seen.count("LoginService", Code::Ok), 1);
+    assert_eq!(seen.count("LoginService", Code::Ok), 1);
     let refused = finish(example.env("CLIENT_SECRET", "another")).await;
     let error = String::from_utf8(refused.stderr).unwrap();
     assert!(error.contains("INVALID_CREDENTIALS"), "{error}");
+    serving.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

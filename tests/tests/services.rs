@@ -18,7 +18,7 @@ use evergreen_proto::{
     },
 };
 use secrecy::ExposeSecret as _;
-use tests::{PASSWORD, World, bearing, channel, login, process::AuthProgram, reason};
+use tests::{PASSWORD, World, bearing, channel, login, reason};
 use tonic::{Code, Request, Response, Status, transport::Channel};
 use tower::ServiceBuilder;
 
@@ -155,9 +155,11 @@ async fn an_unknown_id_and_a_wrong_secret_are_one_answer() {
     for (id, secret) in [("", secret), (id, "")] {
         assert_eq!(reason(login_service(&world, id, secret).await), "FIELD_INVALID");
     }
-    let kinds: Vec<_> = world.audit_events().await.iter().map(|event| event.kind).collect();
+    // In the order of the alphabet, since the world's clock stands still.
+    let mut kinds: Vec<_> = world.audit_events().await.iter().map(|event| event.kind).collect();
+    kinds.sort_unstable();
     let failed = ["service_login_failed"; 3];
-    assert_eq!(kinds, [&failed[..], &["service_created"]].concat());
+    assert_eq!(kinds, [&["service_created"], &failed[..]].concat());
 }
 
 #[tokio::test]
@@ -328,6 +330,33 @@ async fn introspection_tells_what_is_active_and_nothing_of_the_rest() {
     assert_eq!(introspect(&world, &asks, &next.refresh_token).await, inactive, "idle too long");
 }
 
+/// What a restored database has forgotten is not called run out where a refresh would bring it back.
+#[tokio::test]
+async fn introspection_on_a_restored_database_says_what_a_refresh_would() {
+    let (world, service) = with_service(&[]).await;
+    let ada = world.register("ada").await;
+    let world = world.restart_auth_after(|database, _| database.back_up()).await;
+    let refresh = bearing(&ada.refresh_token, RefreshRequest {});
+    let next = world.auth_client().refresh(refresh).await.unwrap().into_inner().tokens.unwrap();
+    let forgotten = login(&world, "ada").await;
+    let made = async |server: &auth_service::Server| server.create_service("new", &[""; 0]).await;
+    let (world, made) = world.operate(made).await;
+    let made = made.unwrap();
+    let lost = token_of(&world, &made).await;
+
+    let world = world.restart_auth_after(|database, _| database.restore()).await;
+    let asks = token_of(&world, &service).await;
+    assert!(introspect(&world, &asks, &next.refresh_token).await.active, "newer than its row");
+    assert!(introspect(&world, &asks, &next.access_token).await.active);
+    for token in [&forgotten.access_token, &forgotten.refresh_token, &lost] {
+        assert_eq!(introspect(&world, &asks, token).await, IntrospectTokenResponse::default());
+    }
+    // A forgotten service is sent to log in, which tells it what has become of it.
+    assert_eq!(reason(try_introspect(&world, &lost, &asks).await), "ACCESS_TOKEN_EXPIRED");
+    let refused = login_service(&world, &made.client_id, secret_of(&made)).await;
+    assert_eq!(reason(refused), "INVALID_CREDENTIALS");
+}
+
 #[tokio::test]
 async fn users_and_services_are_not_taken_for_each_other() {
     let (world, service) = with_service(&["editor"]).await;
@@ -358,55 +387,6 @@ async fn users_and_services_are_not_taken_for_each_other() {
     denied(auth.revoke_all_sessions(by(&service, all)).await.unwrap_err());
     denied(auth.logout(by(&service, LogoutRequest {})).await.unwrap_err());
     assert!(introspect(&world, &service, &service).await.active, "nothing became of it");
-}
-
-/// The secret that a command has shown, and the client id.
-fn shown(output: &str) -> (String, String) {
-    let after = |label| {
-        let line = output.lines().find_map(|line| line.strip_prefix(label));
-        line.expect(output).trim().to_owned()
-    };
-    (after("client_id"), after("client_secret"))
-}
-
-#[tokio::test]
-async fn an_operator_works_on_accounts_by_command() {
-    let dir = tempfile::TempDir::new().unwrap();
-    let program = AuthProgram::in_dir(dir.path()).await;
-    let log_in = async |(client_id, client_secret): &(String, String)| {
-        let auth = program.start().await;
-        let client = AuthServiceClient::new(channel(program.address));
-        let (client_id, client_secret) = (client_id.clone(), client_secret.clone());
-        let answer =
-            client.clone().login_service(LoginServiceRequest { client_id, client_secret }).await;
-        auth.kill().await;
-        answer.map(|_| ())
-    };
-    let create = ["service", "create", "worker", "--role", "viewer", "--role", "editor"];
-    let first = shown(&program.command(&create).await.unwrap());
-    log_in(&first).await.unwrap();
-    assert!(program.command(&create).await.unwrap_err().contains("taken"));
-
-    let rotate = ["service", "rotate-secret", "worker", "--overlap", "0s"];
-    let second = shown(&program.command(&rotate).await.unwrap());
-    assert_eq!(first.0, second.0);
-    assert_eq!(reason(log_in(&first).await), "INVALID_CREDENTIALS");
-    log_in(&second).await.unwrap();
-    let long = ["service", "rotate-secret", "worker", "--overlap", "31d"];
-    assert!(program.command(&long).await.unwrap_err().contains("at most 30 days"));
-
-    for said in ["worker is disabled\n", "worker is disabled already\n"] {
-        assert_eq!(program.command(&["service", "disable", "worker"]).await.unwrap(), said);
-    }
-    assert_eq!(reason(log_in(&second).await), "ACCOUNT_DISABLED");
-    let enabled = program.command(&["service", "enable", "worker"]).await.unwrap();
-    assert_eq!(enabled, "worker is enabled\n");
-    log_in(&second).await.unwrap();
-    let nobody = program.command(&["service", "enable", "nobody"]).await.unwrap_err();
-    assert!(nobody.contains("no service of this name"), "{nobody}");
-    let role = program.command(&["service", "create", "x", "--role", "emperor"]).await;
-    assert!(role.unwrap_err().contains("viewer, editor, admin"));
-    assert!(!program.log().contains(&second.1), "no log shows a secret");
 }
 
 #[tokio::test]
