@@ -15,12 +15,13 @@ use client_sdk::{Reauth, Session};
 use evergreen_proto::{
     api::v1::{ListTreesRequest, api_service_client::ApiServiceClient},
     auth::v1::{
-        GetCurrentUserRequest, GetJwksRequest, ListSigningKeysRequest, RefreshRequest,
-        RotateSigningKeyRequest, SigningKey, signing_key::State,
+        GetCurrentUserRequest, GetJwksRequest, ListSigningKeysRequest, LoginRequest,
+        RefreshRequest, RotateSigningKeyRequest, SigningKey, signing_key::State,
     },
 };
 use tests::{
-    PASSWORD, World, bearing, chance::Chance, channel, login, process::AuthProgram, reason,
+    PASSWORD, World, auth_client_of, bearing, chance::Chance, channel, login, process::AuthProgram,
+    reason,
 };
 use token::{
     KeySet, PublicKey, Verifier,
@@ -242,6 +243,34 @@ async fn a_rotation_that_is_asked_for_waits_until_verifiers_know_the_key() {
     let request = bearing(&editor, RotateSigningKeyRequest { compromised: true });
     let refused = world.admin_client().rotate_signing_key(request).await;
     assert_eq!(reason(refused), "PERMISSION_DENIED");
+}
+
+#[tokio::test]
+async fn a_key_that_one_instance_withdraws_is_withdrawn_by_the_other() {
+    let Some(world) = World::on_postgres().await else { return };
+    let world = world.with_admin("root").await;
+    let other = world.another_auth(|_| {}).await;
+    let told_by_other = async || {
+        let answer = auth_client_of(&other).get_jwks(GetJwksRequest {}).await.unwrap();
+        answer.into_inner().keys.into_iter().map(|key| key.kid).collect::<BTreeSet<_>>()
+    };
+    let stolen = login(&world, "root").await.access_token;
+    assert_eq!(told_by_other().await, published(&world).await);
+    let signs = rotate(&world, &stolen, true).await.kid;
+    // It reads the keys again in time, and before it tells them.
+    world.clock.advance(Duration::from_secs(5));
+    assert_eq!(told_by_other().await, BTreeSet::from([signs]));
+    let request = bearing(&stolen, GetCurrentUserRequest {});
+    let refused = auth_client_of(&other).get_current_user(request).await;
+    assert_eq!(reason(refused), "ACCESS_TOKEN_INVALID");
+    // And signs with the key that both know.
+    let request = LoginRequest {
+        username: "root".into(),
+        password: PASSWORD.into(),
+        ..LoginRequest::default()
+    };
+    let tokens = auth_client_of(&other).login(request).await.unwrap().into_inner().tokens.unwrap();
+    assert_eq!(list(&world, &tokens.access_token).await.len(), 1);
 }
 
 #[tokio::test]
