@@ -413,3 +413,6 @@ impl fmt::Display for UserKind {
 
 /// The largest request of the contract is a changed password.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -85,7 +85,7 @@ impl SigningKeys {
     ///
     /// Keys that could not be read again for a while may lack one that is about to sign, so they
     /// are not to be kept at all.
-    pub(super) fn published(&self, now: Timestamp) -> (Vec<PublicKey>, Duration) {
+    pub(crate) fn published(&self, now: Timestamp) -> (Vec<PublicKey>, Duration) {
         let held = self.held.load();
         let keys = held.published.iter().map(|published| published.key.clone()).collect();
         let is_fresh = now.saturating_since(held.read_at) < STALE_AFTER;
