@@ -23,8 +23,8 @@ use crate::storage::{error::StoreError, revocations::RevocationStore};
 ///
 /// It knows them in the order in which it learnt of them, which is its own: the database has no such
 /// order, since a write takes its instant first and may commit last. So what lies in the past is read
-/// again, as far back as the longest write takes, and what is known already is dropped. Nothing is read while
-/// nobody follows.
+/// again, as far back as the longest write takes, and what is known already is dropped. Nothing is
+/// read while nobody follows.
 #[derive(Debug)]
 pub(crate) struct Feed {
     state: watch::Sender<State>,

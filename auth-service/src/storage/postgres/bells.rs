@@ -16,7 +16,8 @@ use crate::storage::bell::Bell;
 /// What was revoked here, and what was revoked anywhere.
 #[derive(Clone, Debug)]
 pub(super) struct Bells {
-    pool: PgPool,
+    /// Of what has to do with revocations being heard, and nothing else.
+    pub(super) pool: PgPool,
     here: Bell,
     anywhere: Bell,
 }

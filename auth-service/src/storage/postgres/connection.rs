@@ -57,7 +57,7 @@ impl PostgresStore {
         let committer = PostgresCommitter::new(commits.clone(), now, clock);
         let limits = Limits { members: MAX_GROUP, groups: GROUPS };
         let advances = GroupCommit::start(committer, limits);
-        let bells = Bells::hang(pool_of_bells().connect_lazy_with(options));
+        let bells = Bells::hang(pool_of_revocations().connect_lazy_with(options));
         Ok(Self { pool, commits, advances, bells, now, read_session: Arc::default() })
     }
 
@@ -93,13 +93,10 @@ fn pool_of_commits() -> PgPoolOptions {
         })
 }
 
-/// One connection listens and one tells; neither is ever waited for by a request.
-fn pool_of_bells() -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(2)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .max_lifetime(None)
-        .test_before_acquire(false)
+/// One connection listens, one tells and one reads, whatever requests do with the others. One that
+/// has gone stale is found out by using it, and nothing is lost by that.
+fn pool_of_revocations() -> PgPoolOptions {
+    pool(3).max_lifetime(None).test_before_acquire(false)
 }
 
 /// Refuses a standby, whose rows may be old, and makes commits durable before they are acknowledged

@@ -253,3 +253,16 @@ async fn what_one_instance_revokes_wakes_the_other() {
         heard.expect("a notification arrives").unwrap();
     }
 }
+
+#[tokio::test]
+async fn what_was_revoked_is_read_while_requests_hold_every_connection() {
+    let Some(fixture) = fixture().await else { return };
+    let pool = &fixture.store.pool;
+    let mut held = Vec::new();
+    for _ in 0..pool.options().get_max_connections() {
+        held.push(pool.acquire().await.unwrap());
+    }
+    let (revocations, now) =
+        fixture.store.revocations_since(START, Duration::from_secs(1)).await.unwrap();
+    assert_eq!((revocations.len(), now), (0, START));
+}
