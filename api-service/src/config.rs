@@ -1,8 +1,12 @@
 //! The settings: each a flag and an environment variable.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    convert::Infallible, fmt, fs, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration,
+};
 
 use clap::Args;
+use client_sdk::guard::RevocationsBuilder;
+use secrecy::{ExposeSecret as _, SecretString};
 use tonic::transport::{Endpoint, Uri};
 use transport::config::ConfigError;
 
@@ -29,6 +33,31 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_API_AUDIENCE", default_value = "evergreen")]
     pub audience: String,
 
+    /// The service account with which revocations are followed; without one, the tokens of a revoked
+    /// session are good until they run out
+    #[arg(long, env = "EVERGREEN_API_CLIENT_ID", value_name = "ID")]
+    pub client_id: Option<String>,
+
+    /// A file that holds the account's secret
+    #[arg(long, env = "EVERGREEN_API_CLIENT_SECRET_FILE", value_name = "FILE")]
+    pub client_secret_file: Option<PathBuf>,
+
+    /// The account's secret; better in a file or the environment, since others on the machine can
+    /// read a program's flags
+    #[arg(
+        long,
+        env = "EVERGREEN_API_CLIENT_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub client_secret: Option<ClientSecret>,
+
+    /// Refuse all calls when nothing was heard of revocations for so long [default: go on by what is
+    /// known, and log an error]
+    #[arg(long, env = "EVERGREEN_API_REFUSE_AFTER_SILENCE", value_name = "DURATION",
+          value_parser = humantime::parse_duration)]
+    pub refuse_after_silence: Option<Duration>,
+
     /// Allow plaintext to and from other machines
     #[arg(long, env = "EVERGREEN_API_INSECURE")]
     pub insecure: bool,
@@ -47,6 +76,10 @@ impl Default for Config {
             auth_url: "http://127.0.0.1:50051".into(),
             issuer: "evergreen".into(),
             audience: "evergreen".into(),
+            client_id: None,
+            client_secret_file: None,
+            client_secret: None,
+            refuse_after_silence: None,
             insecure: false,
             request_timeout: Duration::from_secs(10),
         }
@@ -72,6 +105,33 @@ impl Config {
                 "must be more than 0 and at most 60m",
             ));
         }
+        match (&self.client_id, &self.client_secret, &self.client_secret_file) {
+            (None, None, None) | (Some(_), Some(_), None) | (Some(_), None, Some(_)) => {}
+            (None, ..) => {
+                return Err(ConfigError::new("--client-id", "must be given with a client secret"));
+            }
+            (Some(_), None, None) => {
+                let mend =
+                    "must be given with --client-id: `auth-service service create` shows both";
+                return Err(ConfigError::new("--client-secret-file", mend));
+            }
+            (Some(_), Some(_), Some(_)) => {
+                let mend = "must not be given beside --client-secret: which of the two counts?";
+                return Err(ConfigError::new("--client-secret-file", mend));
+            }
+        }
+        if let Some(silence) = self.refuse_after_silence {
+            if self.client_id.is_none() {
+                let mend = "needs --client-id: nothing is heard of revocations without an account";
+                return Err(ConfigError::new("--refuse-after-silence", mend));
+            }
+            if silence < RevocationsBuilder::SILENCE {
+                let least = RevocationsBuilder::SILENCE.as_secs();
+                let mend =
+                    format!("must be at least {least}s, the time in which a break is noticed");
+                return Err(ConfigError::new("--refuse-after-silence", mend));
+            }
+        }
         if !self.insecure && !self.listen.ip().is_loopback() {
             let mend = "is reachable from other machines, and tokens would travel there \
                         unencrypted; listen on 127.0.0.1, or allow it with --insecure";
@@ -93,9 +153,61 @@ impl Config {
             return bad("names another machine, and keys would travel from there unprotected; \
                  name 127.0.0.1, or allow it with --insecure");
         }
-        Ok(Endpoint::from(uri).connect_timeout(Duration::from_secs(2)))
+        Ok(Endpoint::from(uri)
+            .connect_timeout(Duration::from_secs(2))
+            // A connection that swallows packets is given up, and with it the stream of revocations.
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE))
+    }
+
+    /// The account with which revocations are followed, if there is one.
+    pub(crate) fn credentials(&self) -> Result<Option<(String, SecretString)>, ConfigError> {
+        let Some(id) = &self.client_id else { return Ok(None) };
+        let secret = match (&self.client_secret, &self.client_secret_file) {
+            (Some(ClientSecret(secret)), _) => secret.clone(),
+            (None, Some(path)) => match fs::read_to_string(path) {
+                Ok(text) => SecretString::from(text.trim().to_owned()),
+                Err(error) => {
+                    let mend =
+                        format!("{}: {error}; check that this user may read it", path.display());
+                    return Err(ConfigError::new("--client-secret-file", mend));
+                }
+            },
+            (None, None) => SecretString::default(),
+        };
+        if id.is_empty() || secret.expose_secret().is_empty() {
+            let mend = "must not be empty, nor the secret that goes with it";
+            return Err(ConfigError::new("--client-id", mend));
+        }
+        Ok(Some((id.clone(), secret)))
     }
 }
+
+/// The secret of a service account. `Debug` does not show it.
+#[derive(Clone)]
+pub struct ClientSecret(SecretString);
+
+impl From<SecretString> for ClientSecret {
+    fn from(secret: SecretString) -> Self {
+        Self(secret)
+    }
+}
+
+impl FromStr for ClientSecret {
+    type Err = Infallible;
+
+    fn from_str(secret: &str) -> Result<Self, Infallible> {
+        Ok(Self(secret.into()))
+    }
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -135,6 +247,24 @@ mod tests {
         assert_eq!(bad(|c| c.audience.clear()), "--audience");
         assert_eq!(bad(|c| c.request_timeout = Duration::ZERO), "--request-timeout");
         assert_eq!(bad(|c| c.listen = ([0, 0, 0, 0], 1).into()), "--listen");
+        assert_eq!(bad(|c| c.client_id = Some("id".into())), "--client-secret-file");
+        assert_eq!(bad(|c| c.client_secret_file = Some("file".into())), "--client-id");
+        let account = |c: &mut Config| {
+            c.client_id = Some("id".into());
+            c.client_secret = Some(SecretString::from("s3cr3t").into());
+        };
+        let mut both = Config::default();
+        account(&mut both);
+        assert_eq!(both.validate(), Ok(()));
+        assert!(!format!("{both:?}").contains("s3cr3t"));
+        both.refuse_after_silence = Some(Duration::from_secs(1));
+        assert_eq!(both.validate().unwrap_err().setting, "--refuse-after-silence");
+        both.client_secret_file = Some("file".into());
+        assert_eq!(both.validate().unwrap_err().setting, "--client-secret-file");
+        assert_eq!(
+            bad(|c| c.refuse_after_silence = Some(Duration::from_secs(60))),
+            "--refuse-after-silence"
+        );
         let open = Config {
             auth_url: "http://auth.example:50051".into(),
             listen: ([0, 0, 0, 0], 1).into(),

@@ -18,7 +18,7 @@ pub use transport::serve::ServeError;
 #[cfg(any(test, feature = "simulation"))]
 pub use self::storage::memory::MemoryDatabase;
 pub use self::{
-    config::Config,
+    config::{ClientSecret, Config},
     error::StartError,
     server::{SeedError, Server},
 };

@@ -2,7 +2,13 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use client_sdk::guard::{AuthServiceKeys, Guard, GuardLayer, KeyCache, KeySource};
+use client_sdk::{
+    Session,
+    guard::{
+        AuthServiceKeys, AuthServiceRevocations, Guard, GuardLayer, KeyCache, Revocations,
+        RevocationsBuilder, WhileSilent,
+    },
+};
 use evergreen_proto::api::v1::api_service_server::{ApiServiceServer, SERVICE_NAME};
 use thiserror::Error;
 use token::{clock::Clock, entropy::Entropy};
@@ -14,6 +20,7 @@ use tokio_stream::Stream;
 use tonic::{service::Routes, transport::server::Connected};
 use tower::Layer as _;
 use transport::{
+    config::ConfigError,
     data_dir::DataDir,
     observe::Observer,
     serve::{ServeError, Serving, connections},
@@ -41,6 +48,8 @@ mod tests;
 pub struct Server {
     app: App,
     guard: Guard,
+    /// Followed while it serves.
+    revocations: Option<RevocationsBuilder>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     request_timeout: Duration,
@@ -66,17 +75,20 @@ impl Server {
         entropy: Arc<dyn Entropy>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StartError> {
-        let auth = AuthServiceKeys::new(config.auth_endpoint()?.connect_lazy());
-        Self::open_with_keys(config, clock, entropy, observer, auth).await
+        config.validate()?;
+        let guard = guard(&config, &clock, &entropy);
+        let revocations = revocations(&config, &clock, &entropy).await?;
+        let opened = Self::open_with_guard(config, clock, entropy, observer, guard?).await?;
+        Ok(Self { revocations, ..opened })
     }
 
-    /// [`Self::open`], with keys from elsewhere.
-    pub(crate) async fn open_with_keys(
+    /// [`Self::open`], with a guard of its own.
+    pub(crate) async fn open_with_guard(
         config: Config,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         observer: Arc<dyn Observer>,
-        keys: impl KeySource,
+        guard: Guard,
     ) -> Result<Self, StartError> {
         config.validate()?;
         let directory = DataDir::claim(&config.data_dir, "api")?;
@@ -95,12 +107,12 @@ impl Server {
                 StartError::NewerSchema { file: file.clone(), migration }
             }
         })?;
-        Self::compose(Arc::new(opened), Some(directory), config, clock, entropy, observer, keys)
+        Self::compose(Arc::new(opened), Some(directory), config, clock, entropy, observer, guard)
             .await
             .map_err(|source| StartError::Storage { file, source: source.into() })
     }
 
-    /// [`Self::open`], with everything that it keeps in `memory` and keys from elsewhere: it touches
+    /// [`Self::open`], with everything that it keeps in `memory` and a guard of its own: it touches
     /// no disk and starts no thread, so that a simulation decides all that happens. Serve it with
     /// [`Self::run_on`]. To let it crash, drop the runtime that serves it: connections are tasks of
     /// their own, which would end the calls under way.
@@ -118,7 +130,7 @@ impl Server {
     /// use std::sync::Arc;
     ///
     /// use api_service::{Config, MemoryDatabase, Server};
-    /// use client_sdk::guard::AuthServiceKeys;
+    /// use client_sdk::guard::{AuthServiceKeys, Guard, KeyCache};
     /// use token::{clock::{ManualClock, Timestamp}, entropy::SeededEntropy};
     /// use tonic::transport::Endpoint;
     /// use transport::observe::LogObserver;
@@ -126,15 +138,19 @@ impl Server {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let memory = MemoryDatabase::default();
+    /// let clock = Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000)));
+    /// let auth = Endpoint::from_static("http://auth:50051").connect_lazy();
+    /// let keys = KeyCache::new(AuthServiceKeys::new(auth), clock.clone());
+    /// let guard = Guard::new("evergreen", "evergreen", keys);
     /// for life in 0..2 {
     ///     let server = Server::open_in_memory(
     ///         &memory,
     ///         Config::default(),
-    ///         Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000))),
+    ///         clock.clone(),
     ///         // Another seed in every life, or it would draw the ids of the one before.
     ///         Arc::new(SeededEntropy::new(life)),
     ///         Arc::new(LogObserver),
-    ///         AuthServiceKeys::new(Endpoint::from_static("http://auth:50051").connect_lazy()),
+    ///         guard.clone(),
     ///     )
     ///     .await?;
     ///     server.seed_demo("ada").await?;
@@ -151,11 +167,11 @@ impl Server {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         observer: Arc<dyn Observer>,
-        keys: impl KeySource,
+        guard: Guard,
     ) -> Result<Self, StartError> {
         config.validate()?;
         let opened = MemoryStore::open(memory);
-        Self::compose(Arc::new(opened), None, config, clock, entropy, observer, keys)
+        Self::compose(Arc::new(opened), None, config, clock, entropy, observer, guard)
             .await
             .map_err(|source| StartError::Storage { file: "memory".into(), source: source.into() })
     }
@@ -168,13 +184,20 @@ impl Server {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         observer: Arc<dyn Observer>,
-        keys: impl KeySource,
+        guard: Guard,
     ) -> Result<Self, StoreError> {
         let app = App::new(store, Arc::clone(&clock), entropy).await?;
-        let keys = KeyCache::new(keys, Arc::clone(&clock));
-        let guard = Guard::new(&config.issuer, &config.audience, keys);
         let request_timeout = config.request_timeout;
-        Ok(Self { app, guard, clock, observer, request_timeout, _directory: directory })
+        let revocations = None;
+        Ok(Self {
+            app,
+            guard,
+            revocations,
+            clock,
+            observer,
+            request_timeout,
+            _directory: directory,
+        })
     }
 
     /// Creates the demo's categories, and folders and trees of `owner_id`'s. What is there already
@@ -217,7 +240,11 @@ impl Server {
         let service = ApiServiceServer::new(Rpc::new(self.app.clone()))
             .max_decoding_message_size(MOST_MESSAGE_BYTES)
             .max_encoding_message_size(MOST_MESSAGE_BYTES);
-        let guarded = GuardLayer::new(self.guard, guard_policy()).layer(service);
+        let guard = match self.revocations {
+            Some(revocations) => self.guard.revocations(revocations.follow()),
+            None => self.guard,
+        };
+        let guarded = GuardLayer::new(guard, guard_policy()).layer(service);
         let serving = Serving {
             clock: self.clock,
             observer: self.observer,
@@ -227,6 +254,41 @@ impl Server {
         self.app.close().await;
         served
     }
+}
+
+/// Judges by AuthService's keys.
+fn guard(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<Guard, ConfigError> {
+    let keys = AuthServiceKeys::new(config.auth_endpoint()?.connect_lazy());
+    let keys = KeyCache::new(keys, Arc::clone(clock)).entropy(Arc::clone(entropy));
+    Ok(Guard::new(&config.issuer, &config.audience, keys))
+}
+
+/// AuthService's revocations, if there is an account to follow them with.
+async fn revocations(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<Option<RevocationsBuilder>, ConfigError> {
+    let Some((id, secret)) = config.credentials()? else {
+        tracing::warn!("--client-id is not set: revoked sessions live until their tokens run out");
+        return Ok(None);
+    };
+    let auth = config.auth_endpoint()?;
+    let session = Session::service(auth.clone(), id, secret)
+        .clock(Arc::clone(clock))
+        .entropy(Arc::clone(entropy))
+        .connect()
+        .await
+        .map_err(|error| ConfigError::new("--client-id", error.to_string()))?;
+    let source = AuthServiceRevocations::new(session.layer().layer(auth.connect_lazy()));
+    let while_silent =
+        config.refuse_after_silence.map_or(WhileSilent::Admit, WhileSilent::RefuseAfter);
+    let revocations = Revocations::of(source, Arc::clone(clock));
+    Ok(Some(revocations.while_silent(while_silent).entropy(Arc::clone(entropy))))
 }
 
 /// A tree of 5,000 nodes with bodies of ordinary length fits well; the transport's own limit of

@@ -78,10 +78,11 @@ impl Up {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let observer = Arc::new(LogObserver);
         let (auth, mut api) = self.config();
-        let (mut auth, owner) =
+        let (mut auth, accounts) =
             start_auth(auth, Arc::clone(&clock), observer.clone(), demo).await?;
         api.auth_url = auth.url();
-        let mut api = start_api(api, clock, observer, owner.as_deref()).await?;
+        accounts.configure(&mut api);
+        let mut api = start_api(api, clock, observer, accounts.demo_user.as_deref()).await?;
         announce(auth.address, api.address, demo);
         tokio::select! {
             error = auth.failed() => return Err(error),

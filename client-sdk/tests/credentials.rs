@@ -1,5 +1,4 @@
 //! Sessions that renew by credentials of their own, as services do.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod common;
 

@@ -53,7 +53,7 @@ impl Demo {
             ..AuthConfig::default()
         };
         let auth_seen = Arc::new(Recorder::new());
-        let (auth, owner) =
+        let (auth, accounts) =
             start_auth(config, clock.clone(), auth_seen.clone(), true).await.unwrap();
         let config = ApiConfig {
             listen: free_port,
@@ -62,7 +62,7 @@ impl Demo {
             ..ApiConfig::default()
         };
         let observer = Arc::new(Recorder::new());
-        let api = start_api(config, clock, observer, owner.as_deref()).await.unwrap();
+        let api = start_api(config, clock, observer, accounts.demo_user.as_deref()).await.unwrap();
         Self { auth, api, auth_seen, dir }
     }
 

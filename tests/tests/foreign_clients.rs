@@ -34,7 +34,7 @@ async fn demo() -> Demo {
         ..auth_service::Config::default()
     };
     let observer = Arc::new(LogObserver);
-    let (auth, owner) =
+    let (auth, accounts) =
         start_auth(config, Arc::clone(&clock), observer.clone(), true).await.unwrap();
     let config = api_service::Config {
         listen: free_port,
@@ -42,7 +42,7 @@ async fn demo() -> Demo {
         auth_url: auth.url(),
         ..api_service::Config::default()
     };
-    let api = start_api(config, clock, observer, owner.as_deref()).await.unwrap();
+    let api = start_api(config, clock, observer, accounts.demo_user.as_deref()).await.unwrap();
     Demo { auth, api, _dir: dir }
 }
 

@@ -53,7 +53,8 @@ impl Stage {
             ..auth_service::Config::default()
         };
         let auth_seen = Arc::new(Recorder::new());
-        let (auth, owner) = start_auth(config, Arc::clone(&clock), auth_seen.clone(), true).await?;
+        let (auth, accounts) =
+            start_auth(config, Arc::clone(&clock), auth_seen.clone(), true).await?;
 
         let config = api_service::Config {
             listen: free_port,
@@ -62,7 +63,7 @@ impl Stage {
             ..api_service::Config::default()
         };
         let api_seen = Arc::new(Recorder::new());
-        let api = start_api(config, clock, api_seen.clone(), owner.as_deref()).await?;
+        let api = start_api(config, clock, api_seen.clone(), accounts.demo_user.as_deref()).await?;
         Ok(Self { auth, api, auth_seen, api_seen, quiet, dir })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error, net::SocketAddr, sync::Arc};
 
-use auth_service::UserKind;
+use auth_service::{ServiceCredentials, UserKind};
 use token::{clock::Clock, entropy::SystemEntropy};
 use tokio::{sync::watch, task::JoinHandle};
 use transport::{observe::Observer, serve::bind};
@@ -47,7 +47,7 @@ impl Running {
 }
 
 /// Starts AuthService; when this returns, it answers. With `demo_user` there is a user
-/// [`DEMO_USER`], whose id is given back.
+/// [`DEMO_USER`]. ApiService's account gets a new secret at each start.
 ///
 /// # Errors
 ///
@@ -57,18 +57,36 @@ pub async fn start_auth(
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     demo_user: bool,
-) -> Result<(Running, Option<String>), Failure> {
+) -> Result<(Running, Accounts), Failure> {
     let listener = bind("--auth-listen", config.listen, config.insecure).await?;
     let address = listener.local_addr()?;
     let server =
         auth_service::Server::open(config, clock, Arc::new(SystemEntropy), observer).await?;
-    let user = match demo_user {
+    let demo_user = match demo_user {
         true => Some(server.ensure_user(DEMO_USER, DEMO_PASSWORD, UserKind::Editor).await?),
         false => None,
     };
+    let api = server.ensure_service(API_ACCOUNT, &[] as &[&str]).await?;
     let (stop, told) = stop();
     let task = tokio::spawn(async { Ok(server.run(listener, told).await?) });
-    Ok((Running { address, stop, task }, user))
+    Ok((Running { address, stop, task }, Accounts { demo_user, api }))
+}
+
+/// Who an AuthService knows when it starts.
+#[derive(Debug)]
+pub struct Accounts {
+    /// The id of [`DEMO_USER`].
+    pub demo_user: Option<String>,
+    /// What ApiService logs in with.
+    pub api: ServiceCredentials,
+}
+
+impl Accounts {
+    /// Has an ApiService follow revocations.
+    pub fn configure(&self, api: &mut api_service::Config) {
+        api.client_id = Some(self.api.client_id.clone());
+        api.client_secret = Some(self.api.client_secret.clone().into());
+    }
 }
 
 /// Starts ApiService; when this returns, it answers. With `demo_owner` there are some categories,
@@ -104,6 +122,8 @@ fn stop() -> (watch::Sender<bool>, impl Future<Output = ()>) {
     (sender, told)
 }
 
+/// The name of ApiService's own account.
+const API_ACCOUNT: &str = "api-service";
 /// The user that `--demo` makes.
 pub const DEMO_USER: &str = "demo";
 /// Their password.

@@ -6,7 +6,7 @@ use api_service::MemoryDatabase as Shelf;
 use auth_service::MemoryDatabase;
 use client_sdk::{
     AuthServiceRefresher, AuthenticationError, Event, Session, SessionState, SignOutReason,
-    guard::AuthServiceKeys,
+    guard::{AuthServiceKeys, Guard, KeyCache},
     store::{MemoryStore, Store as _},
 };
 use evergreen_proto::{
@@ -72,13 +72,15 @@ pub struct Api {
 
 impl Api {
     pub async fn run(self) -> Done {
+        let keys = AuthServiceKeys::new(channel("auth0"));
+        let keys = KeyCache::new(keys, self.offset.clock()).entropy(self.entropy.clone());
         let server = api_service::Server::open_in_memory(
             &self.shelf,
             api_service::Config::default(),
             self.offset.clock(),
             self.entropy,
             Arc::new(self.book),
-            AuthServiceKeys::new(channel("auth0")),
+            Guard::new("evergreen", "evergreen", keys),
         );
         server.await?.run_on(incoming().await?, std::future::pending()).await?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use client_sdk::guard::{FetchError, FetchFuture, KeySource, Keys, Kind};
+use client_sdk::guard::{FetchError, FetchFuture, Guard, KeyCache, KeySource, Keys, Kind};
 use evergreen_proto::api::v1::{self as pb, api_service_client::ApiServiceClient};
 use token::{
     AccessClaims, SigningKey,
@@ -48,6 +48,10 @@ fn key() -> SigningKey {
     SigningKey::generate(&SeededEntropy::new(42))
 }
 
+fn a_guard(keys: TestKeys, clock: Arc<ManualClock>) -> Guard {
+    Guard::new("evergreen", "evergreen", KeyCache::new(keys, clock))
+}
+
 fn a_clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000)))
 }
@@ -71,8 +75,9 @@ impl World {
         let config = Config { data_dir: dir.path().join("data"), ..Config::default() };
         let clock = a_clock();
         let entropy = Arc::new(SeededEntropy::new(1));
+        let guard = a_guard(keys, clock.clone());
         let server =
-            Server::open_with_keys(config, clock.clone(), entropy, Arc::new(LogObserver), keys)
+            Server::open_with_guard(config, clock.clone(), entropy, Arc::new(LogObserver), guard)
                 .await
                 .unwrap();
         before(&server).await;
@@ -83,8 +88,9 @@ impl World {
     pub(super) async fn in_memory(memory: &MemoryDatabase, seed: u64) -> Self {
         let (config, clock) = (Config::default(), a_clock());
         let (entropy, observer) = (Arc::new(SeededEntropy::new(seed)), Arc::new(LogObserver));
+        let guard = a_guard(TestKeys::Up, clock.clone());
         let opened =
-            Server::open_in_memory(memory, config, clock.clone(), entropy, observer, TestKeys::Up);
+            Server::open_in_memory(memory, config, clock.clone(), entropy, observer, guard);
         Self::serve(opened.await.unwrap(), clock, None).await
     }
 
