@@ -29,7 +29,7 @@ pub(crate) enum AppError {
     InvalidClient,
     #[error("the user name or the password is wrong")]
     InvalidCredentials,
-    #[error("the master keys cannot be read at the moment")]
+    #[error("the keys cannot be read at the moment")]
     KeysUnavailable,
     #[error("too many passwords are being checked at the moment")]
     Overloaded { retry_after: Duration },
