@@ -9,7 +9,7 @@ mod guarded;
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use client_sdk::guard::{Guard, KeyCache, Keys, Revocations};
-use guarded::{OneKey, Revoked, bearers};
+use guarded::{OneKey, Told, bearers, revoked};
 use http::HeaderMap;
 use token::{
     SigningKey,
@@ -17,6 +17,11 @@ use token::{
     entropy::SeededEntropy,
 };
 use tokio::time::Instant;
+
+/// As long as an id of Evergreen's is.
+fn session_ids() -> impl Iterator<Item = String> {
+    (0..REVOKED).map(|n| format!("0199{:04x}-7000-7000-8000-{n:012x}", n % 65_536))
+}
 
 /// Nanoseconds a call.
 fn judged(guard: &Guard, bearers: &[HeaderMap]) -> f64 {
@@ -38,7 +43,9 @@ async fn main() {
     let plain = Guard::new("evergreen", "evergreen", keys);
     plain.authenticate(&few[0]).await.unwrap();
 
-    let revocations = Revocations::of(Revoked(REVOKED, clock.now()), clock).follow();
+    let (tell, source) = Told::new();
+    tell.send(revoked(session_ids(), clock.now())).unwrap();
+    let revocations = Revocations::of(source, clock).follow();
     while revocations.len() < REVOKED {
         tokio::task::yield_now().await;
     }

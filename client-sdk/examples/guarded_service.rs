@@ -7,11 +7,19 @@
 //! grpcurl -plaintext -H "authorization: Bearer $TOKEN" -proto greeter.proto 127.0.0.1:50060 example.v1.GreeterService/Greet
 //! ```
 //!
-//! An argument names another address to listen on, `AUTH_URL` another AuthService.
+//! An argument names another address to listen on, `AUTH_URL` another AuthService. With the
+//! `CLIENT_ID` and `CLIENT_SECRET` of a service account (`auth-service service create greeter`) it
+//! follows revocations: a session that is logged out is refused at once.
 
 use std::{convert::Infallible, env, sync::Arc};
 
-use client_sdk::guard::{AuthServiceKeys, Caller, Guard, GuardLayer, KeyCache, Policy};
+use client_sdk::{
+    Session,
+    guard::{
+        AuthServiceKeys, AuthServiceRevocations, Caller, Guard, GuardLayer, KeyCache, Policy,
+        Revocations,
+    },
+};
 use http::{Request, Response};
 use token::clock::SystemClock;
 use tokio::net::TcpListener;
@@ -56,9 +64,16 @@ impl tower::Service<Request<Body>> for Greeter {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let auth_url = env::var("AUTH_URL").unwrap_or_else(|_| "http://127.0.0.1:50051".to_owned());
-    let auth = Endpoint::from_shared(auth_url)?.connect_lazy();
-    let keys = KeyCache::new(AuthServiceKeys::new(auth), Arc::new(SystemClock::new()));
-    let guard = Guard::new("evergreen", "evergreen", keys);
+    let auth = Endpoint::from_shared(auth_url.clone())?.connect_lazy();
+    let clock = Arc::new(SystemClock::new());
+    let keys = KeyCache::new(AuthServiceKeys::new(auth.clone()), clock.clone());
+    let mut guard = Guard::new("evergreen", "evergreen", keys);
+    if let (Ok(id), Ok(secret)) = (env::var("CLIENT_ID"), env::var("CLIENT_SECRET")) {
+        let session = Session::service(auth_url, id, secret).connect().await?;
+        let channel = ServiceBuilder::new().layer(session.layer()).service(auth);
+        guard = guard
+            .revocations(Revocations::of(AuthServiceRevocations::new(channel), clock).follow());
+    }
     let policy = Policy::deny_all()
         .public("/example.v1.GreeterService/Ping")
         .authenticated("/example.v1.GreeterService/Greet")

@@ -7,7 +7,7 @@ mod guarded;
 use std::{sync::Arc, time::Duration};
 
 use client_sdk::guard::{Guard, KeyCache, Keys, Refusal, Revocations};
-use guarded::{OneKey, Revoked, bearers};
+use guarded::{OneKey, Told, bearers, revoked};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use token::{
     SigningKey,
@@ -21,13 +21,20 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const REVOKED: usize = 100_000;
 
+/// As long as an id of Evergreen's is.
+fn session_ids() -> impl Iterator<Item = String> {
+    (0..REVOKED).map(|n| format!("0199{:04x}-7000-7000-8000-{n:012x}", n % 65_536))
+}
+
 /// One test, since the heap is the process's.
 #[tokio::test]
 async fn revocations_take_little_room_and_a_forged_token_of_any_length_less() {
     let clock = Arc::new(ManualClock::at(NOW));
+    let (tell, source) = Told::new();
     let _counting = dhat::Profiler::builder().testing().build();
     let empty = dhat::HeapStats::get().curr_bytes;
-    let revocations = Revocations::of(Revoked(REVOKED, NOW), clock.clone()).follow();
+    let revocations = Revocations::of(source, clock.clone()).follow();
+    tell.send(revoked(session_ids(), NOW)).unwrap();
     while revocations.len() < REVOKED {
         tokio::task::yield_now().await;
     }

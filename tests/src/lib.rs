@@ -17,7 +17,7 @@ mod restorable;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use auth_service::{AuditRecord, Server};
-use cli::lab::{Running, start_api, start_auth};
+use cli::lab::{Accounts, Running, start_api, start_auth};
 use evergreen_proto::{
     api::v1::api_service_client::ApiServiceClient,
     auth::v1::{
@@ -48,6 +48,8 @@ pub struct World {
     pub auth: Running,
     /// ApiService.
     pub api: Running,
+    /// Whom AuthService knew when it started first.
+    pub accounts: Accounts,
     /// Every RPC that AuthService answered.
     pub auth_seen: Arc<Recorder>,
     /// Every RPC that ApiService answered.
@@ -91,6 +93,25 @@ impl World {
 
     /// The same with other settings of AuthService.
     pub async fn start_with(change: impl FnOnce(&mut auth_service::Config)) -> Self {
+        Self::start_all(change, |_, _| {}).await
+    }
+
+    /// The same, and ApiService follows revocations.
+    pub async fn following(change: impl FnOnce(&mut auth_service::Config)) -> Self {
+        Self::start_all(change, Accounts::configure).await
+    }
+
+    /// The same on a PostgreSQL database; `None` where PostgreSQL is not installed.
+    pub async fn following_on_postgres() -> Option<Self> {
+        let database = Restorable::postgres()?;
+        let world = Self::following(|config| database.configure(config)).await;
+        Some(Self { database, ..world })
+    }
+
+    async fn start_all(
+        change: impl FnOnce(&mut auth_service::Config),
+        change_api: impl FnOnce(&Accounts, &mut api_service::Config),
+    ) -> Self {
         let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
         let dir = TempDir::new().expect("a temporary directory can be made");
         let mut auth_config = auth_service::Config {
@@ -103,9 +124,10 @@ impl World {
         };
         change(&mut auth_config);
         let auth_seen = Arc::new(Recorder::new());
-        let (auth, _) = start_auth(auth_config.clone(), clock.clone(), auth_seen.clone(), false)
-            .await
-            .expect("AuthService starts");
+        let (auth, accounts) =
+            start_auth(auth_config.clone(), clock.clone(), auth_seen.clone(), false)
+                .await
+                .expect("AuthService starts");
         auth_config.listen = auth.address;
 
         let mut api_config = api_service::Config {
@@ -114,13 +136,25 @@ impl World {
             auth_url: auth.url(),
             ..api_service::Config::default()
         };
+        change_api(&accounts, &mut api_config);
         let api_seen = Arc::new(Recorder::new());
         let api = start_api(api_config.clone(), clock.clone(), api_seen.clone(), None)
             .await
             .expect("ApiService starts");
         api_config.listen = api.address;
         let database = Restorable::sqlite(dir.path());
-        Self { clock, auth, api, auth_seen, api_seen, auth_config, api_config, database, dir }
+        Self {
+            clock,
+            auth,
+            api,
+            accounts,
+            auth_seen,
+            api_seen,
+            auth_config,
+            api_config,
+            database,
+            dir,
+        }
     }
 
     /// Where the services keep their files.

@@ -1,4 +1,4 @@
-//! A service that follows revocations, without an account.
+//! A service that follows revocations, with ApiService's account.
 
 use std::{fs, time::Duration};
 
@@ -26,8 +26,8 @@ pub async fn service_token(world: &World, life: Duration) -> String {
     SigningKey::from_seed(seed.into()).sign(&AccessClaims {
         iss: "evergreen".into(),
         aud: "evergreen".into(),
-        sub: "00000000-0000-7000-8000-000000000001".into(),
-        client_id: "00000000-0000-7000-8000-000000000001".into(),
+        sub: world.accounts.api.client_id.clone(),
+        client_id: world.accounts.api.client_id.clone(),
         sid: "00000000-0000-7000-8000-000000000002".into(),
         jti: "00000000-0000-7000-8000-000000000003".into(),
         iat: now.unix_seconds(),

@@ -12,13 +12,13 @@ use std::{
 };
 
 use api_service::Config as ApiConfig;
-use auth_service::{Config as AuthConfig, Server};
+use auth_service::{Config as AuthConfig, Server, ServiceCredentials};
 use cli::lab::{DEMO_PASSWORD, DEMO_USER, Running, start_api, start_auth};
-use evergreen_proto::auth::v1::{LoginRequest, TokenPair};
+use evergreen_proto::auth::v1::{LoginRequest, LogoutRequest, TokenPair};
 use http::{HeaderMap, Request, header::AUTHORIZATION};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
-use tests::{auth_client_of, channel, process::PATIENCE};
+use tests::{auth_client_of, bearing, channel, process::PATIENCE};
 use token::{clock::SystemClock, entropy::SystemEntropy};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -35,6 +35,8 @@ use transport::recorder::Recorder;
 struct Demo {
     auth: Running,
     api: Running,
+    /// A service account.
+    account: ServiceCredentials,
     auth_seen: Arc<Recorder>,
     dir: TempDir,
 }
@@ -63,7 +65,7 @@ impl Demo {
         };
         let observer = Arc::new(Recorder::new());
         let api = start_api(config, clock, observer, accounts.demo_user.as_deref()).await.unwrap();
-        Self { auth, api, auth_seen, dir }
+        Self { auth, api, account: accounts.api, auth_seen, dir }
     }
 
     async fn example(&self, name: &str) -> Command {
@@ -189,6 +191,8 @@ async fn service_account_logs_in_once_for_three_calls() {
 async fn guarded_service_knows_who_calls_it() {
     let demo = Demo::start(LONG).await;
     let mut example = demo.example("guarded_service").await;
+    example.env("CLIENT_ID", &demo.account.client_id);
+    example.env("CLIENT_SECRET", demo.account.client_secret.expose_secret());
     let mut serving = example.arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(serving.stdout.take().unwrap()).lines();
     let line = timeout(PATIENCE, said.next_line()).await.unwrap().unwrap().unwrap();
@@ -208,6 +212,13 @@ async fn guarded_service_knows_who_calls_it() {
     assert!(refused.iter().all(|answer| answer["grpc-status"] == "16"), "{refused:?}");
     assert_eq!(greet(address, "Dismiss", Some(&pair.access_token)).await["grpc-status"], "7");
     assert_eq!(greet(address, "Ping", None).await["grpc-status"], "12");
+
+    let logout = bearing(&pair.access_token, LogoutRequest {});
+    auth_client_of(&demo.auth).logout(logout).await.unwrap();
+    let revoked = async {
+        while greet(address, "Greet", Some(&pair.access_token)).await["grpc-status"] != "16" {}
+    };
+    timeout(PATIENCE, revoked).await.expect("it hears of the logout");
     serving.kill().await.unwrap();
 }
 

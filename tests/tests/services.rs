@@ -159,7 +159,8 @@ async fn an_unknown_id_and_a_wrong_secret_are_one_answer() {
     let mut kinds: Vec<_> = world.audit_events().await.iter().map(|event| event.kind).collect();
     kinds.sort_unstable();
     let failed = ["service_login_failed"; 3];
-    assert_eq!(kinds, [&["service_created"], &failed[..]].concat());
+    // Two accounts: ApiService has one too.
+    assert_eq!(kinds, [&["service_created"; 2], &failed[..]].concat());
 }
 
 #[tokio::test]
@@ -240,7 +241,8 @@ async fn a_disabled_service_is_told_so_once_its_secret_is_proven_and_its_tokens_
     let refused = admin_client(&world).enable_service_account(bearing(&admin, nobody)).await;
     assert_eq!(reason(refused), "SERVICE_ACCOUNT_NOT_FOUND");
     let kinds: Vec<_> = world.audit_events().await.iter().map(|event| event.kind).collect();
-    for (kind, count) in [("service_disabled", 1), ("service_enabled", 1), ("service_created", 2)] {
+    // ApiService has an account too.
+    for (kind, count) in [("service_disabled", 1), ("service_enabled", 1), ("service_created", 3)] {
         assert_eq!(kinds.iter().filter(|told| **told == kind).count(), count, "{kind}: {kinds:?}");
     }
 }
@@ -390,32 +392,44 @@ async fn users_and_services_are_not_taken_for_each_other() {
 }
 
 #[tokio::test]
-async fn an_account_is_ensured_again_and_again_and_each_time_has_a_new_secret() {
-    let ensure = async |server: &auth_service::Server| {
-        server.ensure_service("evergreen-api", &["viewer"]).await.unwrap()
-    };
-    let (world, first) = World::start().await.operate(ensure).await;
-    let (world, second) = world.operate(ensure).await;
-    assert_eq!(first.client_id, second.client_id);
-    assert_ne!(secret_of(&first), secret_of(&second));
-    for service in [&first, &second] {
-        let token = token_of(&world, service).await;
-        assert_eq!(introspect(&world, &token, &token).await.roles, ["viewer"]);
-    }
-    let (world, third) = world.operate(ensure).await;
-    let stale = login_service(&world, &first.client_id, secret_of(&first)).await;
-    assert_eq!(reason(stale), "INVALID_CREDENTIALS", "two secrets are good at the most");
-    assert!(introspect(&world, &token_of(&world, &third).await, "x").await == Default::default());
-    assert!(!format!("{third:?}").contains(secret_of(&third)));
-
-    // An operator's decision stands.
-    let disable = async |server: &auth_service::Server| {
-        assert!(server.set_service_enabled("Evergreen-API", false).await.unwrap());
-        assert!(!server.set_service_enabled("evergreen-api", false).await.unwrap());
+async fn what_a_service_could_log_in_with_is_told_without_logging_in() {
+    let make = async |server: &auth_service::Server| {
+        let made = server.create_service("worker", &["viewer"]).await.unwrap();
+        assert!(server.accepts_service(&made).await.unwrap());
+        let other = ServiceCredentials::new(made.client_id.clone(), "another secret");
+        assert!(!server.accepts_service(&other).await.unwrap());
+        assert!(!format!("{made:?}").contains(secret_of(&made)));
+        // An operator's decision stands.
+        assert!(server.set_service_enabled("Worker", false).await.unwrap());
+        assert!(!server.set_service_enabled("worker", false).await.unwrap());
         assert!(server.set_service_enabled("nobody", false).await.is_err());
-        ensure(server).await
+        assert!(!server.accepts_service(&made).await.unwrap());
+        made
     };
-    let (world, fourth) = world.operate(disable).await;
-    let refused = login_service(&world, &fourth.client_id, secret_of(&fourth)).await;
+    let (world, made) = World::start().await.operate(make).await;
+    let refused = login_service(&world, &made.client_id, secret_of(&made)).await;
     assert_eq!(reason(refused), "ACCOUNT_DISABLED");
+}
+
+/// Two programs on one database do not end each other's secrets by starting.
+#[tokio::test]
+async fn api_service_keeps_its_account_from_start_to_start() {
+    let world = World::start().await;
+    let account = world.accounts.api.clone();
+    let file = world.data_dir().join("api-service.account");
+    let kept = std::fs::read(&file).unwrap();
+    let world = world.restart_auth().await;
+    assert_eq!(std::fs::read(&file).unwrap(), kept);
+    assert!(!token_of(&world, &account).await.is_empty());
+    // A database that does not know it: a new one is made, and kept.
+    let forget = async |server: &auth_service::Server| {
+        assert!(server.accepts_service(&account).await.unwrap());
+        std::fs::write(&file, r#"{"client_id":"x","client_secret":"y"}"#).unwrap();
+    };
+    let (world, ()) = world.operate(forget).await;
+    let made = std::fs::read(&file).unwrap();
+    assert_ne!(made, kept);
+    let world = world.restart_auth().await;
+    assert_eq!(std::fs::read(&file).unwrap(), made);
+    assert!(!token_of(&world, &account).await.is_empty(), "the first one is still good");
 }

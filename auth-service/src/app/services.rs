@@ -108,16 +108,11 @@ impl App {
         secret: String,
         origin: Origin,
     ) -> Result<IssuedToService, AppError> {
-        let secret = ClientSecret::presented(secret)
-            .map_err(|mend| AppError::FieldInvalid { field: "client_secret", mend: mend.into() })?;
         if client_id.is_empty() {
             let mend = "must not be empty".into();
             return Err(AppError::FieldInvalid { field: "client_id", mend });
         }
-        // An id that cannot be is looked up all the same: no account has the nil one.
-        let id = ServiceId(client_id.parse().unwrap_or_default());
-        let account = self.store.service(id).await?;
-        let proven = proves(&secret, account.as_ref());
+        let (account, proven) = self.prove_service(client_id, secret).await?;
         let failed = || {
             let event = self.event(EventKind::ServiceLoginFailed, origin);
             let event = match &account {
@@ -140,6 +135,31 @@ impl App {
             ..self.event(EventKind::ServiceLoginSucceeded, origin).of_service(account.id)
         });
         Ok(self.issue_to_service(account, login))
+    }
+
+    /// Whether a service could log in with these.
+    pub(crate) async fn accepts_service(
+        &self,
+        client_id: &str,
+        secret: String,
+    ) -> Result<bool, AppError> {
+        let (account, proven) = self.prove_service(client_id, secret).await?;
+        Ok(proven && account.is_some_and(|account| account.status == Status::Active))
+    }
+
+    /// The account of this id, and whether the secret is its.
+    async fn prove_service(
+        &self,
+        client_id: &str,
+        secret: String,
+    ) -> Result<(Option<ServiceAccount>, bool), AppError> {
+        let secret = ClientSecret::presented(secret)
+            .map_err(|mend| AppError::FieldInvalid { field: "client_secret", mend: mend.into() })?;
+        // An id that cannot be is looked up all the same: no account has the nil one.
+        let id = ServiceId(client_id.parse().unwrap_or_default());
+        let account = self.store.service(id).await?;
+        let proven = proves(&secret, account.as_ref());
+        Ok((account, proven))
     }
 
     fn issue_to_service(&self, account: &ServiceAccount, login: SessionId) -> IssuedToService {

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
 use crate::{
@@ -30,6 +30,14 @@ pub struct ServiceCredentials {
 #[error("{0}")]
 pub struct ServiceError(String);
 
+impl ServiceCredentials {
+    /// Those that [`Server::create_service`] gave.
+    #[must_use]
+    pub fn new(client_id: impl Into<String>, client_secret: impl Into<SecretString>) -> Self {
+        Self { client_id: client_id.into(), client_secret: client_secret.into() }
+    }
+}
+
 impl Server {
     /// Creates a service account of these roles (of `viewer`, `editor`, `admin`; none means none)
     /// with a secret of its own.
@@ -48,32 +56,17 @@ impl Server {
         Ok(made.into())
     }
 
-    /// Credentials of the service account of this name, which is created if there is none.
-    ///
-    /// One that exists keeps its roles and status, and gets a new secret, since nobody can read the
-    /// old one back. That one stays good for a day, so that a program that is being replaced goes
-    /// on; but an account has two good secrets at the most, so programs that run side by side need
-    /// a name each.
+    /// Whether a service could log in with these.
     ///
     /// # Errors
     ///
-    /// As [`Server::create_service`], but for a name that is taken.
-    pub async fn ensure_service(
+    /// [`ServiceError`] if the database did not answer.
+    pub async fn accepts_service(
         &self,
-        name: &str,
-        roles: &[impl AsRef<str> + Sync],
-    ) -> Result<ServiceCredentials, ServiceError> {
-        let roles = parsed(roles)?;
-        if let Some(id) = self.app.service_named(name).await? {
-            return self.give_secret(id, Overlap::DEFAULT).await;
-        }
-        match self.app.create_service(name, roles, Origin::default()).await {
-            // Another instance was first.
-            Err(AppError::ServiceNameTaken) => {
-                self.give_secret(self.service_named(name).await?, Overlap::DEFAULT).await
-            }
-            made => Ok(made?.into()),
-        }
+        credentials: &ServiceCredentials,
+    ) -> Result<bool, ServiceError> {
+        let secret = credentials.client_secret.expose_secret().to_owned();
+        Ok(self.app.accepts_service(&credentials.client_id, secret).await?)
     }
 
     /// Gives the service account of this name a new secret. The old one stays good for `overlap`: a

@@ -7,6 +7,8 @@ use token::{clock::Clock, entropy::SystemEntropy};
 use tokio::{sync::watch, task::JoinHandle};
 use transport::{observe::Observer, serve::bind};
 
+use super::account::api_account;
+
 /// What a command fails with: its message says what to do next.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
@@ -47,7 +49,7 @@ impl Running {
 }
 
 /// Starts AuthService; when this returns, it answers. With `demo_user` there is a user
-/// [`DEMO_USER`]. ApiService's account gets a new secret at each start.
+/// [`DEMO_USER`]; ApiService has an account in any case.
 ///
 /// # Errors
 ///
@@ -60,13 +62,14 @@ pub async fn start_auth(
 ) -> Result<(Running, Accounts), Failure> {
     let listener = bind("--auth-listen", config.listen, config.insecure).await?;
     let address = listener.local_addr()?;
+    let data_dir = config.data_dir.clone();
     let server =
         auth_service::Server::open(config, clock, Arc::new(SystemEntropy), observer).await?;
     let demo_user = match demo_user {
         true => Some(server.ensure_user(DEMO_USER, DEMO_PASSWORD, UserKind::Editor).await?),
         false => None,
     };
-    let api = server.ensure_service(API_ACCOUNT, &[] as &[&str]).await?;
+    let api = api_account(&server, &data_dir).await?;
     let (stop, told) = stop();
     let task = tokio::spawn(async { Ok(server.run(listener, told).await?) });
     Ok((Running { address, stop, task }, Accounts { demo_user, api }))
@@ -122,8 +125,6 @@ fn stop() -> (watch::Sender<bool>, impl Future<Output = ()>) {
     (sender, told)
 }
 
-/// The name of ApiService's own account.
-const API_ACCOUNT: &str = "api-service";
 /// The user that `--demo` makes.
 pub const DEMO_USER: &str = "demo";
 /// Their password.

@@ -1,13 +1,14 @@
 //! A guard over sources that answer at once.
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use client_sdk::guard::{
     Entry, FetchFuture, KeySource, Keys, Kind, News, Revocation, RevocationSource, WatchFuture,
 };
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use token::{AccessClaims, SigningKey, clock::Timestamp};
+use tokio::sync::mpsc;
 
 #[derive(Debug)]
 pub(crate) struct OneKey(pub(crate) Keys);
@@ -18,29 +19,32 @@ impl KeySource for OneKey {
     }
 }
 
-/// Tells of so many revoked sessions at once, and then nothing.
+/// Tells what is sent to it.
 #[derive(Debug)]
-pub(crate) struct Revoked(pub(crate) usize, pub(crate) Timestamp);
+pub(crate) struct Told(Mutex<Option<mpsc::UnboundedReceiver<News>>>);
 
-impl RevocationSource for Revoked {
-    fn watch(&self, _: String) -> WatchFuture<'_> {
-        let revocations = (0..self.0)
-            .map(|n| Revocation {
-                entry: Entry::Session { session_id: session_id(n) },
-                until: self.1 + Duration::from_secs(900),
-            })
-            .collect();
-        let news = News { snapshot: true, revocations, cursor: "1".into() };
-        Box::pin(async {
-            let news = stream::iter([Ok(news)]).chain(stream::pending());
-            Ok(Box::pin(news) as _)
-        })
+impl Told {
+    pub(crate) fn new() -> (mpsc::UnboundedSender<News>, Self) {
+        let (tell, told) = mpsc::unbounded_channel();
+        (tell, Self(Mutex::new(Some(told))))
     }
 }
 
-/// As long as an id of Evergreen's is.
-fn session_id(n: usize) -> String {
-    format!("0199{:04x}-7000-7000-8000-{n:012x}", n % 65_536)
+impl RevocationSource for Told {
+    fn watch(&self, _: String) -> WatchFuture<'_> {
+        let mut told = self.0.lock().unwrap().take().unwrap();
+        let news = stream::poll_fn(move |cx| told.poll_recv(cx).map(|news| news.map(Ok)));
+        Box::pin(async { Ok(Box::pin(news) as _) })
+    }
+}
+
+/// These sessions are revoked, and no others.
+pub(crate) fn revoked(session_ids: impl Iterator<Item = String>, now: Timestamp) -> News {
+    let until = now + Duration::from_secs(900);
+    let revocations = session_ids
+        .map(|session_id| Revocation { entry: Entry::Session { session_id }, until })
+        .collect();
+    News { snapshot: true, revocations, cursor: "1".into() }
 }
 
 /// Calls of as many users.

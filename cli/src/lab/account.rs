@@ -1,0 +1,65 @@
+//! ApiService's own account, where both services are one program's.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use auth_service::{Server, ServiceCredentials};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use token::entropy::{Entropy, SystemEntropy};
+
+use super::Failure;
+
+/// The credentials that the data directory keeps, if AuthService still knows them; else those of a
+/// new account, which it keeps from now on.
+pub(super) async fn api_account(
+    server: &Server,
+    data_dir: &Path,
+) -> Result<ServiceCredentials, Failure> {
+    let path = data_dir.join("api-service.account");
+    if let Some(kept) = read(&path)?
+        && server.accepts_service(&kept).await?
+    {
+        return Ok(kept);
+    }
+    // Programs that share a database have an account each.
+    let entropy: &dyn Entropy = &SystemEntropy;
+    let name = format!("api-service-{:08x}", u32::from_le_bytes(entropy.array()));
+    let made = server.create_service(&name, &[] as &[&str]).await?;
+    write(&path, &made).map_err(|error| format!("--data-dir: {}: {error}", path.display()))?;
+    Ok(made)
+}
+
+fn read(path: &Path) -> Result<Option<ServiceCredentials>, Failure> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|error| format!("--data-dir: {}: {error}", path.display()))?,
+    };
+    let kept: Value = serde_json::from_str(&text).unwrap_or_default();
+    let field = |name: &str| kept[name].as_str().map(str::to_owned);
+    match (field("client_id"), field("client_secret")) {
+        (Some(id), Some(secret)) => Ok(Some(ServiceCredentials::new(id, secret))),
+        _ => Err(format!(
+            "--data-dir: {} holds no account of ApiService; remove it, and a new one is made",
+            path.display()
+        )
+        .into()),
+    }
+}
+
+/// Wholly or not at all.
+fn write(path: &Path, account: &ServiceCredentials) -> io::Result<()> {
+    let unfinished = path.with_extension("new");
+    let mut options = fs::File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&unfinished)?;
+    let (id, secret) = (&account.client_id, account.client_secret.expose_secret());
+    writeln!(file, "{}", json!({ "client_id": id, "client_secret": secret }))?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)
+}
