@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use token::{
-    AccessClaims, Kind, Nonce, RefreshClaims, Verifier, VerifyError,
+    AccessClaims, Kind, Nonce, RefreshClaims, SigningKey, Verifier, VerifyError,
     clock::{Clock, Timestamp},
     entropy::Entropy,
 };
@@ -113,8 +113,14 @@ impl App {
     }
 
     /// The first pair of a new session.
-    pub(super) fn issue_first(&self, session: &NewSession, grants: &Grants) -> Issued {
+    pub(super) fn issue_first(
+        &self,
+        signer: &SigningKey,
+        session: &NewSession,
+        grants: &Grants,
+    ) -> Issued {
         self.issue(
+            signer,
             &Tip {
                 session: session.id,
                 user: session.user,
@@ -132,7 +138,7 @@ impl App {
 
     /// The pair of a session's newest token. The refresh token depends on the tip alone, so asking
     /// again gives the same one; the access token is fresh.
-    pub(super) fn issue(&self, tip: &Tip<'_>, now: Timestamp) -> Issued {
+    pub(super) fn issue(&self, signer: &SigningKey, tip: &Tip<'_>, now: Timestamp) -> Issued {
         let ends = tip.idle_until.min(tip.absolute_until);
         // An access token does not outlive its session, or a session's end would mean nothing to
         // those who verify alone.
@@ -161,7 +167,7 @@ impl App {
         });
         Issued {
             session: tip.session,
-            access_token: self.keys.active().sign(&claims).into(),
+            access_token: signer.sign(&claims).into(),
             refresh_token: refresh_token.into(),
             access_expires_in,
             refresh_expires_in: ends.saturating_since(now),

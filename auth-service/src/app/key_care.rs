@@ -1,8 +1,8 @@
 //! Looking after the signing keys: what is due is done, and what is asked for.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use token::{PublicKey, clock::Timestamp};
+use token::{PublicKey, SigningKey, clock::Timestamp};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::{
@@ -34,6 +34,18 @@ pub(crate) async fn keep_keys(app: &App) {
 }
 
 impl App {
+    /// The key that signs. Keys that were read too long ago, as after a suspension, are read again
+    /// first.
+    pub(super) async fn signer(&self) -> Result<Arc<SigningKey>, AppError> {
+        if let Some(signer) = self.keys.signer(self.clock.now()) {
+            return Ok(signer);
+        }
+        if timeout(PATIENCE, self.tend_keys(RETRY_GAP)).await.is_err() {
+            tracing::warn!("the signing keys could not be read again in time");
+        }
+        self.keys.signer(self.clock.now()).ok_or(AppError::KeysUnavailable)
+    }
+
     /// Every key that a verifier should know, and how long it may keep them.
     ///
     /// A process that was suspended holds keys of before, and so they are read again first.
@@ -163,5 +175,7 @@ impl App {
     }
 }
 
+/// How often a process without a key that signs looks for one because of a request.
+const RETRY_GAP: Duration = Duration::from_secs(1);
 /// How long whoever asks for keys waits for newer ones.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -47,6 +47,7 @@ impl App {
             let hash = self.passwords.hash(password).await?;
             self.store.rehash_password(user.id, user.password_version, &hash).await?;
         }
+        let signer = self.signer().await?;
         let session = self.new_session(user.id, device_name.clone());
         let event = self.event(EventKind::LoginSucceeded, origin);
         let event = event.of_user(user.id).of_session(session.id);
@@ -55,7 +56,7 @@ impl App {
             failed(Some(user));
             return Err(AppError::InvalidCredentials);
         }
-        Ok(self.issue_first(&session, &user.grants))
+        Ok(self.issue_first(&signer, &session, &user.grants))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use token::{KeyRing, Nonce, RefreshClaims, clock::Timestamp};
+use token::{KeyRing, Nonce, RefreshClaims, SigningKey, clock::Timestamp};
 use transport::deadline::Deadline;
 use uuid::Uuid;
 
@@ -55,6 +55,8 @@ impl App {
     /// reading: one statement, which holds only if it was right.
     pub(crate) async fn refresh(&self, request: RefreshRequest<'_>) -> Result<Issued, AppError> {
         let claims = self.master.verify(request.token).await?;
+        // Before anything is spent.
+        let signer = self.signer().await?;
         let (session, user) = (SessionId(claims.session), UserId(claims.user));
         let named = request.key.as_ref().map(|key| Named {
             ring: self.master.ring(),
@@ -77,7 +79,7 @@ impl App {
                     let expected = Head::new(presented.generation, presented.nonce);
                     let advance = self.advance(&claims, expected, None, to, request.deadline);
                     if let Some(advanced) = self.store.advance(advance).await? {
-                        return Ok(self.issue_advanced(&claims, to, &advanced));
+                        return Ok(self.issue_advanced(&signer, &claims, to, &advanced));
                     }
                 }
                 Decision::Adopt { behind, successor: to } => {
@@ -87,7 +89,7 @@ impl App {
                         self.advance(&claims, behind, Some(adoption), to, request.deadline);
                     if let Some(advanced) = self.store.advance(advance).await? {
                         warn(&event);
-                        return Ok(self.issue_advanced(&claims, to, &advanced));
+                        return Ok(self.issue_advanced(&signer, &claims, to, &advanced));
                     }
                 }
                 Decision::Recreate => {
@@ -99,7 +101,7 @@ impl App {
                 }
                 Decision::Repeat => {
                     let row = seen.as_ref().expect("a repeat is decided on a row that was read");
-                    return Ok(self.issue_again(row, now));
+                    return Ok(self.issue_again(&signer, row, now));
                 }
                 Decision::Superseded => {
                     self.audit.record(event(EventKind::RefreshSuperseded));
@@ -168,7 +170,13 @@ impl App {
         }
     }
 
-    fn issue_advanced(&self, claims: &RefreshClaims, to: Successor, row: &Advanced) -> Issued {
+    fn issue_advanced(
+        &self,
+        signer: &SigningKey,
+        claims: &RefreshClaims,
+        to: Successor,
+        row: &Advanced,
+    ) -> Issued {
         let tip = Tip {
             session: SessionId(claims.session),
             user: UserId(claims.user),
@@ -180,10 +188,10 @@ impl App {
             idle_until: row.idle_until,
             absolute_until: claims.expires_at,
         };
-        self.issue(&tip, row.now)
+        self.issue(signer, &tip, row.now)
     }
 
-    fn issue_again(&self, session: &Session, now: Timestamp) -> Issued {
+    fn issue_again(&self, signer: &SigningKey, session: &Session, now: Timestamp) -> Issued {
         let head = session.row.head();
         let tip = Tip {
             session: session.id,
@@ -196,7 +204,7 @@ impl App {
             idle_until: session.row.idle_until,
             absolute_until: session.row.absolute_until,
         };
-        self.issue(&tip, now)
+        self.issue(signer, &tip, now)
     }
 }
 

@@ -26,11 +26,12 @@ impl App {
             return Err(AppError::RegistrationClosed);
         }
         let user = self.new_user(username, password, vec![Role::Editor]).await?;
+        let signer = self.signer().await?;
         let session = self.new_session(user.id, String::new());
         let event = self.event(EventKind::UserCreated, origin);
         let event = event.of_user(user.id).of_session(session.id);
         self.store.create_user(&user, Some(&session), &event).await?;
-        Ok(self.issue_first(&session, &Grants { roles: user.roles, version: 0 }))
+        Ok(self.issue_first(&signer, &session, &Grants { roles: user.roles, version: 0 }))
     }
 
     /// The user of this name: as they are if they exist, else a new one with these roles.

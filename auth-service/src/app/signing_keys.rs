@@ -40,6 +40,8 @@ struct Held {
     /// The keys that the ring does not open.
     sealed: Vec<String>,
     read_at: Timestamp,
+    /// Until when the signer may sign, if nothing newer is read.
+    signs_until: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -71,9 +73,14 @@ impl SigningKeys {
         Ok(Self { held: ArcSwap::from_pointee(held), policy, max_age, turn: Mutex::new(None) })
     }
 
-    /// The key that signs.
-    pub(crate) fn active(&self) -> Arc<SigningKey> {
-        Arc::clone(&self.held.load().signer)
+    /// The key that signs, as far as this process can know at `now`.
+    ///
+    /// None if it has not read the keys for a while, or cannot open the one that should sign:
+    /// another instance may long have retired the key at hand, and what is signed by it then would
+    /// soon be refused everywhere.
+    pub(crate) fn signer(&self, now: Timestamp) -> Option<Arc<SigningKey>> {
+        let held = self.held.load();
+        (now < held.signs_until).then(|| Arc::clone(&held.signer))
     }
 
     /// Every key that a token may have been signed by.
@@ -147,7 +154,7 @@ impl Held {
         let mut sealed = Vec::new();
         let signer = match (open(active, master, before, &mut sealed).await, before) {
             (Some(signer), _) => signer,
-            // Better signed by a key that is still published than not at all.
+            // It may sign for a moment more.
             (None, Some(before)) => Arc::clone(&before.signer),
             (None, None) => return Err(master.mismatch()),
         };
@@ -156,8 +163,19 @@ impl Held {
             Some(next) => open(next, master, before, &mut sealed).await,
             None => None,
         };
+        // The retention of a retired key counts on instances that sign with it for so long.
+        let signed_with = stored.iter().find(|stored| stored.key.kid == signer.public().kid());
+        let signs_for = match signed_with.map(|stored| (stored.state, stored.state_time)) {
+            Some((KeyState::Active, _)) => STALE_AFTER,
+            Some((KeyState::Retired, since)) => {
+                STALE_AFTER.saturating_sub(now.saturating_since(since))
+            }
+            // It was withdrawn.
+            Some((KeyState::Next, _)) | None => Duration::ZERO,
+        };
+        let signs_until = read_at + signs_for;
         let trusted = Arc::new(published.iter().map(|published| published.key.clone()).collect());
-        Ok(Self { signer, next, published, trusted, sealed, read_at })
+        Ok(Self { signer, next, published, trusted, sealed, read_at, signs_until })
     }
 
     fn published_since(&self, kid: &str) -> Option<Timestamp> {
@@ -196,18 +214,21 @@ async fn open(
         return Some(Arc::clone(key));
     }
     let mut opened = unseal(&stored.key, &master.ring());
-    // An instance with a newer ring may have made it. The ring is read again once for each key: the
-    // reads that it is allowed are for refresh tokens above all.
-    let is_new = before.is_some_and(|before| !before.sealed.contains(kid));
-    if opened.is_err() && is_new && master.reload().await.is_ok() {
+    // An instance with a newer ring may have made it. For a key that is waiting the ring is read
+    // again once: the reads that it is allowed are for refresh tokens above all. Without the active
+    // one nothing can be signed, so that is tried until it succeeds.
+    let is_new = before.is_none_or(|before| !before.sealed.contains(kid));
+    let is_urgent = is_new || stored.state == KeyState::Active;
+    if opened.is_err() && is_urgent && master.reload().await.is_ok() {
         opened = unseal(&stored.key, &master.ring());
     }
     match opened {
         Ok(key) => Some(Arc::new(key)),
         Err(_) => {
-            if is_new {
+            if is_urgent {
                 tracing::error!(
                     kid,
+                    state = stored.state.as_str(),
                     "--master-keys: the ring does not open a signing key that another instance \
                      made; give every instance the same ring"
                 );
