@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use token::{AccessClaims, Kind};
+use token::{AccessClaims, Kind, clock::Timestamp};
 
 /// Who calls, as a verified access token says. In the extensions of every request that the guard
 /// let through, save those to public methods.
@@ -40,14 +40,17 @@ pub struct Identity {
     pub kind: Kind,
     /// Counts the changes of the caller's roles.
     pub(super) roles_version: u32,
+    /// When the token runs out.
+    pub(super) expires_at: Timestamp,
 }
 
 impl Identity {
-    /// A caller without roles.
+    /// A caller without roles, whose token does not run out.
     #[must_use]
     pub fn new(user_id: impl Into<String>, session_id: impl Into<String>, kind: Kind) -> Self {
         let (user_id, session_id) = (user_id.into(), session_id.into());
-        Self { user_id, session_id, roles: Vec::new(), kind, roles_version: 0 }
+        let expires_at = Timestamp::from_unix_seconds(i64::MAX / 2_000);
+        Self { user_id, session_id, roles: Vec::new(), kind, roles_version: 0, expires_at }
     }
 
     /// The same, with these roles.
@@ -80,12 +83,14 @@ impl From<Identity> for Caller {
 
 impl From<AccessClaims> for Caller {
     fn from(claims: AccessClaims) -> Self {
+        let expires_at = claims.expires_at();
         Self::from(Identity {
             user_id: claims.sub,
             session_id: claims.sid,
             roles: claims.roles,
             kind: claims.kind,
             roles_version: claims.roles_version,
+            expires_at,
         })
     }
 }

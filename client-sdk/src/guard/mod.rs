@@ -40,8 +40,9 @@
 //! # What it does not do
 //!
 //! It does not look at the body. It takes no token from anywhere but the `authorization` metadata.
-//! It cuts no unary call that a handler works on. A stream does not end when its caller's token runs
-//! out, only when the session is ended.
+//! It cuts no call that a handler works on before it answers, an upload neither; and with a
+//! [`GuardInterceptor`] no answer either. A stream does not end when its caller's token runs out, only
+//! when the session is ended, or when the token ran out while revocations could not be heard.
 //!
 //! # Example
 //!

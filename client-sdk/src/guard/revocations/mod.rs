@@ -57,8 +57,8 @@ pub enum WhileSilent {
     /// lives until its token runs out.
     #[default]
     Admit,
-    /// The same, for so long; then every call that needs a token is answered `UNAVAILABLE` with
-    /// `REVOCATIONS_UNAVAILABLE`.
+    /// The same, for so long; then, and before the source was heard at all, every call that needs a
+    /// token is answered `UNAVAILABLE` with `REVOCATIONS_UNAVAILABLE`.
     RefuseAfter(Duration),
 }
 
@@ -101,6 +101,8 @@ impl RevocationsBuilder {
             revoked: Revoked::default(),
             streams: OpenStreams::default(),
             heard: AtomicI64::new(self.clock.now().unix_millis()),
+            is_primed: AtomicBool::new(false),
+            blind_until: AtomicI64::new(i64::MIN),
             rounds: AtomicUsize::new(0),
             alarmed: AtomicBool::new(false),
             clock: self.clock,
@@ -147,7 +149,7 @@ impl Revocations {
             Verdict::Revoked => Err(Refusal::SessionRevoked),
             Verdict::Stale => Err(Refusal::Expired),
             Verdict::Good => match self.0.while_silent {
-                WhileSilent::RefuseAfter(limit) if self.silent_for() > limit => {
+                WhileSilent::RefuseAfter(limit) if self.0.is_deaf(limit) => {
                     Err(Refusal::RevocationsUnavailable { retry_after: RETRY_AFTER })
                 }
                 _ => Ok(()),
@@ -160,7 +162,7 @@ impl Revocations {
         let stream = OpenStream::enter(Arc::clone(&self.0), caller);
         loop {
             // What was learnt before the stream could be woken is seen here.
-            match self.0.revoked.judge(&stream.caller) {
+            match self.0.judge_stream(&stream.caller) {
                 Verdict::Good => stream.woken.notified().await,
                 Verdict::Revoked => return Refusal::SessionRevoked,
                 Verdict::Stale => return Refusal::Expired,
@@ -175,6 +177,10 @@ struct Shared {
     streams: OpenStreams,
     /// When the source was last heard, in Unix milliseconds.
     heard: AtomicI64,
+    /// Whether it was heard at all.
+    is_primed: AtomicBool,
+    /// When the last long silence ended.
+    blind_until: AtomicI64,
     rounds: AtomicUsize,
     alarmed: AtomicBool,
     clock: Arc<dyn Clock>,
@@ -199,7 +205,13 @@ impl Shared {
 
     fn heard(&self) {
         let now = self.clock.now();
+        let was_silent_for = self.silent_for();
         self.heard.store(now.unix_millis(), Ordering::Relaxed);
+        self.is_primed.store(true, Ordering::Release);
+        if was_silent_for > ALARM_AFTER {
+            self.blind_until.store(now.unix_millis(), Ordering::Release);
+            self.streams.wake_all();
+        }
         self.revoked.prune(self.rounds.fetch_add(1, Ordering::Relaxed), now);
         if self.alarmed.swap(false, Ordering::Relaxed) {
             tracing::info!("revocations are heard again");
@@ -219,6 +231,22 @@ impl Shared {
                 code = ?status.code(), message = status.message(),
                 "the stream of revocations broke, and is resumed"
             );
+        }
+    }
+
+    /// Whether what is known of revocations is worth nothing.
+    fn is_deaf(&self, limit: Duration) -> bool {
+        !self.is_primed.load(Ordering::Acquire) || self.silent_for() > limit
+    }
+
+    /// What is known against going on with a stream. A revocation is told only while a token of its
+    /// session could be good; so one that came and went in a silence ends no stream. Those whose
+    /// tokens ran out by its end may be of such sessions: their callers come again with new tokens.
+    fn judge_stream(&self, caller: &Caller) -> Verdict {
+        let blind_until = Timestamp::from_unix_millis(self.blind_until.load(Ordering::Acquire));
+        match self.revoked.judge(caller) {
+            Verdict::Good if caller.expires_at < blind_until => Verdict::Stale,
+            verdict => verdict,
         }
     }
 
@@ -248,6 +276,6 @@ impl Drop for OpenStream {
     }
 }
 
-/// Longer than a restart of AuthService takes.
+/// Longer than a restart of AuthService takes, and shorter than any entry lasts.
 const ALARM_AFTER: Duration = Duration::from_secs(15);
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -184,6 +184,8 @@ async fn silence_is_suffered_or_refused_as_the_service_asked() {
     let limit = Duration::from_secs(30);
     let open = Bench::new(WhileSilent::Admit).await;
     let closed = Bench::new(WhileSilent::RefuseAfter(limit)).await;
+    assert_eq!(open.judge("s2", 0), Ok(()), "nothing was heard yet");
+    assert!(closed.judge("s2", 0).is_err(), "and it may have been revoked");
     for bench in [&open, &closed] {
         bench.say(snapshot("1", ["s1"])).await;
         bench.clock.advance(limit);
@@ -308,6 +310,32 @@ async fn a_revocation_between_the_answer_and_the_watch_is_not_missed() {
     let (_frames, mut body) = body(&bench, caller("s1", 0));
     bench.say(snapshot("1", ["s1"])).await;
     assert_eq!(status(&mut body).await.code(), Code::Unauthenticated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_long_silence_streams_go_on_whose_tokens_would_have_met_their_revocation() {
+    let bench = Bench::new(WhileSilent::Admit).await;
+    bench.say(snapshot("1", [])).await;
+    let good_for = |seconds| {
+        let expires_at = NOW + Duration::from_secs(seconds);
+        Caller::from(Identity { expires_at, ..Identity::new("ada", "s1", Kind::User) })
+    };
+    let (_frames, mut short) = body(&bench, good_for(20));
+    let (_frames_too, mut long) = body(&bench, good_for(40));
+    for body in [&mut short, &mut long] {
+        assert!(body.frame().now_or_never().is_none());
+    }
+    bench.clock.advance(Duration::from_secs(30));
+    bench.say(news("", [])).await;
+    let refused = status(&mut short).await;
+    assert_eq!(refused.get_details_error_info().unwrap().reason, "ACCESS_TOKEN_EXPIRED");
+    assert!(long.frame().now_or_never().is_none());
+    // Short silences end nothing, however late it is.
+    for _ in 0..10 {
+        bench.clock.advance(Duration::from_secs(10));
+        bench.say(news("", [])).await;
+    }
+    assert!(long.frame().now_or_never().is_none());
 }
 
 #[tokio::test(start_paused = true)]
