@@ -116,7 +116,7 @@ impl Server {
             verifier: Verifier::new(&config.issuer, &config.audience),
             passwords: Passwords::new(params, config.hash_limits(), Arc::clone(&entropy))
                 .at(hashing),
-            revocations: Feed::new(config.access_token_ttl),
+            revocations: Feed::new(config.access_token_ttl.max(TOLD_FOR)),
             policy: config.policy(),
             issuer: config.issuer,
             audience: config.audience,
@@ -411,6 +411,9 @@ impl fmt::Display for UserKind {
     }
 }
 
+/// Revocations are told for as long as tokens could live at the least: the setting may have been a
+/// longer one before the last start, or be so at another instance.
+const TOLD_FOR: Duration = Duration::from_secs(3_600);
 /// The largest request of the contract is a changed password.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 

@@ -84,6 +84,8 @@ async fn every_kind_of_revocation_is_refused_at_api_service() {
     let roles = SetUserRolesRequest { user_id: user_id(&bob), roles: vec!["viewer".into()] };
     admin.set_user_roles(bearing(&root.access_token, roles)).await.unwrap();
     assert_eq!(refused(&world, &bob.access_token).await, "ACCESS_TOKEN_EXPIRED");
+    let bob = login(&world, "bob").await;
+    list(&world, &bob.access_token).await.expect("the new roles are in it");
     let disable = DisableUserRequest { user_id: user_id(&bob) };
     admin.disable_user(bearing(&root.access_token, disable)).await.unwrap();
     assert_eq!(refused(&world, &bob.access_token).await, "SESSION_REVOKED");

@@ -392,18 +392,18 @@ async fn users_and_services_are_not_taken_for_each_other() {
 }
 
 #[tokio::test]
-async fn what_a_service_could_log_in_with_is_told_without_logging_in() {
+async fn whether_credentials_are_an_account_s_is_told_without_logging_in() {
     let make = async |server: &auth_service::Server| {
         let made = server.create_service("worker", &["viewer"]).await.unwrap();
-        assert!(server.accepts_service(&made).await.unwrap());
+        assert!(server.knows_service(&made).await.unwrap());
         let other = ServiceCredentials::new(made.client_id.clone(), "another secret");
-        assert!(!server.accepts_service(&other).await.unwrap());
+        assert!(!server.knows_service(&other).await.unwrap());
         assert!(!format!("{made:?}").contains(secret_of(&made)));
         // An operator's decision stands.
         assert!(server.set_service_enabled("Worker", false).await.unwrap());
         assert!(!server.set_service_enabled("worker", false).await.unwrap());
         assert!(server.set_service_enabled("nobody", false).await.is_err());
-        assert!(!server.accepts_service(&made).await.unwrap());
+        assert!(server.knows_service(&made).await.unwrap());
         made
     };
     let (world, made) = World::start().await.operate(make).await;
@@ -423,7 +423,7 @@ async fn api_service_keeps_its_account_from_start_to_start() {
     assert!(!token_of(&world, &account).await.is_empty());
     // A database that does not know it: a new one is made, and kept.
     let forget = async |server: &auth_service::Server| {
-        assert!(server.accepts_service(&account).await.unwrap());
+        assert!(server.knows_service(&account).await.unwrap());
         std::fs::write(&file, r#"{"client_id":"x","client_secret":"y"}"#).unwrap();
     };
     let (world, ()) = world.operate(forget).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use token::{AccessClaims, Kind};
+use token::{AccessClaims, Kind, SigningKey};
 
 use crate::{
     app::{audit::Origin, context::App, error::AppError},
@@ -134,17 +134,16 @@ impl App {
             session: Some(login),
             ..self.event(EventKind::ServiceLoginSucceeded, origin).of_service(account.id)
         });
-        Ok(self.issue_to_service(account, login))
+        Ok(self.issue_to_service(&*self.signer().await?, account, login))
     }
 
-    /// Whether a service could log in with these.
-    pub(crate) async fn accepts_service(
+    /// Whether these are an account's, be it disabled.
+    pub(crate) async fn knows_service(
         &self,
         client_id: &str,
         secret: String,
     ) -> Result<bool, AppError> {
-        let (account, proven) = self.prove_service(client_id, secret).await?;
-        Ok(proven && account.is_some_and(|account| account.status == Status::Active))
+        Ok(self.prove_service(client_id, secret).await?.1)
     }
 
     /// The account of this id, and whether the secret is its.
@@ -162,7 +161,12 @@ impl App {
         Ok((account, proven))
     }
 
-    fn issue_to_service(&self, account: &ServiceAccount, login: SessionId) -> IssuedToService {
+    fn issue_to_service(
+        &self,
+        signer: &SigningKey,
+        account: &ServiceAccount,
+        login: SessionId,
+    ) -> IssuedToService {
         let now = self.clock.now();
         let lifetimes = &self.policy.lifetimes;
         let id = account.id.to_string();
@@ -181,7 +185,7 @@ impl App {
             roles_version: account.roles_version,
         };
         IssuedToService {
-            access_token: self.keys.active().sign(&claims).into(),
+            access_token: signer.sign(&claims).into(),
             access_expires_in: lifetimes.access,
             refresh_after: lifetimes.refresh_after(self.entropy.unit()).min(lifetimes.access),
         }

@@ -12,7 +12,7 @@ use crate::{
 impl App {
     /// Replaces a user's roles, which makes their older access tokens stale.
     ///
-    /// Nobody takes the role of an administrator from themselves: so there is always one left.
+    /// Nobody takes the role of an administrator from themselves by mistake.
     pub(crate) async fn set_user_roles(
         &self,
         admin: UserId,
@@ -36,7 +36,7 @@ impl App {
 
     /// Bars a user and ends their sessions, or lets them log in again.
     ///
-    /// Nobody bars themselves: so there is always an administrator left.
+    /// Nobody bars themselves by mistake.
     pub(crate) async fn set_user_status(
         &self,
         admin: UserId,

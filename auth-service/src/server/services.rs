@@ -56,17 +56,17 @@ impl Server {
         Ok(made.into())
     }
 
-    /// Whether a service could log in with these.
+    /// Whether these are an account's, be it disabled.
     ///
     /// # Errors
     ///
     /// [`ServiceError`] if the database did not answer.
-    pub async fn accepts_service(
+    pub async fn knows_service(
         &self,
         credentials: &ServiceCredentials,
     ) -> Result<bool, ServiceError> {
         let secret = credentials.client_secret.expose_secret().to_owned();
-        Ok(self.app.accepts_service(&credentials.client_id, secret).await?)
+        Ok(self.app.knows_service(&credentials.client_id, secret).await?)
     }
 
     /// Gives the service account of this name a new secret. The old one stays good for `overlap`: a

@@ -13,15 +13,15 @@ use token::entropy::{Entropy, SystemEntropy};
 
 use super::Failure;
 
-/// The credentials that the data directory keeps, if AuthService still knows them; else those of a
-/// new account, which it keeps from now on.
+/// The credentials that the data directory keeps, if AuthService still knows the account; else those
+/// of a new one, which it keeps from now on. An account that was disabled stays so.
 pub(super) async fn api_account(
     server: &Server,
     data_dir: &Path,
 ) -> Result<ServiceCredentials, Failure> {
     let path = data_dir.join("api-service.account");
     if let Some(kept) = read(&path)?
-        && server.accepts_service(&kept).await?
+        && server.knows_service(&kept).await?
     {
         return Ok(kept);
     }
