@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, io, sync::Once};
 
-use tracing::Metadata;
+use tracing::{Metadata, subscriber::Interest};
 use tracing_subscriber::{filter::dynamic_filter_fn, layer::SubscriberExt as _, prelude::*};
 
 thread_local! {
@@ -14,7 +14,12 @@ pub fn open() {
     // One subscriber for all threads: those that come and go would change what the others hear.
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let ours = dynamic_filter_fn(|metadata, _| is_ours(metadata) && is_open());
+        // What is not ours is settled once, and not asked at every call.
+        let ours = dynamic_filter_fn(|metadata, _| is_ours(metadata) && is_open())
+            .with_callsite_filter(|metadata| match is_ours(metadata) {
+                true => Interest::sometimes(),
+                false => Interest::never(),
+            });
         let log = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Ear);
         let subscriber = tracing_subscriber::registry().with(log.with_filter(ours));
         tracing::subscriber::set_global_default(subscriber).expect("it is the only one");
