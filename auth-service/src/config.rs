@@ -34,6 +34,11 @@ pub struct Config {
     )]
     pub listen: SocketAddr,
 
+    /// Where to serve operations over HTTP, so far the public keys at /.well-known/jwks.json; port 0
+    /// picks a free one [default: nowhere]
+    #[arg(long, env = "EVERGREEN_AUTH_OPS_LISTEN", value_name = "ADDRESS")]
+    pub ops_listen: Option<SocketAddr>,
+
     /// Where the master keys and, without --database-url, the database are kept
     #[arg(
         long,
@@ -139,6 +144,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            ops_listen: None,
             data_dir: PathBuf::from("evergreen-data"),
             database_url: None,
             master_keys: None,

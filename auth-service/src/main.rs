@@ -187,8 +187,16 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let stop = stop_signal()?;
     let listener = bind("--listen", config.listen, config.insecure).await?;
     let address = listener.local_addr()?;
-    let server = open(config).await?;
+    let operations = match config.ops_listen {
+        Some(address) => Some(bind("--ops-listen", address, config.insecure).await?),
+        None => None,
+    };
+    let mut server = open(config).await?;
     say(&format!("AuthService is ready on {address}"));
+    if let Some(operations) = operations {
+        say(&format!("Operations are served on {}", operations.local_addr()?));
+        server = server.with_operations(operations);
+    }
     Ok(server.run(listener, stop).await?)
 }
 

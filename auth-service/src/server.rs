@@ -6,6 +6,7 @@ use evergreen_proto::auth::v1::{
     admin_service_server::{AdminServiceServer, SERVICE_NAME as ADMIN_SERVICE},
     auth_service_server::{AuthServiceServer, SERVICE_NAME as AUTH_SERVICE},
 };
+use futures_util::future::OptionFuture;
 use thiserror::Error;
 use token::{
     Verifier,
@@ -15,6 +16,7 @@ use token::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
+    sync::watch,
 };
 use tokio_stream::Stream;
 use tonic::{service::Routes, transport::server::Connected};
@@ -41,6 +43,7 @@ use crate::{
     },
 };
 
+mod ops;
 mod services;
 
 pub use self::services::{ServiceCredentials, ServiceError};
@@ -51,6 +54,7 @@ pub struct Server {
     app: Arc<App>,
     audit_retention: Duration,
     serving: Serving,
+    operations: Option<TcpListener>,
 }
 
 /// Why AuthService cannot start. Every message names the setting to mend.
@@ -124,7 +128,8 @@ impl Server {
             entropy,
         };
         let serving = Serving { clock, observer, request_life: config.request_timeout };
-        Ok(Self { app: Arc::new(app), audit_retention: config.audit_retention, serving })
+        let audit_retention = config.audit_retention;
+        Ok(Self { app: Arc::new(app), audit_retention, serving, operations: None })
     }
 
     /// A server on a database in memory, which outlives it. It hashes passwords where they are
@@ -146,6 +151,15 @@ impl Server {
         Self::open_on(Arc::new(store), Place::Inline, config, clock, entropy, observer).await
     }
 
+    /// Serves operations over HTTP on `listener`, for as long as it runs: so far the public keys,
+    /// those of `GetJwks`, at `/.well-known/jwks.json`.
+    ///
+    /// The other port never waits for this one but at the end, and then for some seconds at the most.
+    #[must_use]
+    pub fn with_operations(self, listener: TcpListener) -> Self {
+        Self { operations: Some(listener), ..self }
+    }
+
     /// Serves on `listener` until `shutdown` resolves and the calls under way have ended.
     ///
     /// # Errors
@@ -165,7 +179,7 @@ impl Server {
     ///
     /// [`ServeError`].
     pub async fn run_on<C>(
-        self,
+        mut self,
         incoming: impl Stream<Item = io::Result<C>>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError>
@@ -174,10 +188,16 @@ impl Server {
     {
         let app = Arc::clone(&self.app);
         let told = Arc::clone(&self.app);
+        // It goes with the other port, however that ends, and this one follows.
+        let (stop, stopped) = watch::channel(());
+        let operations = OptionFuture::from(self.operations.take().map(|listener| {
+            ops::serve(connections(listener), ops::routes(Arc::clone(&self.app)), stopped)
+        }));
         // Streams end with the server, which waits for the calls under way.
-        let shutdown = async {
+        let shutdown = async move {
             shutdown.await;
             told.revocations.close();
+            drop(stop);
         };
         let admin = AdminServiceServer::new(AdminRpc::new(Arc::clone(&app)));
         let auth = AuthServiceServer::new(AuthRpc::new(app, self.serving.request_life));
@@ -185,9 +205,10 @@ impl Server {
             .add_service(admin.max_decoding_message_size(MAX_REQUEST_BYTES));
         let services = [AUTH_SERVICE, ADMIN_SERVICE];
         let serving = self.serving.clone().run(incoming, routes, &services, shutdown);
+        let both = async { tokio::join!(serving, operations).0 };
         let served = tokio::select! {
             biased;
-            served = serving => served,
+            served = both => served,
             () = keep_clean(&*self.app.store, self.audit_retention) => Ok(()),
             () = keep_keys(&self.app) => Ok(()),
             () = self.app.revocations.keep_reading(&*self.app.store, &*self.app.entropy) => Ok(()),

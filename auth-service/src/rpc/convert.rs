@@ -80,7 +80,7 @@ pub(super) fn session_page(page: SessionPage, current: SessionId) -> pb::ListSes
     }
 }
 
-pub(super) fn jwks(keys: &[PublicKey], max_age: Duration) -> pb::GetJwksResponse {
+pub(crate) fn jwks(keys: &[PublicKey], max_age: Duration) -> pb::GetJwksResponse {
     pb::GetJwksResponse {
         keys: keys
             .iter()

@@ -7,4 +7,4 @@ mod metadata;
 mod revocations;
 mod status;
 
-pub(crate) use self::{admin::AdminRpc, auth::AuthRpc};
+pub(crate) use self::{admin::AdminRpc, auth::AuthRpc, convert::jwks};

@@ -42,8 +42,8 @@ pub enum ServeError {
     },
     /// Plaintext would leave the machine.
     #[error(
-        "{setting}: {address} is reachable from other machines, and tokens would travel there \
-         unencrypted; listen on 127.0.0.1, or allow it with --insecure"
+        "{setting}: {address} is reachable from other machines, and all that is said there would \
+         travel unencrypted; listen on 127.0.0.1, or allow it with --insecure"
     )]
     Insecure {
         /// The setting that named the address.

@@ -4,7 +4,7 @@ use std::{error::Error, net::SocketAddr, sync::Arc};
 
 use auth_service::{ServiceCredentials, UserKind};
 use token::{clock::Clock, entropy::SystemEntropy};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use transport::{observe::Observer, serve::bind};
 
 use super::account::api_account;
@@ -17,6 +17,8 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it serves operations, if it does.
+    pub operations: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), Failure>>,
 }
@@ -63,16 +65,24 @@ pub async fn start_auth(
     let listener = bind("--auth-listen", config.listen, config.insecure).await?;
     let address = listener.local_addr()?;
     let data_dir = config.data_dir.clone();
-    let server =
+    let operations = match config.ops_listen {
+        Some(address) => Some(bind("--ops-listen", address, config.insecure).await?),
+        None => None,
+    };
+    let mut server =
         auth_service::Server::open(config, clock, Arc::new(SystemEntropy), observer).await?;
     let demo_user = match demo_user {
         true => Some(server.ensure_user(DEMO_USER, DEMO_PASSWORD, UserKind::Editor).await?),
         false => None,
     };
     let api = api_account(&server, &data_dir).await?;
+    let served = operations.as_ref().map(TcpListener::local_addr).transpose()?;
+    if let Some(operations) = operations {
+        server = server.with_operations(operations);
+    }
     let (stop, told) = stop();
     let task = tokio::spawn(async { Ok(server.run(listener, told).await?) });
-    Ok((Running { address, stop, task }, Accounts { demo_user, api }))
+    Ok((Running { address, operations: served, stop, task }, Accounts { demo_user, api }))
 }
 
 /// Who an AuthService knows when it starts.
@@ -113,7 +123,7 @@ pub async fn start_api(
     }
     let (stop, told) = stop();
     let task = tokio::spawn(async { Ok(server.run(listener, told).await?) });
-    Ok(Running { address, stop, task })
+    Ok(Running { address, operations: None, stop, task })
 }
 
 fn stop() -> (watch::Sender<bool>, impl Future<Output = ()>) {

@@ -1,0 +1,201 @@
+//! The operations port on a real socket, beside the other one.
+
+use std::net::SocketAddr;
+
+use axum::{
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode, header::ALLOW},
+};
+use evergreen_proto::auth::v1::{
+    GetJwksRequest, GetJwksResponse, auth_service_client::AuthServiceClient,
+};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use tempfile::TempDir;
+use token::{
+    clock::{ManualClock, Timestamp},
+    entropy::SeededEntropy,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+use tonic::transport::Endpoint;
+use transport::{recorder::Recorder, serve::ServeError};
+
+use super::*;
+use crate::{Config, Server, app::Origin};
+
+const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const PATH: &str = "/.well-known/jwks.json";
+
+struct Running {
+    address: SocketAddr,
+    operations: SocketAddr,
+    app: Arc<App>,
+    clock: Arc<ManualClock>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), ServeError>>,
+    _dir: TempDir,
+}
+
+impl Running {
+    async fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let clock = Arc::new(ManualClock::at(START));
+        let config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let server = Server::open(config, clock.clone(), entropy, Arc::new(Recorder::new()));
+        let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (listener, operations) = (bind().await, bind().await);
+        let (address, ops) = (listener.local_addr().unwrap(), operations.local_addr().unwrap());
+        let server = server.await.unwrap().with_operations(operations);
+        let app = Arc::clone(&server.app);
+        let (stop, told) = oneshot::channel();
+        let shutdown = async { told.await.unwrap() };
+        let task = tokio::spawn(server.run(listener, shutdown));
+        Self { address, operations: ops, app, clock, stop, task, _dir: dir }
+    }
+
+    async fn get_jwks(&self) -> GetJwksResponse {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
+        let mut client = AuthServiceClient::new(endpoint.connect().await.unwrap());
+        client.get_jwks(GetJwksRequest {}).await.unwrap().into_inner()
+    }
+
+    async fn ask(&self, http2: bool, method: Method, path: &str) -> Answer {
+        let uri = format!("http://{}{path}", self.operations);
+        let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+        let client = Client::builder(TokioExecutor::new()).http2_only(http2).build_http();
+        let (head, body) = client.request(request).await.unwrap().into_parts();
+        let body = to_bytes(Body::new(body), usize::MAX).await.unwrap();
+        Answer { status: head.status, headers: head.headers, body: body.into() }
+    }
+
+    /// Both doors tell the same; gives back how many keys, and the age.
+    async fn compare(&self, http2: bool) -> (usize, Duration) {
+        let expected = self.get_jwks().await;
+        let answer = self.ask(http2, Method::GET, PATH).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.headers[CONTENT_TYPE], "application/jwk-set+json");
+        let max_age = Duration::try_from(expected.max_age.unwrap()).unwrap();
+        let cache = format!("public, max-age={}", max_age.as_secs());
+        assert_eq!(answer.headers[CACHE_CONTROL], cache);
+        let told: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(told.as_object().unwrap().len(), 1);
+        let told = told["keys"].as_array().unwrap();
+        assert_eq!(told.len(), expected.keys.len());
+        for (told, key) in told.iter().zip(&expected.keys) {
+            assert_eq!(told.as_object().unwrap().len(), 6, "{told}");
+            assert_eq!(
+                [&told["kty"], &told["crv"], &told["alg"], &told["use"], &told["kid"], &told["x"]],
+                [&key.kty, &key.crv, &key.alg, &key.r#use, &key.kid, &key.x]
+            );
+        }
+        (told.len(), max_age)
+    }
+
+    /// Everything that comes back for these bytes, which are all that is sent.
+    async fn send(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.operations).await.unwrap();
+        let mut answer = Vec::new();
+        // The server may have hung up by now.
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.shutdown().await;
+        let _ = stream.read_to_end(&mut answer).await;
+        answer
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+#[tokio::test]
+async fn the_keys_and_their_age_are_those_of_get_jwks() {
+    let running = Running::start().await;
+    let max_age = Config::default().jwks_max_age;
+    for http2 in [false, true] {
+        assert_eq!(running.compare(http2).await, (1, max_age));
+    }
+    running.app.rotate_signing_key(None, Origin::default()).await.unwrap();
+    for http2 in [false, true] {
+        assert_eq!(running.compare(http2).await, (2, max_age));
+    }
+    running.app.store.close().await;
+    running.clock.advance(Duration::from_secs(60));
+    for http2 in [false, true] {
+        assert_eq!(running.compare(http2).await, (2, Duration::from_secs(1)));
+    }
+}
+
+#[tokio::test]
+async fn nothing_else_is_answered() {
+    let running = Running::start().await;
+    for http2 in [false, true] {
+        for path in ["/", "/.well-known", "/.well-known/jwks.json/", "/.well-known/../etc/passwd"] {
+            assert_eq!(running.ask(http2, Method::GET, path).await.status, StatusCode::NOT_FOUND);
+        }
+        let rpc = "/evergreen.auth.v1.AuthService/GetJwks";
+        assert_eq!(running.ask(http2, Method::POST, rpc).await.status, StatusCode::NOT_FOUND);
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE] {
+            let answer = running.ask(http2, method, PATH).await;
+            assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+            assert_eq!(answer.headers[ALLOW], "GET,HEAD");
+            assert_eq!(answer.body, b"");
+        }
+        let head = running.ask(http2, Method::HEAD, PATH).await;
+        assert_eq!((head.status, head.body.as_slice()), (StatusCode::OK, b"".as_slice()));
+        assert_eq!(head.headers[CONTENT_TYPE], "application/jwk-set+json");
+    }
+}
+
+#[tokio::test]
+async fn malformed_requests_harm_nobody() {
+    let running = Running::start().await;
+    let long = format!("GET {PATH} HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(20_000));
+    let cases: [(&[u8], &str); 8] = [
+        (b"", ""),
+        (b"\r\n\r\n", ""),
+        (b"GET /.well-known/jw", ""),
+        (b"GET\r\n\r\n", "HTTP/1.1 400"),
+        (b"GET /.well-known/jwks.json HTTP/9.9\r\n\r\n", "HTTP/1.1 400"),
+        (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03", "HTTP/1.1 400"),
+        (b"OPTIONS * HTTP/1.1\r\n\r\n", "HTTP/1.1 404"),
+        (long.as_bytes(), "HTTP/1.1 431"),
+    ];
+    for (sent, expected) in cases {
+        let answer = running.send(sent).await;
+        let answer = String::from_utf8_lossy(&answer);
+        let as_expected = answer.starts_with(expected) && expected.is_empty() == answer.is_empty();
+        assert!(as_expected, "{:?}: {answer:?}", String::from_utf8_lossy(sent));
+    }
+    // A frame that cannot be, after a preface of HTTP/2: GOAWAY (RFC 9113 section 6.8), and no more.
+    let answer =
+        running.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff").await;
+    let frame = |kind| answer.windows(9).any(|head| head[3..9] == [kind, 0, 0, 0, 0, 0]);
+    assert!(frame(7) && !frame(1), "{answer:?}");
+    running.compare(false).await;
+    running.compare(true).await;
+}
+
+#[tokio::test]
+async fn it_stops_with_the_server() {
+    let running = Running::start().await;
+    let mut idle = TcpStream::connect(running.operations).await.unwrap();
+    let request = format!("HEAD {PATH} HTTP/1.1\r\nhost: here\r\n\r\n");
+    idle.write_all(request.as_bytes()).await.unwrap();
+    let first = idle.read_u8().await.unwrap();
+    running.stop.send(()).unwrap();
+    running.task.await.unwrap().unwrap();
+    let mut rest = Vec::from([first]);
+    idle.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.starts_with(b"HTTP/1.1 200") && rest.ends_with(b"\r\n\r\n"));
+    for address in [running.address, running.operations] {
+        let refused = TcpStream::connect(address).await.unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+}
