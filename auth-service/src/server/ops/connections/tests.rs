@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::routing::get;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
-    sync::Notify,
+    sync::{Notify, mpsc},
     task::JoinHandle,
     time::Instant,
 };
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::*;
 
@@ -51,12 +52,17 @@ async fn a_request_under_way_is_answered_after_the_stop() {
         "hello"
     };
     let (mut client, io) = duplex(1024);
-    let (stop, server) = start([Ok(io)], Router::new().route("/", get(slow)));
+    let (door, incoming) = mpsc::channel(1);
+    let (stop, stopped) = watch::channel(());
+    let routes = Router::new().route("/", get(slow));
+    let server = tokio::spawn(serve(ReceiverStream::new(incoming), routes, stopped));
+    door.send(Ok(io)).await.unwrap();
     client.write_all(REQUEST).await.unwrap();
     begun.notified().await;
+    assert!(!door.is_closed());
     drop(stop);
     sleep(GRACE / 2).await;
-    assert!(!server.is_finished());
+    assert!(door.is_closed() && !server.is_finished());
     go.notify_one();
     read_until(&mut client, "hello").await;
     server.await.unwrap();
@@ -74,7 +80,7 @@ async fn after_the_stop_idle_connections_end_at_once_and_half_requests_after_the
         sleep(PAUSE).await;
         let stopped = Instant::now();
         drop(stop);
-        server.await.unwrap();
+        timeout(2 * GRACE, server).await.unwrap().unwrap();
         // The paused clock still moves in whole milliseconds, upwards.
         assert!((lasts..=lasts + Duration::from_millis(1)).contains(&stopped.elapsed()));
     }
@@ -87,7 +93,7 @@ async fn a_client_that_never_reads_is_cut() {
     let routes = Router::new().route("/", get(async || "much ".repeat(100_000)));
     client.write_all(REQUEST).await.unwrap();
     let begun = Instant::now();
-    connection(io, routes, stopped).await;
+    timeout(2 * (LIFE + GRACE), connection(io, routes, stopped)).await.unwrap();
     let lasted = begun.elapsed();
     assert!((LIFE + GRACE..=LIFE + GRACE + Duration::from_millis(2)).contains(&lasted));
 }
