@@ -1,5 +1,6 @@
 //! Clients that nobody here wrote speak to both services: Python and Node from the `.proto` files,
-//! grpcurl and `buf curl` by reflection.
+//! grpcurl and `buf curl` by reflection. And a verifier that speaks no gRPC at all trusts what the
+//! published keys signed.
 //!
 //! They need tools that a fresh machine may lack. A test whose tool is missing says so and passes,
 //! unless `EVERGREEN_REQUIRE_FOREIGN_CLIENTS` is set.
@@ -9,8 +10,10 @@
 use std::{env, ffi::OsStr, io::ErrorKind, path::Path, process::Stdio, sync::Arc};
 
 use cli::lab::{DEMO_PASSWORD, DEMO_USER, Running, start_api, start_auth};
+use evergreen_proto::auth::v1::LoginRequest;
 use serde_json::Value;
 use tempfile::TempDir;
+use tests::auth_client_of;
 use token::clock::{Clock, SystemClock};
 use tokio::process::Command;
 use transport::observe::LogObserver;
@@ -28,6 +31,7 @@ async fn demo() -> Demo {
     let free_port = ([127, 0, 0, 1], 0).into();
     let config = auth_service::Config {
         listen: free_port,
+        ops_listen: Some(free_port),
         data_dir: dir.path().to_owned(),
         // Past the reuse grace at once, so that a spent token is caught without waiting.
         reuse_grace: std::time::Duration::ZERO,
@@ -88,6 +92,28 @@ async fn python_with_stubs_from_the_protos_alone() {
     command.arg(script("client.py")).arg(protos()).args(addresses);
     let (ok, text) = run(&mut command).await.unwrap();
     assert!(ok && text.contains("python: "), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_verifies_by_the_keys_published_over_http() {
+    let python = env::var("EVERGREEN_PYTHON").unwrap_or_else(|_| "python3".into());
+    if !has(&python, &["-c", "import cryptography, jwt"]).await {
+        return missing("python3 with PyJWT and cryptography");
+    }
+    let demo = demo().await;
+    let login = LoginRequest {
+        username: DEMO_USER.into(),
+        password: DEMO_PASSWORD.into(),
+        ..LoginRequest::default()
+    };
+    let answer = auth_client_of(&demo.auth).login(login).await.unwrap().into_inner();
+    let url = format!("http://{}/.well-known/jwks.json", demo.auth.operations.unwrap());
+    let mut command = Command::new(python);
+    // No proxy of the environment stands between two programs of one machine.
+    command.env("no_proxy", "*").arg(script("verifier.py"));
+    command.args([url, answer.tokens.unwrap().access_token]);
+    let (ok, text) = run(&mut command).await.unwrap();
+    assert!(ok && text.contains("verifier: "), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
