@@ -154,6 +154,16 @@ async fn nothing_else_is_answered() {
 }
 
 #[tokio::test]
+async fn no_deadline_of_grpc_empties_an_answer_that_may_be_kept() {
+    let running = Running::start().await;
+    // The keys are read again first, which takes longer than that.
+    running.clock.advance(Duration::from_secs(60));
+    let request = format!("GET {PATH} HTTP/1.1\r\nhost: here\r\ngrpc-timeout: 1n\r\n\r\n");
+    let answer = String::from_utf8(running.send(request.as_bytes()).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"kid\""), "{answer}");
+}
+
+#[tokio::test]
 async fn malformed_requests_harm_nobody() {
     let running = Running::start().await;
     let long = format!("GET {PATH} HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(20_000));
