@@ -183,6 +183,16 @@ impl AuthProcess {
         timeout(PATIENCE, said).await?
     }
 
+    /// Waits for the next line that it says.
+    ///
+    /// # Errors
+    ///
+    /// If it ends before that, or takes too long.
+    pub async fn next_line(&mut self) -> io::Result<String> {
+        let line = timeout(PATIENCE, self.stdout.next_line()).await??;
+        line.ok_or_else(|| io::Error::other("it said no more"))
+    }
+
     /// Kills it, at whatever it is doing, and waits until it is gone.
     ///
     /// # Panics

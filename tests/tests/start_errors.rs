@@ -34,6 +34,16 @@ async fn a_start_that_cannot_be_names_the_setting_and_the_mend() {
             "--insecure",
         ),
         (
+            refused(&world, |c| c.ops_listen = Some(port)).await,
+            "--ops-listen",
+            "0 picks a free one",
+        ),
+        (
+            refused(&world, |c| c.ops_listen = Some(([0, 0, 0, 0], 0).into())).await,
+            "--ops-listen",
+            "--insecure",
+        ),
+        (
             refused(&world, |c| c.rival_window = std::time::Duration::from_secs(5)).await,
             "--rival-window",
             "must exceed",

@@ -1,0 +1,39 @@
+//! The real `auth-service` serves operations where it is told to, and says where.
+
+#![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
+
+use tempfile::TempDir;
+use tests::process::AuthProgram;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+#[tokio::test]
+async fn the_program_says_where_it_serves_operations_and_does() {
+    let dir = TempDir::new().unwrap();
+    let program = AuthProgram::in_dir(dir.path()).await.with("--ops-listen", ["127.0.0.1:0"]);
+    let mut process = program.start().await;
+    let line = process.next_line().await.unwrap();
+    let address = line.strip_prefix("Operations are served on ").expect(&line);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#""kty":"OKP""#), "{answer}");
+    process.kill().await;
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_is_refused_by_the_name_of_its_setting() {
+    let dir = TempDir::new().unwrap();
+    let program = AuthProgram::in_dir(dir.path()).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (address, mend) in [("0.0.0.0:0", "--insecure"), (taken.as_str(), "0 picks a free one")] {
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--ops-listen", address];
+        let refused = program.command(&serve).await.unwrap_err();
+        assert!(refused.contains("--ops-listen: ") && refused.contains(mend), "{refused}");
+    }
+}
