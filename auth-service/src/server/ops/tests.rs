@@ -20,6 +20,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinHandle,
+    time::timeout,
 };
 use tonic::transport::Endpoint;
 use transport::{recorder::Recorder, serve::ServeError};
@@ -28,6 +29,7 @@ use super::*;
 use crate::{Config, Server, app::Origin};
 
 const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const PATIENCE: Duration = Duration::from_secs(30);
 const PATH: &str = "/.well-known/jwks.json";
 
 struct Running {
@@ -96,13 +98,16 @@ impl Running {
         (told.len(), max_age)
     }
 
-    /// Everything that comes back for these bytes, which are all that is sent.
-    async fn send(&self, bytes: &[u8]) -> Vec<u8> {
+    /// Everything that comes back for these bytes, until the server hangs up; with `hang_up`, the
+    /// client does.
+    async fn send(&self, bytes: &[u8], hang_up: bool) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.operations).await.unwrap();
         let mut answer = Vec::new();
         // The server may have hung up by now.
         let _ = stream.write_all(bytes).await;
-        let _ = stream.shutdown().await;
+        if hang_up {
+            let _ = stream.shutdown().await;
+        }
         let _ = stream.read_to_end(&mut answer).await;
         answer
     }
@@ -158,8 +163,9 @@ async fn no_deadline_of_grpc_empties_an_answer_that_may_be_kept() {
     let running = Running::start().await;
     // The keys are read again first, which takes longer than that.
     running.clock.advance(Duration::from_secs(60));
-    let request = format!("GET {PATH} HTTP/1.1\r\nhost: here\r\ngrpc-timeout: 1n\r\n\r\n");
-    let answer = String::from_utf8(running.send(request.as_bytes()).await).unwrap();
+    let head = format!("GET {PATH} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n");
+    let request = format!("{head}grpc-timeout: 1n\r\n\r\n");
+    let answer = String::from_utf8(running.send(request.as_bytes(), false).await).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"kid\""), "{answer}");
 }
 
@@ -174,18 +180,18 @@ async fn malformed_requests_harm_nobody() {
         (b"GET\r\n\r\n", "HTTP/1.1 400"),
         (b"GET /.well-known/jwks.json HTTP/9.9\r\n\r\n", "HTTP/1.1 400"),
         (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03", "HTTP/1.1 400"),
-        (b"OPTIONS * HTTP/1.1\r\n\r\n", "HTTP/1.1 404"),
+        (b"OPTIONS * HTTP/1.1\r\nconnection: close\r\n\r\n", "HTTP/1.1 404"),
         (long.as_bytes(), "HTTP/1.1 431"),
     ];
     for (sent, expected) in cases {
-        let answer = running.send(sent).await;
+        let answer = running.send(sent, expected.is_empty()).await;
         let answer = String::from_utf8_lossy(&answer);
         let as_expected = answer.starts_with(expected) && expected.is_empty() == answer.is_empty();
         assert!(as_expected, "{:?}: {answer:?}", String::from_utf8_lossy(sent));
     }
     // A frame that cannot be, after a preface of HTTP/2: GOAWAY (RFC 9113 section 6.8), and no more.
-    let answer =
-        running.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff").await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice();
+    let answer = running.send(&[preface, &[0xff; 9]].concat(), false).await;
     let frame = |kind| answer.windows(9).any(|head| head[3..9] == [kind, 0, 0, 0, 0, 0]);
     assert!(frame(7) && !frame(1), "{answer:?}");
     running.compare(false).await;
@@ -200,7 +206,7 @@ async fn it_stops_with_the_server() {
     idle.write_all(request.as_bytes()).await.unwrap();
     let first = idle.read_u8().await.unwrap();
     running.stop.send(()).unwrap();
-    running.task.await.unwrap().unwrap();
+    timeout(PATIENCE, running.task).await.unwrap().unwrap().unwrap();
     let mut rest = Vec::from([first]);
     idle.read_to_end(&mut rest).await.unwrap();
     assert!(rest.starts_with(b"HTTP/1.1 200") && rest.ends_with(b"\r\n\r\n"));
