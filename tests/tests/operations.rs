@@ -1,7 +1,5 @@
 //! The real `auth-service` serves operations where it is told to, and says where.
 
-#![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
-
 use tempfile::TempDir;
 use tests::process::AuthProgram;
 use tokio::{
