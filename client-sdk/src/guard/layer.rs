@@ -17,7 +17,7 @@ use super::{
     policy::{Access, Policy},
     refusal::Refusal,
     revocations::Revocations,
-    verify::{Guard, Judged},
+    verify::{Guard, Recalled},
 };
 
 /// Puts a [`Guarded`] in front of a service.
@@ -75,13 +75,13 @@ where
             Some(Access::Public) => return ResponseFuture::call(&mut self.inner, request, None),
             Some(access) => access,
         };
-        let judged = guard.judge(request.headers());
+        let recalled = guard.recall(request.headers());
         // Whatever logs headers further in does not log this one.
         if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
             value.set_sensitive(true);
         }
-        match judged {
-            Judged::Now(Ok(caller)) => match access.admit(&caller) {
+        match recalled {
+            Ok(Recalled::Known(caller)) => match access.admit(&caller) {
                 Ok(()) => {
                     let watched = guard.watched(&caller);
                     request.extensions_mut().insert(caller);
@@ -89,8 +89,10 @@ where
                 }
                 Err(refusal) => ResponseFuture::refused(refusal),
             },
-            Judged::Now(Err(refusal)) => ResponseFuture::refused(refusal),
-            Judged::Wait(token) => {
+            Err(refusal) => ResponseFuture::refused(refusal),
+            // A server calls its service on the connection's task, and polls what comes of it on
+            // another one: signatures do not hold up the other calls of the connection.
+            Ok(Recalled::Unknown(token)) => {
                 let (guard, access) = (guard.clone(), access.clone());
                 let verdict = Box::pin(async move {
                     let caller = guard.settle(&token).await?;
@@ -124,7 +126,7 @@ pin_project_lite::pin_project! {
 pin_project_lite::pin_project! {
     #[project = StateProj]
     enum State<S, B, F> {
-        /// The keys that the token must be judged by are being fetched.
+        /// The token is looked at; keys may have to be fetched.
         Judging { verdict: Verdict, service: S, request: Option<Request<B>> },
         /// The call was let through.
         Calling { #[pin] future: F, watched: Watched },

@@ -22,11 +22,12 @@ pub struct Guard {
     revocations: Option<Revocations>,
 }
 
-/// What can be said of a call without waiting.
-pub(super) enum Judged {
-    Now(Result<Caller, Refusal>),
-    /// Keys must be fetched to judge this token.
-    Wait(String),
+/// What can be said of a call at once.
+pub(super) enum Recalled {
+    /// Its token was verified before.
+    Known(Caller),
+    /// Its token must be looked at.
+    Unknown(String),
 }
 
 impl Guard {
@@ -60,9 +61,9 @@ impl Guard {
     ///
     /// Every [`Refusal`] but [`Refusal::Denied`].
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        match self.judge(headers) {
-            Judged::Now(result) => result,
-            Judged::Wait(token) => self.settle(&token).await,
+        match self.recall(headers)? {
+            Recalled::Known(caller) => Ok(caller),
+            Recalled::Unknown(token) => self.settle(&token).await,
         }
     }
 
@@ -77,41 +78,34 @@ impl Guard {
     ///
     /// Outside of a tokio runtime, if keys must be fetched.
     pub fn authenticate_cached(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        match self.judge(headers) {
-            Judged::Now(result) => result,
-            Judged::Wait(_) => {
-                self.keys.warm_up(self.keys.now());
-                Err(UNAVAILABLE)
-            }
-        }
+        let now = self.keys.now();
+        self.judge(token_of(headers)?, now).unwrap_or_else(|| {
+            self.keys.warm_up(now);
+            Err(UNAVAILABLE)
+        })
     }
 
-    pub(super) fn judge(&self, headers: &HeaderMap) -> Judged {
-        let values = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-        let token = match bearer_token(values) {
-            Ok(token) => token,
-            Err(error) => return Judged::Now(Err(error.into())),
-        };
-        // Copied only if it is going to be waited for, and then bounded.
-        if token.len() > Verifier::MAX_TOKEN_BYTES {
-            return Judged::Now(Err(Refusal::Invalid));
-        }
+    /// What costs no signature: whether the token is one that was verified.
+    pub(super) fn recall(&self, headers: &HeaderMap) -> Result<Recalled, Refusal> {
+        let token = token_of(headers)?;
         let now = self.keys.now();
         let held = self.keys.usable(now);
-        let verdict = match held.as_ref().and_then(|held| held.as_deref()) {
-            Some(held) => self.verify(token, held, now),
-            // Without any key it can still be told that no key would help.
-            None => self.verifier.verify(token, &KeySet::default(), now).map(Caller::from),
-        };
-        match verdict {
-            Err(VerifyError::UnknownKey) => Judged::Wait(token.to_owned()),
-            verdict => Judged::Now(verdict.map_err(Refusal::from).and_then(|c| self.admit(c))),
+        let known = held
+            .as_ref()
+            .and_then(|held| held.as_deref())
+            .and_then(|held| self.verified.get(&TokenDigest::of(token), held.version, now));
+        match known {
+            Some(caller) => self.admit(caller).map(Recalled::Known),
+            None => Ok(Recalled::Unknown(token.to_owned())),
         }
     }
 
-    /// Judges a token for which keys must be fetched.
+    /// Judges a token that must be looked at; fetches keys if it must.
     pub(super) async fn settle(&self, token: &str) -> Result<Caller, Refusal> {
         let now = self.keys.now();
+        if let Some(verdict) = self.judge(token, now) {
+            return verdict;
+        }
         if self.keys.usable(now).is_none() {
             self.keys.renew(now).await;
         }
@@ -131,6 +125,20 @@ impl Guard {
             // the answer harms nobody: on ACCESS_TOKEN_INVALID a client refreshes and replays, and
             // only AuthService's own verdict on a refresh token ends a session.
             Lookup::Throttled => Err(Refusal::Invalid),
+        }
+    }
+
+    /// By the keys at hand; `None` if others must be fetched.
+    fn judge(&self, token: &str, now: Timestamp) -> Option<Result<Caller, Refusal>> {
+        let held = self.keys.usable(now);
+        let verdict = match held.as_ref().and_then(|held| held.as_deref()) {
+            Some(held) => self.verify(token, held, now),
+            // Without any key it can still be told that no key would help.
+            None => self.verifier.verify(token, &KeySet::default(), now).map(Caller::from),
+        };
+        match verdict {
+            Err(VerifyError::UnknownKey) => None,
+            verdict => Some(verdict.map_err(Refusal::from).and_then(|c| self.admit(c))),
         }
     }
 
@@ -160,6 +168,13 @@ impl Guard {
         self.verified.insert(digest, caller.clone(), held.version, until);
         Ok(caller)
     }
+}
+
+/// The bearer token of a call, if it is not too long to be one.
+fn token_of(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let values = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+    let token = bearer_token(values)?;
+    if token.len() > Verifier::MAX_TOKEN_BYTES { Err(Refusal::Invalid) } else { Ok(token) }
 }
 
 const VERIFIED_TOKENS: usize = 16 * 1024;
