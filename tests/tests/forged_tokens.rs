@@ -1,8 +1,11 @@
-//! A forged refresh token is refused without a trace in the database.
+//! A forged token is refused, and leaves no trace in the database.
 
 use std::{fs, path::Path};
 
-use evergreen_proto::auth::v1::{LogoutRequest, RefreshRequest};
+use evergreen_proto::{
+    api::v1::ListTreesRequest,
+    auth::v1::{LogoutRequest, RefreshRequest},
+};
 use tests::{World, bearing, reason};
 
 /// The database's files, byte for byte.
@@ -59,4 +62,24 @@ async fn a_token_of_64_kib_is_refused_and_the_connection_lives() {
     let long = "x".repeat(64 * 1024);
     assert!(client.refresh(bearing(&long, RefreshRequest {})).await.is_err());
     assert!(client.refresh(bearing(&tokens.refresh_token, RefreshRequest {})).await.is_ok());
+}
+
+/// Fault 48, for access tokens: those that fit into the transport are refused with their reason.
+#[tokio::test]
+async fn a_forged_access_token_of_any_length_is_refused_and_the_connection_lives() {
+    let world = World::start().await;
+    let tokens = world.register("ada").await;
+    let (header, rest) = tokens.access_token.split_once('.').unwrap();
+    let (_, signature) = rest.rsplit_once('.').unwrap();
+    let mut client = world.api_client();
+    let mut list = async |token: &str| {
+        client.list_trees(bearing(token, ListTreesRequest::default())).await.map(drop)
+    };
+    for length in [1, 100, 1_000, 4_000, 12 * 1024 - header.len() - signature.len() - 2] {
+        let forged = format!("{header}.{}.{signature}", "A".repeat(length));
+        assert_eq!(reason(list(&forged).await), "ACCESS_TOKEN_INVALID", "{length}");
+    }
+    assert_eq!(reason(list(&tokens.refresh_token).await), "ACCESS_TOKEN_INVALID");
+    assert!(list(&format!("{header}.{}.{signature}", "A".repeat(64 * 1024))).await.is_err());
+    list(&tokens.access_token).await.expect("the connection lives");
 }
