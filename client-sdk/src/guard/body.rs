@@ -13,9 +13,9 @@ use tonic::Status;
 use super::{caller::Caller, refusal::Refusal, revocations::Revocations};
 
 pin_project_lite::pin_project! {
-    /// A response's body. If the service follows revocations, it ends with the guard's refusal as
-    /// its status when its caller's session is revoked.
-    pub struct GuardedBody<B> {
+    /// A response's body, which ends with the guard's refusal as its status when its caller's session
+    /// is revoked.
+    pub(super) struct GuardedBody<B> {
         #[pin]
         inner: B,
         watch: Watch,
@@ -23,7 +23,6 @@ pin_project_lite::pin_project! {
 }
 
 enum Watch {
-    Unwatched,
     /// What answers with one message ends of itself, and is not worth watching.
     Unary {
         revocations: Revocations,
@@ -35,13 +34,8 @@ enum Watch {
 }
 
 impl<B> GuardedBody<B> {
-    pub(super) fn new(inner: B, watched: Option<(Revocations, Caller)>) -> Self {
-        let watch = watched.map_or(Watch::Unwatched, |(revocations, caller)| Watch::Unary {
-            revocations,
-            caller,
-            answered: false,
-        });
-        Self { inner, watch }
+    pub(super) fn new(inner: B, (revocations, caller): (Revocations, Caller)) -> Self {
+        Self { inner, watch: Watch::Unary { revocations, caller, answered: false } }
     }
 }
 
@@ -75,7 +69,7 @@ impl<B: Body> Body for GuardedBody<B> {
                 Poll::Pending => return this.inner.poll_frame(cx),
             },
             Watch::Ended => return Poll::Ready(None),
-            Watch::Unwatched | Watch::Unary { .. } => return this.inner.poll_frame(cx),
+            Watch::Unary { .. } => return this.inner.poll_frame(cx),
         };
         *this.watch = Watch::Ended;
         let mut trailers = HeaderMap::new();
@@ -90,12 +84,6 @@ impl<B: Body> Body for GuardedBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
-    }
-}
-
-impl<B: Default> Default for GuardedBody<B> {
-    fn default() -> Self {
-        Self::new(B::default(), None)
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{Request, Response, header::AUTHORIZATION};
-use tonic::{Status, server::NamedService};
+use tonic::{Status, body::Body, server::NamedService};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -55,12 +55,11 @@ impl<S: NamedService> NamedService for Guarded<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S, B, R> Service<Request<B>> for Guarded<S>
+impl<S, B> Service<Request<B>> for Guarded<S>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    R: Default,
+    S: Service<Request<B>, Response = Response<Body>> + Clone,
 {
-    type Response = Response<GuardedBody<R>>;
+    type Response = Response<Body>;
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
@@ -92,10 +91,10 @@ where
             Err(refusal) => ResponseFuture::refused(refusal),
             // A server calls its service on the connection's task, and polls what comes of it on
             // another one: signatures do not hold up the other calls of the connection.
-            Ok(Recalled::Unknown(token)) => {
+            Ok(Recalled::Unknown(token, digest)) => {
                 let (guard, access) = (guard.clone(), access.clone());
                 let verdict = Box::pin(async move {
-                    let caller = guard.settle(&token).await?;
+                    let caller = guard.settle(&token, digest).await?;
                     access.admit(&caller)?;
                     let watched = guard.watched(&caller);
                     Ok((caller, watched))
@@ -152,12 +151,11 @@ where
     }
 }
 
-impl<S, B, R> Future for ResponseFuture<S, B>
+impl<S, B> Future for ResponseFuture<S, B>
 where
-    S: Service<Request<B>, Response = Response<R>>,
-    R: Default,
+    S: Service<Request<B>, Response = Response<Body>>,
 {
-    type Output = Result<Response<GuardedBody<R>>, S::Error>;
+    type Output = Result<Response<Body>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -175,8 +173,12 @@ where
                 }
                 StateProj::Calling { future, watched } => {
                     let response = ready!(future.poll(cx))?;
-                    let watched = watched.take();
-                    return Poll::Ready(Ok(response.map(|body| GuardedBody::new(body, watched))));
+                    return Poll::Ready(Ok(match watched.take() {
+                        Some(watched) => {
+                            response.map(|body| Body::new(GuardedBody::new(body, watched)))
+                        }
+                        None => response,
+                    }));
                 }
                 StateProj::Refused { refusal } => {
                     let status = Status::from(refusal.take().expect(ONCE));

@@ -89,7 +89,6 @@ mod verify;
 mod tests;
 
 pub use self::{
-    body::GuardedBody,
     caller::{Caller, Identity},
     interceptor::GuardInterceptor,
     jwks::{AuthServiceKeys, FetchError, FetchFuture, KeySource, Keys},

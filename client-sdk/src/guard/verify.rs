@@ -27,7 +27,7 @@ pub(super) enum Recalled {
     /// Its token was verified before.
     Known(Caller),
     /// Its token must be looked at.
-    Unknown(String),
+    Unknown(String, TokenDigest),
 }
 
 impl Guard {
@@ -63,7 +63,7 @@ impl Guard {
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
         match self.recall(headers)? {
             Recalled::Known(caller) => Ok(caller),
-            Recalled::Unknown(token) => self.settle(&token).await,
+            Recalled::Unknown(token, digest) => self.settle(&token, digest).await,
         }
     }
 
@@ -79,7 +79,8 @@ impl Guard {
     /// Outside of a tokio runtime, if keys must be fetched.
     pub fn authenticate_cached(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let now = self.keys.now();
-        self.judge(token_of(headers)?, now).unwrap_or_else(|| {
+        let token = token_of(headers)?;
+        self.judge(token, TokenDigest::of(token), now).unwrap_or_else(|| {
             self.keys.warm_up(now);
             Err(UNAVAILABLE)
         })
@@ -88,36 +89,37 @@ impl Guard {
     /// What costs no signature: whether the token is one that was verified.
     pub(super) fn recall(&self, headers: &HeaderMap) -> Result<Recalled, Refusal> {
         let token = token_of(headers)?;
+        let digest = TokenDigest::of(token);
         let now = self.keys.now();
         let held = self.keys.usable(now);
         let known = held
             .as_ref()
             .and_then(|held| held.as_deref())
-            .and_then(|held| self.verified.get(&TokenDigest::of(token), held.version, now));
+            .and_then(|held| self.verified.get(&digest, held.version, now));
         match known {
             Some(caller) => self.admit(caller).map(Recalled::Known),
-            None => Ok(Recalled::Unknown(token.to_owned())),
+            None => Ok(Recalled::Unknown(token.to_owned(), digest)),
         }
     }
 
     /// Judges a token that must be looked at; fetches keys if it must.
-    pub(super) async fn settle(&self, token: &str) -> Result<Caller, Refusal> {
+    pub(super) async fn settle(&self, token: &str, digest: TokenDigest) -> Result<Caller, Refusal> {
         let now = self.keys.now();
-        if let Some(verdict) = self.judge(token, now) {
+        if let Some(verdict) = self.judge(token, digest, now) {
             return verdict;
         }
         if self.keys.usable(now).is_none() {
             self.keys.renew(now).await;
         }
         let held = self.keys.any().ok_or(UNAVAILABLE)?;
-        match self.verify(token, &held, self.keys.now()) {
+        match self.verify(token, digest, &held, self.keys.now()) {
             Err(VerifyError::UnknownKey) => {}
             verdict => return verdict.map_err(Refusal::from).and_then(|c| self.admit(c)),
         }
         match self.keys.look_up(self.keys.now()).await {
             Lookup::Fetched => {
                 let held = self.keys.any().ok_or(UNAVAILABLE)?;
-                self.admit(self.verify(token, &held, self.keys.now())?)
+                self.admit(self.verify(token, digest, &held, self.keys.now())?)
             }
             // The key may be one that could not be fetched: that is no verdict on the token.
             Lookup::Unreachable => Err(UNAVAILABLE),
@@ -129,10 +131,15 @@ impl Guard {
     }
 
     /// By the keys at hand; `None` if others must be fetched.
-    fn judge(&self, token: &str, now: Timestamp) -> Option<Result<Caller, Refusal>> {
+    fn judge(
+        &self,
+        token: &str,
+        digest: TokenDigest,
+        now: Timestamp,
+    ) -> Option<Result<Caller, Refusal>> {
         let held = self.keys.usable(now);
         let verdict = match held.as_ref().and_then(|held| held.as_deref()) {
-            Some(held) => self.verify(token, held, now),
+            Some(held) => self.verify(token, digest, held, now),
             // Without any key it can still be told that no key would help.
             None => self.verifier.verify(token, &KeySet::default(), now).map(Caller::from),
         };
@@ -157,8 +164,13 @@ impl Guard {
     }
 
     /// By signature, or by having done so before.
-    fn verify(&self, token: &str, held: &Held, now: Timestamp) -> Result<Caller, VerifyError> {
-        let digest = TokenDigest::of(token);
+    fn verify(
+        &self,
+        token: &str,
+        digest: TokenDigest,
+        held: &Held,
+        now: Timestamp,
+    ) -> Result<Caller, VerifyError> {
         if let Some(caller) = self.verified.get(&digest, held.version, now) {
             return Ok(caller);
         }

@@ -19,7 +19,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::*;
-use crate::guard::{GuardedBody, Identity, Kind};
+use crate::guard::{Identity, Kind, body::GuardedBody};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
@@ -237,7 +237,7 @@ fn body(
     let (frames, mut sent) = mpsc::unbounded_channel();
     let frames_of = stream::poll_fn(move |cx| sent.poll_recv(cx).map(|frame| frame.map(Ok)));
     let inner = StreamBody::new(frames_of).boxed();
-    (frames, GuardedBody::new(inner, Some((bench.revocations.clone(), caller))))
+    (frames, GuardedBody::new(inner, (bench.revocations.clone(), caller)))
 }
 
 fn data(text: &'static str) -> Frame<Bytes> {
