@@ -1,6 +1,6 @@
 //! The public half of an access token: checking one (RFC 8725, RFC 9068 section 4).
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
@@ -52,7 +52,8 @@ impl fmt::Debug for KeySet {
 /// know which sessions have been revoked.
 #[derive(Clone, Debug)]
 pub struct Verifier {
-    validation: Validation,
+    /// Shared: servers clone their services for every request.
+    validation: Arc<Validation>,
 }
 
 impl Verifier {
@@ -71,7 +72,7 @@ impl Verifier {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // Checked below against the clock that is passed in; the library would read the system's.
         validation.validate_exp = false;
-        Self { validation }
+        Self { validation: Arc::new(validation) }
     }
 
     /// What a good token says.

@@ -1,6 +1,6 @@
 //! Who may call what.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use token::Kind;
 
@@ -15,7 +15,7 @@ pub enum Access {
     /// Nothing: the token is not looked at, and there is no [`Caller`].
     Public,
     /// A good access token with one of these roles.
-    AnyRole(Vec<String>),
+    AnyRole(Arc<[String]>),
     /// A service account's good access token.
     Service,
 }
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_role_is_compared_whole() {
-        let access = Access::AnyRole(vec!["admin".into(), "owner".into()]);
+        let access = Access::AnyRole(["admin".into(), "owner".into()].into());
         assert_eq!(access.admit(&caller(&["owner"])), Ok(()));
         assert_eq!(access.admit(&caller(&["editor", "admin"])), Ok(()));
         for roles in [&[][..], &["editor"], &["Admin"], &["administrator"], &["admin "]] {
@@ -126,6 +126,6 @@ mod tests {
         let service = Caller::from(Identity::new("svc", "login", Kind::Service));
         assert_eq!(Access::Service.admit(&service), Ok(()));
         assert_eq!(Access::Service.admit(&caller(&["admin"])), Err(Refusal::Denied));
-        assert_eq!(Access::AnyRole(vec!["admin".into()]).admit(&service), Err(Refusal::Denied));
+        assert_eq!(Access::AnyRole(["admin".into()].into()).admit(&service), Err(Refusal::Denied));
     }
 }
