@@ -7,7 +7,7 @@ use tonic::{
     Code, Request, Status, body::Body, codegen::StdError, metadata::MetadataValue,
     transport::Channel,
 };
-use tonic_types::StatusExt as _;
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::{RefreshFuture, RefreshRequest, Refresher, Renewal};
 use crate::error::DOMAIN;
@@ -94,26 +94,34 @@ pub(crate) fn bearer(token: &str) -> Result<MetadataValue<tonic::metadata::Ascii
 /// Only the token service's own word ends a session: a proxy's bare `UNAUTHENTICATED` does not.
 fn outcome(status: &Status) -> Renewal {
     let details = status.get_error_details();
-    let ours = details.error_info().filter(|info| info.domain == DOMAIN);
-    match (status.code(), ours.map(|info| info.reason.as_str())) {
+    match (status.code(), reason(&details)) {
         (Code::Unauthenticated, Some(reason))
             if reason == "SESSION_REVOKED" || reason.starts_with("REFRESH_TOKEN_") =>
         {
             Renewal::Rejected { reason: reason.to_owned() }
         }
         (Code::Aborted, Some("REFRESH_SUPERSEDED")) => Renewal::Superseded,
-        (code, _) => Renewal::Unreachable {
-            message: format!("{}: {}", code.description(), status.message()),
-            retry_after: details.retry_info().and_then(|info| info.retry_delay),
-        },
+        _ => unreachable(status, &details),
+    }
+}
+
+/// What AuthService itself gave as the reason.
+pub(super) fn reason(details: &ErrorDetails) -> Option<&str> {
+    let ours = details.error_info().filter(|info| info.domain == DOMAIN)?;
+    Some(&ours.reason)
+}
+
+/// What is no answer to the attempt.
+pub(super) fn unreachable(status: &Status, details: &ErrorDetails) -> Renewal {
+    Renewal::Unreachable {
+        message: format!("{}: {}", status.code().description(), status.message()),
+        retry_after: details.retry_info().and_then(|info| info.retry_delay),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{collections::HashMap, time::Duration};
-
-    use tonic_types::ErrorDetails;
 
     use super::*;
 

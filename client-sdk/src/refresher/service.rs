@@ -7,8 +7,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tonic::{Code, Status, body::Body, codegen::StdError, transport::Channel};
 use tonic_types::StatusExt as _;
 
-use super::{RefreshFuture, RefreshRequest, Refresher, Renewal};
-use crate::{TokenPair, error::DOMAIN};
+use super::{
+    RefreshFuture, RefreshRequest, Refresher, Renewal,
+    auth_service::{reason, unreachable},
+};
+use crate::TokenPair;
 
 /// Logs a service in anew for each access token, with its client id and secret, over a transport of
 /// its own. There is no refresh token (RFC 6749 section 4.4.3).
@@ -88,16 +91,12 @@ fn renewed(answer: pb::LoginServiceResponse) -> Renewal {
 /// Only the token service's own word about the account is a rejection.
 fn outcome(status: &Status) -> Renewal {
     let details = status.get_error_details();
-    let ours = details.error_info().filter(|info| info.domain == DOMAIN);
-    match (status.code(), ours.map(|info| info.reason.as_str())) {
+    match (status.code(), reason(&details)) {
         (Code::Unauthenticated, Some(reason @ "INVALID_CREDENTIALS"))
         | (Code::PermissionDenied, Some(reason @ "ACCOUNT_DISABLED")) => {
             Renewal::Rejected { reason: reason.to_owned() }
         }
-        (code, _) => Renewal::Unreachable {
-            message: format!("{}: {}", code.description(), status.message()),
-            retry_after: details.retry_info().and_then(|info| info.retry_delay),
-        },
+        _ => unreachable(status, &details),
     }
 }
 
@@ -108,6 +107,7 @@ mod tests {
     use tonic_types::ErrorDetails;
 
     use super::*;
+    use crate::error::DOMAIN;
 
     fn status(code: Code, domain: &str, reason: &str) -> Status {
         let mut details = ErrorDetails::with_error_info(reason, domain, HashMap::new());

@@ -56,9 +56,9 @@ impl Session {
     ///
     /// It is signed in from the start, and one session, whatever
     /// [`session_id`](TokenPair::session_id) its tokens have. The first call asks for the first
-    /// token, and all calls that come meanwhile wait for it. Nothing is stored. A rejection does not end it: calls fail with
-    /// [`Rejected`](AuthenticationError::Rejected), without network, and after ten seconds the next
-    /// one tries again, so that a service whose account was enabled again needs no restart. An
+    /// token, and all calls that come meanwhile wait for it. Nothing is stored. A rejection does not
+    /// end it: calls fail with [`Rejected`](AuthenticationError::Rejected), without network, and
+    /// after ten seconds the next one tries again, so that a service whose account was enabled again needs no restart. An
     /// access token that is still good when its renewal is rejected goes on being used. Only
     /// [`logout`](Self::logout) ends such a session, and for good; it tells nobody.
     ///
@@ -152,8 +152,8 @@ impl Session {
     /// # Errors
     ///
     /// [`Configuration`](AuthenticationError::Configuration) for tokens that cannot stand in a
-    /// request, and for a session with credentials; the session stays as it is. A pair that cannot be saved is used from memory, and
-    /// [`Event::SaveFailed`] says so.
+    /// request, and for a session with credentials; the session stays as it is. A pair that cannot be
+    /// saved is used from memory, and [`Event::SaveFailed`] says so.
     pub async fn set_tokens(&self, pair: impl Into<TokenPair>) -> Result<(), AuthenticationError> {
         let pair = pair.into();
         self.refuse_sign_in()?;
