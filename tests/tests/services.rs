@@ -13,13 +13,12 @@ use evergreen_proto::{
         DisableServiceAccountRequest, EnableServiceAccountRequest, GetCurrentUserRequest,
         IntrospectTokenRequest, IntrospectTokenResponse, ListSessionsRequest, LoginServiceRequest,
         LoginServiceResponse, LogoutRequest, RefreshRequest, RevokeAllSessionsRequest,
-        RevokeSessionRequest, RotateServiceSecretRequest, admin_service_client::AdminServiceClient,
-        auth_service_client::AuthServiceClient,
+        RevokeSessionRequest, RotateServiceSecretRequest, auth_service_client::AuthServiceClient,
     },
 };
 use secrecy::ExposeSecret as _;
 use tests::{PASSWORD, World, bearing, channel, login, reason};
-use tonic::{Code, Request, Response, Status, transport::Channel};
+use tonic::{Code, Request, Response, Status};
 use tower::ServiceBuilder;
 
 /// A world with a service of these roles.
@@ -61,10 +60,6 @@ async fn try_introspect(
     world.auth_client().introspect_token(request).await.map(Response::into_inner)
 }
 
-fn admin_client(world: &World) -> AdminServiceClient<Channel> {
-    AdminServiceClient::new(channel(world.auth.address))
-}
-
 async fn create(
     world: &World,
     caller: &str,
@@ -73,7 +68,7 @@ async fn create(
 ) -> Result<CreateServiceAccountResponse, Status> {
     let roles = roles.iter().map(|&role| role.into()).collect();
     let request = CreateServiceAccountRequest { name: name.into(), roles };
-    let answer = admin_client(world).create_service_account(bearing(caller, request)).await;
+    let answer = world.admin_client().create_service_account(bearing(caller, request)).await;
     answer.map(Response::into_inner)
 }
 
@@ -85,7 +80,7 @@ async fn rotate(
 ) -> Result<String, Status> {
     let overlap = overlap_s.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
     let request = RotateServiceSecretRequest { client_id: client_id.into(), overlap };
-    let answer = admin_client(world).rotate_service_secret(bearing(caller, request)).await;
+    let answer = world.admin_client().rotate_service_secret(bearing(caller, request)).await;
     answer.map(|answer| answer.into_inner().client_secret)
 }
 
@@ -215,7 +210,7 @@ async fn a_disabled_service_is_told_so_once_its_secret_is_proven_and_its_tokens_
     let disable = || DisableServiceAccountRequest { client_id: client_id.clone() };
     let enable = || EnableServiceAccountRequest { client_id: client_id.clone() };
     for _ in 0..2 {
-        let done = admin_client(&world).disable_service_account(bearing(&admin, disable())).await;
+        let done = world.admin_client().disable_service_account(bearing(&admin, disable())).await;
         done.unwrap();
     }
     let refused = login_service(&world, &client_id, &client_secret).await;
@@ -226,7 +221,7 @@ async fn a_disabled_service_is_told_so_once_its_secret_is_proven_and_its_tokens_
     assert_eq!(introspect(&world, &admin, &before).await, IntrospectTokenResponse::default());
 
     for _ in 0..2 {
-        let done = admin_client(&world).enable_service_account(bearing(&admin, enable())).await;
+        let done = world.admin_client().enable_service_account(bearing(&admin, enable())).await;
         done.unwrap();
     }
     assert_eq!(reason(try_introspect(&world, &before, &before).await), "ACCESS_TOKEN_EXPIRED");
@@ -235,10 +230,10 @@ async fn a_disabled_service_is_told_so_once_its_secret_is_proven_and_its_tokens_
     assert!(introspect(&world, &admin, &after).await.active);
 
     let nobody = DisableServiceAccountRequest { client_id: uuid::Uuid::nil().to_string() };
-    let refused = admin_client(&world).disable_service_account(bearing(&admin, nobody)).await;
+    let refused = world.admin_client().disable_service_account(bearing(&admin, nobody)).await;
     assert_eq!(reason(refused), "SERVICE_ACCOUNT_NOT_FOUND");
     let nobody = EnableServiceAccountRequest { client_id: uuid::Uuid::nil().to_string() };
-    let refused = admin_client(&world).enable_service_account(bearing(&admin, nobody)).await;
+    let refused = world.admin_client().enable_service_account(bearing(&admin, nobody)).await;
     assert_eq!(reason(refused), "SERVICE_ACCOUNT_NOT_FOUND");
     let kinds: Vec<_> = world.audit_events().await.iter().map(|event| event.kind).collect();
     // ApiService has an account too.
