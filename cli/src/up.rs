@@ -14,8 +14,8 @@ use crate::{
 
 /// Run AuthService and ApiService together until Ctrl-C or SIGTERM.
 ///
-/// Everything is kept in one directory: two SQLite files, and the master keys that the sessions
-/// depend on. Registration is open.
+/// Everything is kept in one directory: two SQLite files, ApiService's account, and the master keys
+/// that the sessions depend on. Registration is open.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Up {
     /// Where everything is kept

@@ -136,8 +136,8 @@ pub(crate) trait SessionStore: fmt::Debug + Send + Sync {
     /// The session, and the instant at which it was so.
     async fn session(&self, id: SessionId) -> Result<(Option<Session>, Timestamp), StoreError>;
 
-    /// Moves a session's row forward by compare-and-set, and records an adoption. `None`, and nothing done, if the row is
-    /// not as expected: another head, revoked, ended, its user disabled, or absent.
+    /// Moves a session's row forward by compare-and-set, and records an adoption. `None`, and nothing
+    /// done, if the row is not as expected: another head, revoked, ended, its user disabled, or absent.
     ///
     /// Fails with [`StoreError::TooLate`] if the deadline has passed when the write's turn comes.
     async fn advance(&self, advance: Advance) -> Result<Option<Advanced>, StoreError>;
