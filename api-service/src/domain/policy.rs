@@ -75,7 +75,7 @@ mod tests {
 
     /// Own, shared and hidden, for no role, viewer, editor and admin: `+` allowed, `-` denied, `?`
     /// as if it did not exist.
-    const TABLE: [(&str, Action, [&str; 4]); 20] = [
+    const TABLE: [(&str, Action, [&str; 4]); 26] = [
         ("ListTrees", Action::ReadTrees, ["---", "++?", "++?", "++?"]),
         ("GetTree", Action::ReadTrees, ["---", "++?", "++?", "++?"]),
         ("SearchTrees", Action::ReadTrees, ["---", "++?", "++?", "++?"]),
@@ -84,9 +84,15 @@ mod tests {
         ("CreateTree", Action::WriteTrees, ["---", "---", "+-?", "+-?"]),
         ("UpdateTree", Action::WriteTrees, ["---", "---", "+-?", "+-?"]),
         ("DeleteTree", Action::WriteTrees, ["---", "---", "+-?", "+-?"]),
+        ("UndeleteTree", Action::WriteTrees, ["---", "---", "+-?", "+-?"]),
+        ("ListDeletedTrees", Action::ReadTrees, ["---", "++?", "++?", "++?"]),
+        ("ListTreeRevisions", Action::ReadTrees, ["---", "++?", "++?", "++?"]),
+        ("GetTreeRevision", Action::ReadTrees, ["---", "++?", "++?", "++?"]),
+        ("RollbackTree", Action::WriteTrees, ["---", "---", "+-?", "+-?"]),
         ("ImportTrees", Action::WriteTrees, ["---", "---", "+-?", "+-?"]),
         ("ListFolders", Action::ReadFolders, ["---", "+??", "+??", "+??"]),
         ("GetFolder", Action::ReadFolders, ["---", "+??", "+??", "+??"]),
+        ("GetFolderSubtree", Action::ReadFolders, ["---", "+??", "+??", "+??"]),
         ("CreateFolder", Action::WriteFolders, ["---", "---", "+??", "+??"]),
         ("UpdateFolder", Action::WriteFolders, ["---", "---", "+??", "+??"]),
         ("DeleteFolder", Action::WriteFolders, ["---", "---", "+??", "+??"]),

@@ -177,6 +177,7 @@ impl From<tree::Tree> for pb::Tree {
             create_time: Some(instant(tree.created_at)),
             update_time: Some(instant(tree.updated_at)),
             owner_id: tree.owner_id,
+            ..pb::Tree::default()
         }
     }
 }

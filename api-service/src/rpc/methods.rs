@@ -10,7 +10,7 @@ pub(crate) fn guard_policy() -> Policy {
     })
 }
 
-const METHODS: [&str; 20] = [
+const METHODS: [&str; 26] = [
     "CreateCategory",
     "CreateFolder",
     "CreateTree",
@@ -20,13 +20,19 @@ const METHODS: [&str; 20] = [
     "ExportTrees",
     "GetCategory",
     "GetFolder",
+    "GetFolderSubtree",
     "GetTree",
+    "GetTreeRevision",
     "ImportTrees",
     "ListCategories",
+    "ListDeletedTrees",
     "ListFolders",
+    "ListTreeRevisions",
     "ListTrees",
     "MoveFolder",
+    "RollbackTree",
     "SearchTrees",
+    "UndeleteTree",
     "UpdateCategory",
     "UpdateFolder",
     "UpdateTree",

@@ -68,7 +68,42 @@ impl ApiService for Rpc {
         request: Request<pb::DeleteTreeRequest>,
     ) -> Answer<pb::DeleteTreeResponse> {
         self.drop_tree(request).await?;
-        answer(pb::DeleteTreeResponse {})
+        answer(pb::DeleteTreeResponse::default())
+    }
+
+    async fn undelete_tree(
+        &self,
+        _: Request<pb::UndeleteTreeRequest>,
+    ) -> Answer<pb::UndeleteTreeResponse> {
+        Err(not_implemented("UndeleteTree"))
+    }
+
+    async fn list_deleted_trees(
+        &self,
+        _: Request<pb::ListDeletedTreesRequest>,
+    ) -> Answer<pb::ListDeletedTreesResponse> {
+        Err(not_implemented("ListDeletedTrees"))
+    }
+
+    async fn list_tree_revisions(
+        &self,
+        _: Request<pb::ListTreeRevisionsRequest>,
+    ) -> Answer<pb::ListTreeRevisionsResponse> {
+        Err(not_implemented("ListTreeRevisions"))
+    }
+
+    async fn get_tree_revision(
+        &self,
+        _: Request<pb::GetTreeRevisionRequest>,
+    ) -> Answer<pb::GetTreeRevisionResponse> {
+        Err(not_implemented("GetTreeRevision"))
+    }
+
+    async fn rollback_tree(
+        &self,
+        _: Request<pb::RollbackTreeRequest>,
+    ) -> Answer<pb::RollbackTreeResponse> {
+        Err(not_implemented("RollbackTree"))
     }
 
     async fn list_folders(
@@ -83,6 +118,13 @@ impl ApiService for Rpc {
         request: Request<pb::GetFolderRequest>,
     ) -> Answer<pb::GetFolderResponse> {
         answer(pb::GetFolderResponse { folder: Some(self.folder(request).await?) })
+    }
+
+    async fn get_folder_subtree(
+        &self,
+        _: Request<pb::GetFolderSubtreeRequest>,
+    ) -> Answer<pb::GetFolderSubtreeResponse> {
+        Err(not_implemented("GetFolderSubtree"))
     }
 
     async fn create_folder(
@@ -104,7 +146,7 @@ impl ApiService for Rpc {
         request: Request<pb::DeleteFolderRequest>,
     ) -> Answer<pb::DeleteFolderResponse> {
         self.drop_folder(request).await?;
-        answer(pb::DeleteFolderResponse {})
+        answer(pb::DeleteFolderResponse::default())
     }
 
     async fn move_folder(
@@ -147,7 +189,7 @@ impl ApiService for Rpc {
         request: Request<pb::DeleteCategoryRequest>,
     ) -> Answer<pb::DeleteCategoryResponse> {
         self.drop_category(request).await?;
-        answer(pb::DeleteCategoryResponse {})
+        answer(pb::DeleteCategoryResponse::default())
     }
 
     async fn search_trees(

@@ -35,7 +35,12 @@ async fn a_category_with_a_tree_is_not_deleted() {
     let tree = ada.tree("t", |t| t.category_id = category_id.clone()).await;
     let delete = async || {
         let (category_id, etag) = (category_id.clone(), String::new());
-        root.delete_category(pb::DeleteCategoryRequest { category_id, etag }).await
+        root.delete_category(pb::DeleteCategoryRequest {
+            category_id,
+            etag,
+            move_trees_to: String::new(),
+        })
+        .await
     };
     let answer = refused(delete().await);
     assert_eq!(answer, (Code::FailedPrecondition, "CATEGORY_IN_USE".into()));

@@ -101,7 +101,7 @@ async fn only_an_empty_folder_is_deleted() {
     let tree = ada.tree("t", |t| t.folder_id = folder_id.clone()).await;
     let delete = async || {
         let (folder_id, etag) = (folder_id.clone(), String::new());
-        ada.delete_folder(pb::DeleteFolderRequest { folder_id, etag }).await
+        ada.delete_folder(pb::DeleteFolderRequest { folder_id, etag, force: false }).await
     };
     let answer = refused(delete().await);
     assert_eq!(answer, (Code::FailedPrecondition, "FOLDER_NOT_EMPTY".into()));
