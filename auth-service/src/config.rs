@@ -65,7 +65,7 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_AUTH_AUDIENCE", default_value = "evergreen", value_name = "NAME")]
     pub audience: String,
 
-    /// How long an access token lives
+    /// How long an access token lives; at most 1h, which is how long revocations are told
     #[arg(long, env = "EVERGREEN_AUTH_ACCESS_TOKEN_TTL", default_value = "15m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub access_token_ttl: Duration,
 
@@ -187,7 +187,11 @@ impl Config {
         }
         check(!self.issuer.is_empty(), "--issuer", "must not be empty")?;
         check(!self.audience.is_empty(), "--audience", "must not be empty")?;
-        check(self.access_token_ttl >= second, "--access-token-ttl", "must be at least 1s")?;
+        check(
+            (second..=MAX_ACCESS_TOKEN_TTL).contains(&self.access_token_ttl),
+            "--access-token-ttl",
+            "must be between 1s and 1h",
+        )?;
         check(
             self.refresh_token_ttl >= self.access_token_ttl,
             "--refresh-token-ttl",
@@ -278,6 +282,9 @@ impl Config {
     }
 }
 
+/// No access token lives longer, whatever the setting is or was: so revocations, which are told for
+/// as long, outlast the tokens that were minted under an earlier setting or at another instance.
+pub(crate) const MAX_ACCESS_TOKEN_TTL: Duration = Duration::from_secs(3_600);
 /// Rotation counts on no request being older.
 const MAX_REQUEST_LIFE: Duration = Duration::from_secs(10);
 /// No verifier keeps keys for longer, whatever it is told.
@@ -314,6 +321,10 @@ mod tests {
         };
         assert_eq!(named(|c| c.rival_window = Duration::from_secs(12)), "--rival-window");
         assert_eq!(named(|c| c.access_token_ttl = Duration::ZERO), "--access-token-ttl");
+        assert_eq!(
+            named(|c| c.access_token_ttl = Duration::from_secs(3_601)),
+            "--access-token-ttl"
+        );
         assert_eq!(named(|c| c.refresh_token_ttl = Duration::from_secs(1)), "--refresh-token-ttl");
         assert_eq!(named(|c| c.session_ttl = Duration::from_secs(1)), "--session-ttl");
         assert_eq!(named(|c| c.request_timeout = Duration::from_secs(11)), "--request-timeout");

@@ -32,7 +32,7 @@ use crate::{
         App, AppError, AuditLog, Feed, KeysError, MasterKeys, Origin, Passwords, Place,
         SigningKeys, StatusSet, keep_clean, keep_keys,
     },
-    config::Config,
+    config::{Config, MAX_ACCESS_TOKEN_TTL},
     domain::user::{Role, Status},
     rpc::{AdminRpc, AuthRpc},
     storage::{
@@ -120,7 +120,7 @@ impl Server {
             verifier: Verifier::new(&config.issuer, &config.audience),
             passwords: Passwords::new(params, config.hash_limits(), Arc::clone(&entropy))
                 .at(hashing),
-            revocations: Feed::new(config.access_token_ttl.max(TOLD_FOR)),
+            revocations: Feed::new(MAX_ACCESS_TOKEN_TTL),
             policy: config.policy(),
             issuer: config.issuer,
             audience: config.audience,
@@ -432,9 +432,6 @@ impl fmt::Display for UserKind {
     }
 }
 
-/// Revocations are told for as long as tokens could live at the least: the setting may have been a
-/// longer one before the last start, or be so at another instance.
-const TOLD_FOR: Duration = Duration::from_secs(3_600);
 /// The largest request of the contract is a changed password.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 

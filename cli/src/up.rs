@@ -45,7 +45,7 @@ pub(crate) struct Up {
     )]
     api_listen: SocketAddr,
 
-    /// How long an access token lives
+    /// How long an access token lives; at most 1h, which is how long revocations are told
     #[arg(long, env = "EVERGREEN_ACCESS_TOKEN_TTL", default_value = "15m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     access_token_ttl: Duration,
 
