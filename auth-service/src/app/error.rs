@@ -39,6 +39,11 @@ pub(crate) enum AppError {
     PasswordChanged,
     #[error("{0}")]
     PermissionDenied(&'static str),
+    #[error(
+        "you have revoked too many sessions that are not known here; those that ListSessions shows \
+         can be revoked at any time"
+    )]
+    RateLimited { retry_after: Duration },
     #[error("another attempt has spent this refresh token; read your store again")]
     RefreshSuperseded,
     #[error("the session has reached its end; log in again")]
@@ -70,6 +75,7 @@ impl From<StoreError> for AppError {
         match error {
             StoreError::ServiceNameTaken => Self::ServiceNameTaken,
             StoreError::TooLate => Self::DeadlineExceeded,
+            StoreError::TooManyForgotten { retry_after } => Self::RateLimited { retry_after },
             StoreError::UsernameTaken => Self::UsernameTaken,
             error => Self::Store(error),
         }

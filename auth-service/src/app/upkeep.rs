@@ -94,13 +94,13 @@ mod tests {
         // Tombstones will do, and bring an event each.
         for n in 0..many {
             let (session, user) = (SessionId(Uuid::from_u128(n)), UserId(Uuid::nil()));
-            let reason = RevokeReason::User;
-            assert!(store.revoke_session(session, user, START, reason, &event(n)).await.unwrap());
+            let (end, reason) = (START + Duration::from_secs(1), RevokeReason::Logout);
+            assert!(store.revoke_session(session, user, end, reason, &event(n)).await.unwrap());
         }
         let many = u64::try_from(many).unwrap();
         let retention = 3 * KEPT_AFTER_THE_END;
         assert_eq!(clean(&store, retention).await.unwrap(), Removed::default());
-        clock.set(START + KEPT_AFTER_THE_END + Duration::from_secs(1));
+        clock.set(START + KEPT_AFTER_THE_END + Duration::from_secs(2));
         let sessions = Removed { sessions: many, events: 0 };
         assert_eq!(clean(&store, retention).await.unwrap(), sessions);
         clock.set(START + retention + Duration::from_secs(1));

@@ -1,6 +1,7 @@
 //! Pure types and rules: no I/O, no clock, no randomness.
 
 pub(crate) mod audit;
+pub(crate) mod forgotten;
 pub(crate) mod id;
 pub(crate) mod policy;
 pub(crate) mod revocation;

@@ -13,6 +13,8 @@ use crate::domain::{
 pub(crate) enum RevokeReason {
     /// Its user was disabled.
     Disabled,
+    /// Its user revoked it, and the database did not know it.
+    Forgotten,
     /// Its holder logged out.
     Logout,
     /// Its user's password was changed in another session.
@@ -27,10 +29,19 @@ impl RevokeReason {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
+            Self::Forgotten => "forgotten",
             Self::Logout => "logout",
             Self::PasswordChanged => "password_changed",
             Self::Reused => "reused",
             Self::User => "user",
+        }
+    }
+
+    /// What the tombstone says of a session that was to be revoked for this reason.
+    pub(crate) const fn of_unknown(self) -> Self {
+        match self {
+            Self::User => Self::Forgotten,
+            known => known,
         }
     }
 }

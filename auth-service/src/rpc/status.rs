@@ -46,6 +46,9 @@ pub(super) fn to_status(error: AppError) -> Status {
         AppError::PermissionDenied(_) => {
             status(Code::PermissionDenied, reason::PERMISSION_DENIED, message)
         }
+        AppError::RateLimited { retry_after } => {
+            retry_later(Code::ResourceExhausted, reason::RATE_LIMITED, message, retry_after)
+        }
         AppError::RefreshSuperseded => status(Code::Aborted, reason::REFRESH_SUPERSEDED, message),
         AppError::RefreshTokenExpired => unauthenticated(reason::REFRESH_TOKEN_EXPIRED, message),
         AppError::RefreshTokenInvalid => unauthenticated(reason::REFRESH_TOKEN_INVALID, message),
@@ -82,6 +85,7 @@ fn store_status(error: &StoreError) -> Status {
         StoreError::Inconsistent { .. }
         | StoreError::Refused(_)
         | StoreError::ServiceNameTaken
+        | StoreError::TooManyForgotten { .. }
         | StoreError::UsernameTaken => {
             tracing::error!(?error, "storage answered what it never should");
             internal()

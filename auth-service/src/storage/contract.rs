@@ -42,8 +42,12 @@ mod signing_keys;
 
 pub(super) use self::{
     revocations::{
+        a_session_past_its_end_leaves_no_tombstone,
         changed_roles_are_counted_and_read_with_their_count,
         every_kind_of_revocation_is_read_with_its_instant,
+        racing_revocations_of_unknown_sessions_count_one_another,
+        unknown_sessions_are_revoked_thirty_times_an_hour_and_known_ones_always,
+        what_was_revoked_is_kept_for_a_day_after,
     },
     signing_keys::{
         a_known_signing_key_goes_with_the_waiting_one_and_another_signs,
@@ -123,6 +127,10 @@ macro_rules! contract {
             the_table_does_not_grow_with_rotations
             every_kind_of_revocation_is_read_with_its_instant
             changed_roles_are_counted_and_read_with_their_count
+            unknown_sessions_are_revoked_thirty_times_an_hour_and_known_ones_always
+            racing_revocations_of_unknown_sessions_count_one_another
+            a_session_past_its_end_leaves_no_tombstone
+            what_was_revoked_is_kept_for_a_day_after
             histories_are_linearizable
             a_service_is_found_and_its_name_is_taken_once
             a_replaced_secret_is_good_until_its_overlap_ends

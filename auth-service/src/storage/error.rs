@@ -1,5 +1,7 @@
 //! What can go wrong in storage.
 
+use std::time::Duration;
+
 use sqlx::error::ErrorKind;
 use thiserror::Error;
 use transport::data_dir::DataDirError;
@@ -25,6 +27,9 @@ pub(crate) enum StoreError {
     /// The request's deadline had passed when its turn to write came.
     #[error("the deadline passed before the write")]
     TooLate,
+    /// The user has revoked too many sessions that the database does not know.
+    #[error("too many unknown sessions were revoked")]
+    TooManyForgotten { retry_after: Duration },
     /// The database is busy, closed, full or read-only. The same may succeed later.
     #[error("the database is unavailable")]
     Unavailable(#[source] sqlx::Error),

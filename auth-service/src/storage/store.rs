@@ -162,7 +162,13 @@ pub(crate) trait SessionStore: fmt::Debug + Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Revokes a session, whatever its state; of an absent one it leaves a tombstone, so that the
-    /// session is not adopted later. `false`, and nothing done, if it is another user's.
+    /// session is not adopted later, unless `absolute_until` has passed and it could not be. `false`,
+    /// and nothing done, if it is another user's.
+    ///
+    /// Fails with [`StoreError::TooManyForgotten`] if the reason is
+    /// [`User`](RevokeReason::User), the session absent, and [`forgotten::MOST`] of its kind count.
+    ///
+    /// [`forgotten::MOST`]: crate::domain::forgotten::MOST
     async fn revoke_session(
         &self,
         session: SessionId,
@@ -189,7 +195,8 @@ pub(crate) trait SessionStore: fmt::Debug + Send + Sync {
     ) -> Result<Vec<Session>, StoreError>;
 
     /// Removes up to `limit` sessions, live, idle or revoked, whose absolute end is `ended_for` ago,
-    /// and tells how many.
+    /// and their revocation too if they were revoked, and tells how many. What is still told of is
+    /// not removed: it would look as if the database had been set back.
     async fn remove_ended_sessions(
         &self,
         ended_for: Duration,

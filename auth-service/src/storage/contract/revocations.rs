@@ -2,16 +2,20 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures_util::future::join_all;
 use token::clock::{Clock as _, Timestamp};
 
 use super::{
     ABSOLUTE, Fixture, RevokeReason, START, Status, Store, advance, event, hash, new_session,
     nonce, session_id, user_id, with_user,
 };
-use crate::domain::{
-    revocation::Revoked,
-    rotation::Head,
-    user::{Grants, PasswordVersion, Role},
+use crate::{
+    domain::{
+        revocation::Revoked,
+        rotation::Head,
+        user::{Grants, PasswordVersion, Role},
+    },
+    storage::error::StoreError,
 };
 
 const LIFE: Duration = Duration::from_secs(900);
@@ -162,3 +166,119 @@ pub(in crate::storage) async fn changed_roles_are_counted_and_read_with_their_co
     let other = store.user(user_id(2)).await.unwrap().unwrap();
     assert_eq!(other.grants, Grants { roles: vec![Role::Editor], version: 0 });
 }
+
+async fn revoke<S: Store>(
+    fixture: &Fixture<S>,
+    session: u128,
+    user: u128,
+    reason: RevokeReason,
+) -> Result<bool, StoreError> {
+    let until = fixture.clock.now() + ABSOLUTE;
+    fixture.store.revoke_session(session_id(session), user_id(user), until, reason, &event()).await
+}
+
+pub(in crate::storage) async fn unknown_sessions_are_revoked_thirty_times_an_hour_and_known_ones_always<
+    S: Store,
+>(
+    fixture: &Fixture<S>,
+) {
+    let by_user = RevokeReason::User;
+    for n in [1, 2] {
+        with_user(fixture, n).await;
+    }
+    // What is known counts for nothing, nor what somebody holds a token of.
+    for n in 10..50 {
+        let session = new_session(n, 1, START);
+        let store = &fixture.store;
+        assert!(store.insert_session(&session, PasswordVersion(1), &event()).await.unwrap());
+        assert!(revoke(fixture, n, 1, by_user).await.unwrap());
+        assert!(revoke(fixture, 1_000 + n, 1, RevokeReason::Logout).await.unwrap());
+    }
+    let refused = async |n| match revoke(fixture, n, 1, by_user).await {
+        Err(StoreError::TooManyForgotten { retry_after }) => retry_after,
+        other => panic!("{n}: {other:?}"),
+    };
+    // One a minute.
+    for n in 100..130 {
+        assert!(revoke(fixture, n, 1, by_user).await.unwrap(), "{n}");
+        fixture.advance_clock(MINUTE).await;
+    }
+    let events = fixture.store.newest_events(1_000).await.unwrap().len();
+    let told = since(fixture, START).await.len();
+    assert_eq!(refused(130).await, 30 * MINUTE);
+    assert!(fixture.store.session(session_id(130)).await.unwrap().0.is_none());
+    assert_eq!(fixture.store.newest_events(1_000).await.unwrap().len(), events);
+    assert_eq!(since(fixture, START).await.len(), told);
+
+    for known in [1, 10, 100, 129] {
+        assert!(revoke(fixture, known, 1, by_user).await.unwrap(), "{known}");
+    }
+    assert!(revoke(fixture, 2_000, 1, RevokeReason::Logout).await.unwrap());
+    assert!(!revoke(fixture, 2, 1, by_user).await.unwrap(), "another user's");
+    assert!(revoke(fixture, 130, 2, by_user).await.unwrap(), "another user");
+
+    fixture.advance_clock(30 * MINUTE - MILLISECOND).await;
+    assert_eq!(refused(131).await, MILLISECOND);
+    fixture.advance_clock(MILLISECOND).await;
+    assert!(revoke(fixture, 131, 1, by_user).await.unwrap());
+    // The next one that stops counting is the second.
+    assert_eq!(refused(132).await, MINUTE);
+}
+
+pub(in crate::storage) async fn racing_revocations_of_unknown_sessions_count_one_another<
+    S: Store,
+>(
+    fixture: &Fixture<S>,
+) {
+    with_user(fixture, 1).await;
+    let racing = (100..140).map(|n| revoke(fixture, n, 1, RevokeReason::User));
+    let done = join_all(racing).await.into_iter().filter(Result::is_ok).count();
+    assert_eq!(done, 30);
+    assert_eq!(since(fixture, START).await.len(), 30);
+}
+
+pub(in crate::storage) async fn a_session_past_its_end_leaves_no_tombstone<S: Store>(
+    fixture: &Fixture<S>,
+) {
+    let store = &fixture.store;
+    // The store's clock counts, whatever the process's is.
+    let end = START + ABSOLUTE;
+    fixture.set_clock(end).await;
+    if fixture.database_clock.is_some() {
+        fixture.clock.set(START);
+    }
+    for (n, reason) in [(1, RevokeReason::Logout), (2, RevokeReason::User)] {
+        let (session, user) = (session_id(n), user_id(1));
+        assert!(store.revoke_session(session, user, end, reason, &event()).await.unwrap());
+        assert!(store.session(session).await.unwrap().0.is_none());
+        let later = end + MILLISECOND;
+        assert!(store.revoke_session(session, user, later, reason, &event()).await.unwrap());
+        assert!(store.session(session).await.unwrap().0.is_some());
+    }
+    assert_eq!(store.newest_events(10).await.unwrap().len(), 2);
+}
+
+/// Fault 61: what goes while it is told of looks like a database that was set back.
+pub(in crate::storage) async fn what_was_revoked_is_kept_for_a_day_after<S: Store>(
+    fixture: &Fixture<S>,
+) {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let store = &fixture.store;
+    for n in [1, 2] {
+        with_user(fixture, n).await;
+    }
+    // Its end was almost a day ago.
+    fixture.set_clock(START + ABSOLUTE + DAY).await;
+    assert_eq!(store.revoke_all_sessions(user_id(1), &event()).await.unwrap(), 0);
+    let told = [(session(1), fixture.clock.now())].into();
+    assert_eq!(since(fixture, START).await, told);
+    fixture.advance_clock(MILLISECOND).await;
+    assert_eq!(store.remove_ended_sessions(DAY, 10).await.unwrap(), 1, "the other one");
+    assert_eq!(since(fixture, START).await, told);
+    fixture.advance_clock(DAY).await;
+    assert_eq!(store.remove_ended_sessions(DAY, 10).await.unwrap(), 1);
+    assert!(store.session(session_id(1)).await.unwrap().0.is_none());
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const MILLISECOND: Duration = Duration::from_millis(1);

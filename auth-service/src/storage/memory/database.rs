@@ -149,6 +149,8 @@ pub(super) struct SessionRow {
     pub(super) auth_time: Timestamp,
     pub(super) row: Row,
     pub(super) revoked_at: Option<Timestamp>,
+    /// Whether it is a tombstone that its user left by revoking what was not known.
+    pub(super) forgotten: bool,
 }
 
 impl SessionRow {

@@ -5,10 +5,14 @@ use std::{cmp::Reverse, time::Duration};
 use async_trait::async_trait;
 use token::{Nonce, clock::Timestamp};
 
-use super::{MemoryStore, database::SessionRow};
+use super::{
+    MemoryStore,
+    database::{SessionRow, Tables},
+};
 use crate::{
     domain::{
         audit::AuditEvent,
+        forgotten,
         id::{SessionId, UserId},
         rotation::{Head, Row},
         session::{RevokeReason, Session},
@@ -54,6 +58,7 @@ impl SessionStore for MemoryStore {
                         auth_time: lost.auth_time,
                         row,
                         revoked_at: None,
+                        forgotten: false,
                     };
                     tables.sessions.insert(lost.id.0, session);
                     tables.audit(event);
@@ -88,34 +93,40 @@ impl SessionStore for MemoryStore {
         session: SessionId,
         user: UserId,
         absolute_until: Timestamp,
-        _: RevokeReason,
+        reason: RevokeReason,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        Ok(self
-            .write(|tables, now| {
-                match tables.sessions.get_mut(&session.0) {
-                    Some(theirs) if theirs.user != user => return false,
-                    Some(revoked) if revoked.row.revoked => return true,
-                    Some(live) => live.revoke(now),
-                    None => {
-                        let nonce = Nonce::from_bytes([0; 16]);
-                        let mut row = Row::first(nonce, now, absolute_until, absolute_until);
-                        row.revoked = true;
-                        let tombstone = SessionRow {
-                            user,
-                            device_name: String::new(),
-                            create_time: now,
-                            auth_time: now,
-                            row,
-                            revoked_at: Some(now),
-                        };
-                        tables.sessions.insert(session.0, tombstone);
+        let is_forgotten = reason.of_unknown() == RevokeReason::Forgotten;
+        self.write(|tables, now| {
+            match tables.sessions.get_mut(&session.0) {
+                Some(theirs) if theirs.user != user => return Ok(false),
+                Some(revoked) if revoked.row.revoked => return Ok(true),
+                Some(live) => live.revoke(now),
+                None if absolute_until <= now => return Ok(true),
+                None => {
+                    let wait = forgotten::wait(oldest_forgotten(tables, user), now);
+                    if let Some(retry_after) = wait.filter(|_| is_forgotten) {
+                        return Err(StoreError::TooManyForgotten { retry_after });
                     }
+                    let nonce = Nonce::from_bytes([0; 16]);
+                    let mut row = Row::first(nonce, now, absolute_until, absolute_until);
+                    row.revoked = true;
+                    let tombstone = SessionRow {
+                        user,
+                        device_name: String::new(),
+                        create_time: now,
+                        auth_time: now,
+                        row,
+                        revoked_at: Some(now),
+                        forgotten: is_forgotten,
+                    };
+                    tables.sessions.insert(session.0, tombstone);
                 }
-                tables.audit(event);
-                true
-            })
-            .await)
+            }
+            tables.audit(event);
+            Ok(true)
+        })
+        .await
     }
 
     async fn revoke_all_sessions(
@@ -166,7 +177,10 @@ impl SessionStore for MemoryStore {
                 let ended: Vec<_> = tables
                     .sessions
                     .iter()
-                    .filter(|(_, session)| session.row.absolute_until < now - ended_for)
+                    .filter(|(_, session)| {
+                        let last = session.revoked_at.max(Some(session.row.absolute_until));
+                        last < Some(now - ended_for)
+                    })
                     .map(|(id, _)| *id)
                     .take(limit as usize)
                     .collect();
@@ -177,6 +191,17 @@ impl SessionStore for MemoryStore {
             })
             .await)
     }
+}
+
+/// The instant of a user's newest tombstone of an unknown session but as many as may count less one.
+fn oldest_forgotten(tables: &Tables, user: UserId) -> Option<Timestamp> {
+    let theirs = tables.sessions.values().filter(|session| session.user == user);
+    let mut all: Vec<_> = theirs
+        .filter(|session| session.forgotten)
+        .filter_map(|session| session.revoked_at)
+        .collect();
+    all.sort_by_key(|at| Reverse(*at));
+    all.get(forgotten::MOST as usize - 1).copied()
 }
 
 fn is_live(session: &SessionRow, now: Timestamp) -> bool {

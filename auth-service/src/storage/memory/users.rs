@@ -170,6 +170,7 @@ fn insert_proven(tables: &mut Tables, session: &NewSession, proven: PasswordVers
             auth_time: session.auth_time,
             row,
             revoked_at: None,
+            forgotten: false,
         };
         tables.sessions.insert(session.id.0, inserted);
     }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         audit::AuditEvent,
+        forgotten,
         id::{SessionId, UserId},
         rotation::Head,
         session::{RevokeReason, Session},
@@ -29,6 +30,12 @@ const READ_SESSION: &str = "
     FROM (SELECT {now} AS now) t
     LEFT JOIN sessions s ON s.id = $1
     LEFT JOIN users u ON u.id = s.user_id";
+
+/// The newest tombstones but as many as may count less one; read from an index of them alone.
+pub(super) const OLDEST_FORGOTTEN: &str = "
+    SELECT revoked_at FROM sessions
+    WHERE user_id = $1 AND revoke_reason = 'forgotten' AND revoked_at > $2
+    ORDER BY revoked_at DESC LIMIT 1 OFFSET $3";
 
 #[async_trait]
 impl SessionStore for PostgresStore {
@@ -138,15 +145,26 @@ impl SessionStore for PostgresStore {
         retrying(async || {
             let mut tx = self.begin().await?;
             let now = self.now.read(&mut tx).await?;
+            let is_known: bool =
+                sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sessions WHERE id = $1)")
+                    .bind(session.0)
+                    .fetch_one(&mut *tx)
+                    .await?;
+            if !is_known && absolute_until.unix_millis() <= now {
+                return Ok(true);
+            }
+            if !is_known && reason.of_unknown() == RevokeReason::Forgotten {
+                refuse_too_many_forgotten(&mut tx, user, now).await?;
+            }
             // An absent row becomes a tombstone; a present one keeps its first revocation; another
             // user's is left alone.
             let revoked = sqlx::query(
                 "INSERT INTO sessions (id, user_id, device_name, create_time, auth_time, generation,
                                        nonces, last_keyed, rotated_at, idle_until, absolute_until,
                                        revoked_at, revoke_reason)
-                 VALUES ($1, $2, '', $3, $3, 0, $6, false, $3, $4, $4, $3, $5)
+                 VALUES ($1, $2, '', $3, $3, 0, $6, false, $3, $4, $4, $3, $7)
                  ON CONFLICT (id) DO UPDATE
-                 SET revoked_at = excluded.revoked_at, revoke_reason = excluded.revoke_reason
+                 SET revoked_at = excluded.revoked_at, revoke_reason = $5
                  WHERE sessions.user_id = excluded.user_id AND sessions.revoked_at IS NULL",
             )
             .bind(session.0)
@@ -155,6 +173,7 @@ impl SessionStore for PostgresStore {
             .bind(absolute_until.unix_millis())
             .bind(reason.as_str())
             .bind([0_u8; 16].as_slice())
+            .bind(reason.of_unknown().as_str())
             .execute(&mut *tx)
             .await?;
             if revoked.rows_affected() == 1 {
@@ -232,13 +251,39 @@ impl SessionStore for PostgresStore {
         let now = self.now.read(&mut connection).await?;
         let removed = sqlx::query(
             "DELETE FROM sessions WHERE id IN
-                 (SELECT id FROM sessions WHERE absolute_until < $1 LIMIT $2)",
+                 (SELECT id FROM sessions
+                  WHERE absolute_until < $1 AND (revoked_at IS NULL OR revoked_at < $1)
+                  LIMIT $2)",
         )
         .bind(now.saturating_sub(encode_duration(ended_for)))
         .bind(i64::from(limit))
         .execute(&mut *connection)
         .await?;
         Ok(removed.rows_affected())
+    }
+}
+
+/// Fails if a user has left as many tombstones of unknown sessions as may count.
+async fn refuse_too_many_forgotten(
+    connection: &mut PgConnection,
+    user: UserId,
+    now: i64,
+) -> Result<(), StoreError> {
+    // One at a time, or each would count without the others.
+    sqlx::query("SELECT id FROM users WHERE id = $1 FOR UPDATE")
+        .bind(user.0)
+        .execute(&mut *connection)
+        .await?;
+    let oldest: Option<i64> = sqlx::query_scalar(OLDEST_FORGOTTEN)
+        .bind(user.0)
+        .bind(now.saturating_sub(encode_duration(forgotten::WINDOW)))
+        .bind(i64::from(forgotten::MOST - 1))
+        .fetch_optional(connection)
+        .await?;
+    let oldest = oldest.map(Timestamp::from_unix_millis);
+    match forgotten::wait(oldest, Timestamp::from_unix_millis(now)) {
+        Some(retry_after) => Err(StoreError::TooManyForgotten { retry_after }),
+        None => Ok(()),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
         error::OpenError,
         postgres::{
             DatabaseClock, PostgresStore, advances::ADVANCE, revocations::REVOCATIONS_SINCE,
+            sessions::OLDEST_FORGOTTEN,
         },
         revocations::RevocationStore as _,
         store::SessionStore as _,
@@ -228,13 +229,23 @@ async fn what_was_revoked_is_read_from_indexes_of_it_alone() {
     let mut connection = fixture.store.pool.acquire().await.unwrap();
     // An empty table is read faster without an index.
     sqlx::query("SET enable_seqscan = off").execute(&mut *connection).await.unwrap();
-    let explain = format!("EXPLAIN {}", REVOCATIONS_SINCE.replace("$1", "1"));
-    let plan = sqlx::query(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
-    let plan = plan.iter().map(|row| row.get(0)).collect::<Vec<String>>().join("\n");
-    for index in ["sessions_by_revocation", "users_by_change_of_roles"] {
-        assert!(plan.contains(index), "{plan}");
+    let user = format!("'{}'", user_id(1).0);
+    let oldest = OLDEST_FORGOTTEN.replace("$1", &user).replace("$2", "1").replace("$3", "29");
+    for (statement, indexes) in [
+        (
+            REVOCATIONS_SINCE.replace("$1", "1"),
+            &["sessions_by_revocation", "users_by_change_of_roles"][..],
+        ),
+        (oldest, &["sessions_forgotten"]),
+    ] {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN {statement}"));
+        let plan = sqlx::query(explain).fetch_all(&mut *connection).await.unwrap();
+        let plan = plan.iter().map(|row| row.get(0)).collect::<Vec<String>>().join("\n");
+        for index in indexes {
+            assert!(plan.contains(index), "{plan}");
+        }
+        assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{plan}");
     }
-    assert!(!plan.contains("Seq Scan"), "{plan}");
 }
 
 #[tokio::test]
@@ -246,9 +257,9 @@ async fn what_one_instance_revokes_wakes_the_other() {
     // Once it listens, it has missed something, for all that it knows.
     rings.changed().await.unwrap();
     for n in 1..=3 {
-        let user = user_id(n);
-        let reason = RevokeReason::User;
-        assert!(other.revoke_session(session_id(n), user, START, reason, &event()).await.unwrap());
+        let (session, user) = (session_id(n), user_id(n));
+        let (until, reason) = (START + Duration::from_secs(1), RevokeReason::User);
+        assert!(other.revoke_session(session, user, until, reason, &event()).await.unwrap());
         let heard = tokio::time::timeout(Duration::from_secs(20), rings.changed()).await;
         heard.expect("a notification arrives").unwrap();
     }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         audit::AuditEvent,
+        forgotten,
         id::{SessionId, UserId},
         rotation::Head,
         session::{RevokeReason, Session},
@@ -21,6 +22,12 @@ use crate::{
         store::{Advance, Advanced, LostSession, SessionPosition, SessionStore},
     },
 };
+
+/// The newest tombstones but as many as may count less one; read from an index of them alone.
+pub(super) const OLDEST_FORGOTTEN: &str = "
+    SELECT revoked_at FROM sessions
+    WHERE user_id = $1 AND revoke_reason = 'forgotten' AND revoked_at > $2
+    ORDER BY revoked_at DESC LIMIT 1 OFFSET $3";
 
 #[async_trait]
 impl SessionStore for SqliteStore {
@@ -128,12 +135,20 @@ impl SessionStore for SqliteStore {
                 .bind(session.0)
                 .fetch_optional(&mut *tx)
                 .await?;
-        match seen {
+        let now = self.clock.now();
+        let reason = match seen {
             Some((owner, _)) if owner != user.0 => return Ok(false),
             // The instant of its first revocation stands.
             Some((_, true)) => return Ok(true),
-            _ => {}
-        }
+            Some((_, false)) => reason,
+            None if absolute_until <= now => return Ok(true),
+            None => {
+                if reason.of_unknown() == RevokeReason::Forgotten {
+                    refuse_too_many_forgotten(&mut tx, user, now).await?;
+                }
+                reason.of_unknown()
+            }
+        };
         // An absent row becomes a tombstone.
         sqlx::query(
             "INSERT INTO sessions (id, user_id, device_name, create_time, auth_time, generation,
@@ -145,7 +160,7 @@ impl SessionStore for SqliteStore {
         )
         .bind(session.0)
         .bind(user.0)
-        .bind(self.clock.now().unix_millis())
+        .bind(now.unix_millis())
         .bind(absolute_until.unix_millis())
         .bind(reason.as_str())
         .execute(&mut *tx)
@@ -217,13 +232,33 @@ impl SessionStore for SqliteStore {
     ) -> Result<u64, StoreError> {
         let removed = sqlx::query(
             "DELETE FROM sessions WHERE id IN
-                 (SELECT id FROM sessions WHERE absolute_until < $1 LIMIT $2)",
+                 (SELECT id FROM sessions
+                  WHERE absolute_until < $1 AND (revoked_at IS NULL OR revoked_at < $1)
+                  LIMIT $2)",
         )
         .bind((self.clock.now() - ended_for).unix_millis())
         .bind(limit)
         .execute(&mut *self.writer.turn().await?)
         .await?;
         Ok(removed.rows_affected())
+    }
+}
+
+/// Fails if a user has left as many tombstones of unknown sessions as may count.
+async fn refuse_too_many_forgotten(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let oldest: Option<i64> = sqlx::query_scalar(OLDEST_FORGOTTEN)
+        .bind(user.0)
+        .bind((now - forgotten::WINDOW).unix_millis())
+        .bind(forgotten::MOST - 1)
+        .fetch_optional(connection)
+        .await?;
+    match forgotten::wait(oldest.map(Timestamp::from_unix_millis), now) {
+        Some(retry_after) => Err(StoreError::TooManyForgotten { retry_after }),
+        None => Ok(()),
     }
 }
 

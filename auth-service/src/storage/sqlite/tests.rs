@@ -9,7 +9,9 @@ use token::clock::ManualClock;
 use crate::storage::{
     contract::{Fixture, START, contract},
     error::OpenError,
-    sqlite::{SqliteStore, revocations::REVOCATIONS_SINCE, writer::begin},
+    sqlite::{
+        SqliteStore, revocations::REVOCATIONS_SINCE, sessions::OLDEST_FORGOTTEN, writer::begin,
+    },
 };
 
 async fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
@@ -120,6 +122,7 @@ async fn commits_are_durable_and_no_statement_scans_a_table() {
         "SELECT time, id FROM audit_events WHERE time < 1 ORDER BY time LIMIT 1",
         "SELECT * FROM audit_events ORDER BY time DESC, id DESC LIMIT 1",
         &REVOCATIONS_SINCE.replace("$1", "1"),
+        &OLDEST_FORGOTTEN.replace("$1", "x'00'").replace("$2", "1").replace("$3", "29"),
     ] {
         let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
             .fetch_all(&mut *store.writer.turn().await.unwrap())
