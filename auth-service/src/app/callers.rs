@@ -59,6 +59,8 @@ impl Authenticated {
 #[derive(Debug)]
 pub(crate) struct AuthenticatedService {
     pub(crate) account: ServiceAccount,
+    /// How many changes of its roles its token counts.
+    pub(crate) roles_version: u32,
     /// When its token runs out.
     pub(crate) expires_at: Timestamp,
 }
@@ -115,22 +117,32 @@ impl App {
         }
     }
 
-    /// The account that a service's access token belongs to. A token from before the last change of
-    /// its roles counts as run out, as does one of an account that a restored database has
-    /// forgotten: logging in again tells the service what has become of it.
+    /// The account that a service's access token belongs to.
     pub(super) async fn live_service(
         &self,
         claims: &AccessClaims,
     ) -> Result<AuthenticatedService, AppError> {
         let id = claims.sub.parse().map(ServiceId).map_err(|_| AppError::AccessTokenInvalid)?;
-        let account = self.store.service(id).await?.ok_or(AppError::AccessTokenExpired)?;
-        if account.status == Status::Disabled {
-            Err(AppError::SessionRevoked)
-        } else if claims.roles_version < account.roles_version {
-            Err(AppError::AccessTokenExpired)
-        } else {
-            Ok(AuthenticatedService { account, expires_at: claims.expires_at() })
-        }
+        let roles_version = claims.roles_version;
+        let account = judge_service(self.store.service(id).await?, roles_version)?;
+        Ok(AuthenticatedService { account, roles_version, expires_at: claims.expires_at() })
+    }
+}
+
+/// The account, if a token that counts so many changes of its roles is still good. A token from
+/// before the last change counts as run out, as does one of an account that a restored database has
+/// forgotten: logging in again tells the service what has become of it.
+pub(super) fn judge_service(
+    account: Option<ServiceAccount>,
+    roles_version: u32,
+) -> Result<ServiceAccount, AppError> {
+    let account = account.ok_or(AppError::AccessTokenExpired)?;
+    if account.status == Status::Disabled {
+        Err(AppError::SessionRevoked)
+    } else if roles_version < account.roles_version {
+        Err(AppError::AccessTokenExpired)
+    } else {
+        Ok(account)
     }
 }
 

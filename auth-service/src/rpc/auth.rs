@@ -178,9 +178,9 @@ impl AuthService for AuthRpc {
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
         let service = self.app.authenticate_service(access_token(&request)?).await;
         let service = service.map_err(to_status)?;
-        let clock = Arc::clone(&self.app.clock);
+        let (store, clock) = (Arc::clone(&self.app.store), Arc::clone(&self.app.clock));
         let cursor = request.into_inner().cursor;
-        let following = self.app.revocations.follow(&cursor, service.expires_at, clock);
+        let following = self.app.revocations.follow(&cursor, service, store, clock);
         Ok(Response::new(revocations::stream(following)))
     }
 }

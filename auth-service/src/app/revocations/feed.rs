@@ -1,6 +1,9 @@
-//! Reading what was revoked, for all who follow it.
+//! What was revoked, for all who follow it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use token::{
     clock::{Clock, Timestamp},
@@ -8,16 +11,21 @@ use token::{
 };
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::Instant,
 };
 
 use super::{
     cursor::Cursor,
-    following::Following,
-    known::Known,
-    progress::{LONGEST_SILENCE, LONGEST_WRITE, Progress, Reading},
+    following::{Follower, Following},
+    known::{Comparison, Known},
+    progress::{LONGEST_WRITE, Reading},
+    reader::Reader,
 };
-use crate::storage::{error::StoreError, revocations::RevocationStore};
+use crate::{
+    app::callers::AuthenticatedService,
+    domain::revocation::Revocation,
+    storage::{revocations::RevocationStore, store::ServiceStore},
+};
 
 /// What this process knows of revocations, and tells whoever follows.
 ///
@@ -27,20 +35,21 @@ use crate::storage::{error::StoreError, revocations::RevocationStore};
 /// read while nobody follows.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    state: watch::Sender<State>,
+    pub(super) state: watch::Sender<State>,
     /// Somebody has begun to follow.
-    wanted: Notify,
-    life: Duration,
+    pub(super) wanted: Notify,
+    /// How long after a revocation a token can run out that it concerns.
+    pub(super) life: Duration,
 }
 
 /// What followers look at.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) known: Known,
-    /// How many readings have succeeded.
-    pub(super) readings: u64,
-    /// When the last of them began.
+    /// When the newest reading that has succeeded began.
     pub(super) read_at: Instant,
+    /// The same of the newest that looked for late writes too; none before the first reading.
+    pub(super) complete_at: Option<Instant>,
     /// Nothing more will come.
     pub(super) closed: bool,
 }
@@ -51,23 +60,26 @@ impl Feed {
         let life = access_life + LONGEST_WRITE;
         let state = State {
             known: Known::new(0, life),
-            readings: 0,
             read_at: Instant::now(),
+            complete_at: None,
             closed: false,
         };
         Self { state: watch::Sender::new(state), wanted: Notify::new(), life }
     }
 
-    /// Follows from `cursor` on, or from a snapshot if the cursor is none of this feed's, until that
-    /// instant of `clock`. Nothing is told before the database has been read anew.
+    /// Follows from `cursor` on, or from a snapshot if the cursor is none of this feed's, for as long
+    /// as `caller` may by `clock` and `services`. Nothing is told before the database has been read
+    /// anew: what was acknowledged before this was called is among the first that is told.
     pub(crate) fn follow(
         &self,
         cursor: &str,
-        until: Timestamp,
+        caller: AuthenticatedService,
+        services: Arc<dyn ServiceStore>,
         clock: Arc<dyn Clock>,
     ) -> Following {
         let cursor = Cursor::decode(cursor);
-        let following = Following::new(self.state.subscribe(), cursor, until, clock);
+        let caller = Follower { caller, services, clock };
+        let following = Following::new(self.state.subscribe(), cursor, caller);
         self.wanted.notify_one();
         following
     }
@@ -80,74 +92,70 @@ impl Feed {
     /// Reads for as long as it is polled.
     pub(crate) async fn keep_reading(&self, store: &dyn RevocationStore, entropy: &dyn Entropy) {
         self.wanted.notified().await;
-        let mut rings = store.revoked();
-        let mut progress = Progress::default();
-        loop {
-            rings.mark_unchanged();
-            let began = Instant::now();
-            self.read(store, entropy, &mut progress, began).await;
-            // Under a flood of revocations half of the time is spent on reading them. A single one
-            // is read at once.
-            let not_before = Instant::now() + began.elapsed().min(LONGEST_PAUSE);
-            if self.state.receiver_count() == 0 {
-                self.wanted.notified().await;
-                progress = Progress::default();
-            } else {
-                tokio::select! {
-                    // A bell that is gone leaves the timer.
-                    Ok(()) = rings.changed() => {}
-                    () = self.wanted.notified() => {}
-                    () = sleep(LONGEST_SILENCE) => {}
-                }
+        let reader = Reader {
+            feed: self,
+            store,
+            entropy,
+            progress: Mutex::default(),
+            whole_is_due: Notify::new(),
+            whole_is_done: Notify::new(),
+        };
+        tokio::join!(reader.keep_up(), reader.keep_looking_over());
+    }
+
+    /// Tells what is new of `read`, whose reading began at `began`.
+    pub(super) fn tell(&self, reading: Reading, began: Instant, read: &[Revocation]) {
+        // Followers wait while the state is changed, so it is only changed then.
+        let news = self.state.borrow().known.news(read);
+        self.state.send_modify(|state| {
+            state.known.learn(news);
+            state.note(began, matches!(reading, Reading::Deep(_)));
+        });
+    }
+
+    /// Tells what is new of `all` that the database had at `now`. Up to the place `until` everything
+    /// was known before the reading, which began at `began`.
+    pub(super) fn tell_all(
+        &self,
+        all: Vec<Revocation>,
+        now: Timestamp,
+        until: u64,
+        began: Instant,
+        entropy: &dyn Entropy,
+    ) {
+        let comparison = {
+            let state = self.state.borrow();
+            state.complete_at.map(|_| state.known.compare(&all, now, until))
+        };
+        let all = match comparison {
+            Some(Comparison::Differs { over, news }) => {
+                return self.state.send_modify(|state| {
+                    state.known.forget(&over);
+                    state.known.learn(news);
+                    state.note(began, true);
+                });
             }
-            sleep_until(not_before).await;
+            Some(Comparison::AnotherDatabase { later }) => {
+                tracing::warn!("the database has forgotten what was revoked: it is another copy");
+                all.into_iter().chain(later).collect()
+            }
+            None => all,
+        };
+        let mut known = Known::new(u64::from_be_bytes(entropy.array()), self.life);
+        known.learn(all);
+        self.state.send_modify(|state| {
+            std::mem::swap(&mut state.known, &mut known);
+            state.note(began, true);
+        });
+    }
+}
+
+impl State {
+    /// Notes a reading that began at `began`; a newer one may have ended before it.
+    fn note(&mut self, began: Instant, is_complete: bool) {
+        self.read_at = self.read_at.max(began);
+        if is_complete {
+            self.complete_at = self.complete_at.max(Some(began));
         }
     }
-
-    async fn read(
-        &self,
-        store: &dyn RevocationStore,
-        entropy: &dyn Entropy,
-        progress: &mut Progress,
-        began: Instant,
-    ) {
-        let reading = progress.due(began);
-        let read = store.revocations_since(reading.since(), self.life);
-        let read = match timeout(PATIENCE, read).await {
-            Ok(read) => read,
-            Err(_) => Err(StoreError::TooLate),
-        };
-        let (revocations, now) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                if progress.fail() {
-                    tracing::warn!(%error, "what was revoked cannot be read; followers hear nothing");
-                }
-                return;
-            }
-        };
-        self.state.send_modify(|state| {
-            if state.readings == 0 {
-                state.known = Known::new(incarnation(entropy), self.life);
-            }
-            if reading != Reading::Whole {
-                state.known.learn(revocations);
-            } else if !state.known.replace(&revocations, now) {
-                tracing::warn!("the database has forgotten what was revoked: it is another copy");
-                state.known = Known::new(incarnation(entropy), self.life);
-                state.known.learn(revocations);
-            }
-            state.readings += 1;
-            state.read_at = began;
-        });
-        progress.note(reading, began, now);
-    }
 }
-
-fn incarnation(entropy: &dyn Entropy) -> u64 {
-    u64::from_be_bytes(entropy.array())
-}
-
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-/// How long one reading may take.
-const PATIENCE: Duration = Duration::from_secs(5);

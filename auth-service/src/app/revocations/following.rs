@@ -2,14 +2,24 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use token::clock::{Clock, Timestamp};
+use token::clock::Clock;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
 
-use super::{cursor::Cursor, feed::State, known::Told};
-use crate::app::error::AppError;
+use super::{
+    cursor::Cursor,
+    feed::State,
+    known::{Known, Told},
+};
+use crate::{
+    app::{
+        callers::{AuthenticatedService, judge_service},
+        error::AppError,
+    },
+    storage::store::ServiceStore,
+};
 
 /// What is told at a time.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +31,13 @@ pub(crate) struct Batch {
     pub(crate) cursor: String,
 }
 
+/// Who follows, and who can say until when they may.
+pub(super) struct Follower {
+    pub(super) caller: AuthenticatedService,
+    pub(super) services: Arc<dyn ServiceStore>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
 /// Follows the feed for one receiver.
 ///
 /// It holds a place in what the feed knows, and no batches: a receiver that is slow is behind, and
@@ -28,49 +45,77 @@ pub(crate) struct Batch {
 pub(crate) struct Following {
     state: watch::Receiver<State>,
     place: Place,
-    until: Timestamp,
-    clock: Arc<dyn Clock>,
+    asked: Instant,
+    follower: Follower,
+    /// What the feed said of the follower's own account when they were last judged by it.
+    judged: Option<Cursor>,
 }
 
 impl Following {
     pub(super) fn new(
-        mut state: watch::Receiver<State>,
+        state: watch::Receiver<State>,
         cursor: Option<Cursor>,
-        until: Timestamp,
-        clock: Arc<dyn Clock>,
+        follower: Follower,
     ) -> Self {
-        let stale = state.borrow_and_update().readings;
-        Self {
-            state,
-            place: Place { at: cursor, snapshot_until: None, stale, sent: None },
-            until,
-            clock,
-        }
+        let place = Place { at: cursor, snapshot_until: None, sent: None };
+        Self { state, place, asked: Instant::now(), follower, judged: None }
     }
 
     /// What is to be told next, as soon as there is something. None once the feed is closed.
     ///
-    /// Fails when its time is up. To stop waiting for it loses nothing.
+    /// Fails when the follower's token runs out or is no longer good. To stop waiting for it loses
+    /// nothing.
     pub(crate) async fn next(&mut self) -> Option<Result<Batch, AppError>> {
         loop {
-            let left = self.until.saturating_since(self.clock.now());
+            let left = self.follower.left();
             if left.is_zero() {
                 return Some(Err(AppError::AccessTokenExpired));
             }
-            {
+            let of_theirs = {
                 let state = self.state.borrow_and_update();
                 if state.closed {
                     return None;
                 }
-                if let Some(batch) = self.place.advance(&state, Instant::now()) {
+                let of_theirs = self.follower.entry(&state.known);
+                if of_theirs == self.judged
+                    && state.complete_at.is_some_and(|read_at| read_at >= self.asked)
+                    && let Some(batch) = self.place.advance(&state, Instant::now())
+                {
                     return Some(Ok(batch));
                 }
+                of_theirs
+            };
+            if of_theirs != self.judged {
+                if let Err(error) = self.follower.judge().await {
+                    return Some(Err(error));
+                }
+                self.judged = of_theirs;
+                continue;
             }
             // A time that is up is noticed above.
             if let Ok(Err(_)) = timeout(left, self.state.changed()).await {
                 return None;
             }
         }
+    }
+}
+
+impl Follower {
+    /// For how long their token is still good.
+    fn left(&self) -> Duration {
+        self.caller.expires_at.saturating_since(self.clock.now())
+    }
+
+    /// Where the newest entry is that is about them.
+    fn entry(&self, known: &Known) -> Option<Cursor> {
+        let sequence = known.place_of(self.caller.account.id.0)?;
+        Some(Cursor { incarnation: known.incarnation, sequence })
+    }
+
+    /// Whether their token is still good by what the database says of their account.
+    async fn judge(&self) -> Result<(), AppError> {
+        let account = self.services.service(self.caller.account.id).await?;
+        judge_service(account, self.caller.roles_version).map(|_| ())
     }
 }
 
@@ -86,17 +131,12 @@ struct Place {
     at: Option<Cursor>,
     /// Where the snapshot ends that is being told.
     snapshot_until: Option<u64>,
-    /// How many readings there had been before.
-    stale: u64,
     /// When something was told last.
     sent: Option<Instant>,
 }
 
 impl Place {
     fn advance(&mut self, state: &State, now: Instant) -> Option<Batch> {
-        if state.readings <= self.stale {
-            return None;
-        }
         let known = &state.known;
         let ours = |at: &Cursor| at.incarnation == known.incarnation && at.sequence <= known.last;
         let resumed = self.at.filter(ours);

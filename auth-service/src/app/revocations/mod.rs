@@ -5,6 +5,7 @@ mod feed;
 mod following;
 mod known;
 mod progress;
+mod reader;
 
 pub(crate) use self::{
     feed::Feed,

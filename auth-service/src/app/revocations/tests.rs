@@ -23,14 +23,21 @@ use super::{
     progress::{LONGEST_SILENCE, LONGEST_WRITE, WHOLE_EVERY},
 };
 use crate::{
-    app::error::AppError,
+    app::{callers::AuthenticatedService, error::AppError},
     domain::{
-        audit::AuditEvent,
-        id::{SessionId, UserId},
+        audit::{AuditEvent, EventKind},
+        id::{ServiceId, SessionId, UserId},
         revocation::{Revocation, Revoked},
-        user::Role,
+        secret::Username,
+        service_account::{NewServiceAccount, SecretHash, ServiceAccount},
+        user::{Role, Status},
     },
-    storage::{error::StoreError, revocations::RevocationStore},
+    storage::{
+        error::StoreError,
+        memory::{MemoryDatabase, MemoryStore},
+        revocations::RevocationStore,
+        store::ServiceStore as _,
+    },
 };
 
 const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -55,6 +62,8 @@ struct Script {
     bell: watch::Sender<()>,
     fails: Mutex<bool>,
     readings: Mutex<u32>,
+    /// How long a reading takes of all there is, and one of what is new.
+    takes: Mutex<(Duration, Duration)>,
 }
 
 impl Script {
@@ -65,7 +74,13 @@ impl Script {
             bell: watch::Sender::new(()),
             fails: Mutex::default(),
             readings: Mutex::default(),
+            takes: Mutex::default(),
         }
+    }
+
+    /// Makes readings slow. What they tell is what there was when they began.
+    fn slow_down(&self, all: Duration, newest: Duration) {
+        *self.takes.lock().unwrap() = (all, newest);
     }
 
     /// A commit of what took its instant `age` ago. Nobody is told.
@@ -109,10 +124,12 @@ impl RevocationStore for Script {
             return Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut));
         }
         let now = self.clock.now();
+        let rows = self.rows.lock().unwrap().clone();
+        let (all, newest) = *self.takes.lock().unwrap();
+        sleep(if since == Timestamp::UNIX_EPOCH { all } else { newest }).await;
         let since = since.max(now - life);
-        let rows = self.rows.lock().unwrap();
-        let all = rows.iter().map(|(what, at)| Revocation { what: *what, at: *at });
-        Ok((all.filter(|one| one.at >= since).collect(), now))
+        let rows = rows.into_iter().map(|(what, at)| Revocation { what, at });
+        Ok((rows.filter(|one| one.at >= since).collect(), now))
     }
 
     fn revoked(&self) -> watch::Receiver<()> {
@@ -122,6 +139,8 @@ impl RevocationStore for Script {
 
 struct World {
     script: Arc<Script>,
+    /// Has the accounts of whoever follows.
+    services: Arc<MemoryStore>,
     feed: Arc<Feed>,
 }
 
@@ -134,7 +153,9 @@ impl World {
         tokio::spawn(async move {
             reader.keep_reading(&*store, &SeededEntropy::new(1)).await;
         });
-        Self { script, feed }
+        let clock = Arc::new(PausedClock(script.clock.0));
+        let services = Arc::new(MemoryStore::open(&MemoryDatabase::new(), clock));
+        Self { script, services, feed }
     }
 
     fn follow(&self, cursor: &str) -> Following {
@@ -143,7 +164,21 @@ impl World {
 
     fn follow_until(&self, cursor: &str, until: Timestamp) -> Following {
         let clock = Arc::new(PausedClock(self.script.clock.0));
-        self.feed.follow(cursor, until, clock)
+        let caller =
+            AuthenticatedService { account: service(), roles_version: 0, expires_at: until };
+        self.feed.follow(cursor, caller, self.services.clone(), clock)
+    }
+}
+
+/// Who follows.
+fn service() -> ServiceAccount {
+    ServiceAccount {
+        id: ServiceId(Uuid::from_u128(7)),
+        secret: SecretHash([0; 32]),
+        previous_secret: None,
+        status: Status::Active,
+        roles: Vec::new(),
+        roles_version: 0,
     }
 }
 
@@ -478,4 +513,133 @@ async fn a_stream_ends_with_the_callers_token_and_with_the_server() {
     assert!(following.next().await.is_none());
     assert!(world.follow("").next().await.is_none());
     assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+/// All there is may take longer to read than anybody waits for what is new.
+#[tokio::test(start_paused = true)]
+async fn a_reading_of_all_there_is_that_takes_long_holds_nothing_up() {
+    const LONG: Duration = Duration::from_secs(20);
+    let world = World::new();
+    world.script.slow_down(LONG, Duration::ZERO);
+    for n in 0..10 {
+        world.script.commit(session(n), Duration::from_secs(60));
+    }
+    // Nobody waits for the first one.
+    drop(world.follow(""));
+    let mut impatient = world.follow("");
+    assert!(timeout(LONG / 4, impatient.next()).await.is_err());
+    drop(impatient);
+    sleep(LONG).await;
+    let mut following = world.follow("");
+    let (first, waited) = told(&mut following).await;
+    assert_eq!((first.snapshot, first.revocations.len(), waited), (true, 10, Duration::ZERO));
+
+    // Several such readings: each begins before some of this, and ends after it.
+    for n in 100..200 {
+        sleep(Duration::from_millis(1_234)).await;
+        world.script.revoke(session(n));
+        let (batch, waited) = told(&mut following).await;
+        assert_eq!((batch.snapshot, subjects(&batch)), (false, vec![session(n)]));
+        assert_eq!(waited, Duration::ZERO);
+    }
+    // They still find what they are for.
+    world.script.forget(session(5));
+    let (after, waited) = told(&mut following).await;
+    assert!(after.snapshot && waited <= WHOLE_EVERY + 2 * LONG, "{waited:?}");
+    assert_eq!(after.revocations.len(), 109);
+    // What was told while it read is not lost with what was known.
+    world.script.forget(session(6));
+    let mut n = 200;
+    let after = loop {
+        sleep(Duration::from_secs(1)).await;
+        n += 1;
+        world.script.revoke(session(n));
+        let (batch, _) = told(&mut following).await;
+        if batch.snapshot {
+            break batch;
+        }
+    };
+    assert_eq!(after.revocations.len(), 109 - 1 + usize::try_from(n - 200).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_new_is_read_on_after_a_failure_while_all_there_is_takes_long() {
+    const LONG: Duration = Duration::from_secs(20);
+    let world = World::new();
+    let mut following = world.follow("");
+    next(&mut following).await;
+    world.script.slow_down(LONG, Duration::ZERO);
+    world.script.fail(true);
+    world.script.commit(session(1), Duration::ZERO);
+    sleep(Duration::from_secs(40)).await;
+    world.script.commit(session(2), Duration::from_secs(14));
+    world.script.fail(false);
+    let (batch, waited) = told(&mut following).await;
+    assert_eq!((batch.snapshot, subjects(&batch)), (false, vec![session(1), session(2)]));
+    assert!(waited <= LONGEST_SILENCE, "{waited:?}");
+}
+
+/// Whoever revokes and then asks must not be told what was so before.
+#[tokio::test(start_paused = true)]
+async fn the_first_that_is_told_was_read_after_the_follower_came() {
+    let world = World::new();
+    world.script.slow_down(Duration::from_millis(300), Duration::from_millis(300));
+    let mut other = world.follow("");
+    let cursor = next(&mut other).await.cursor;
+    for n in 1..=60 {
+        // At every place of a reading.
+        sleep(Duration::from_millis(370)).await;
+        // One in two took its instant long before: it is no news to a short look back.
+        let age = Duration::from_secs(if n % 2 == 0 { 10 } else { 0 });
+        world.script.commit(session(n), age);
+        let snapshot = next(&mut world.follow("")).await;
+        assert!(snapshot.snapshot && subjects(&snapshot).contains(&session(n)), "{n}");
+        let resumed = next(&mut world.follow(&cursor)).await;
+        assert!(!resumed.snapshot && subjects(&resumed).contains(&session(n)), "{n}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_when_its_service_may_follow_no_more() {
+    let world = World::new();
+    let ServiceAccount { id, secret, .. } = service();
+    let event = AuditEvent {
+        id: Uuid::nil(),
+        time: START,
+        kind: EventKind::ServiceDisabled,
+        user: None,
+        session: None,
+        address: None,
+        device: String::new(),
+    };
+    let name = Username::parse("api").unwrap();
+    let account = NewServiceAccount { id, name, secret, roles: Vec::new(), create_time: START };
+    world.services.create_service(&account, &event).await.unwrap();
+    let mut following = world.follow("");
+    next(&mut following).await;
+    // Others' roles are not theirs, and what does not concern the account now ends nothing.
+    world.script.revoke(roles(8, 1));
+    assert_eq!(subjects(&told(&mut following).await.0), [roles(8, 1)]);
+    world.script.revoke(roles(7, 0));
+    assert_eq!(subjects(&told(&mut following).await.0), [roles(7, 0)]);
+
+    let ended = async |mut following: Following| {
+        let began = Instant::now();
+        loop {
+            if let Err(error) = following.next().await.expect("the feed is open") {
+                break (error, began.elapsed());
+            }
+        }
+    };
+    let mut other = world.follow("");
+    next(&mut other).await;
+    world.services.set_service_status(id, Status::Disabled, &event).await.unwrap();
+    world.script.commit(roles(7, 1), Duration::ZERO);
+    let (error, took) = ended(following).await;
+    assert!(matches!(error, AppError::SessionRevoked), "{error}");
+    assert!(took <= LONGEST_SILENCE, "{took:?}");
+    // Let in again, it still needs a new token.
+    world.services.set_service_status(id, Status::Active, &event).await.unwrap();
+    let (error, _) = ended(other).await;
+    assert!(matches!(error, AppError::AccessTokenExpired), "{error}");
 }

@@ -93,10 +93,10 @@ fn pool_of_commits() -> PgPoolOptions {
         })
 }
 
-/// One connection listens, one tells and one reads, whatever requests do with the others. One that
-/// has gone stale is found out by using it, and nothing is lost by that.
+/// One connection listens, one tells, one reads what is new and one all there is, whatever requests do
+/// with the others. One that has gone stale is found out by using it, and nothing is lost by that.
 fn pool_of_revocations() -> PgPoolOptions {
-    pool(3).max_lifetime(None).test_before_acquire(false)
+    pool(4).max_lifetime(None).test_before_acquire(false)
 }
 
 /// Refuses a standby, whose rows may be old, and makes commits durable before they are acknowledged
