@@ -17,9 +17,13 @@ use tests::{
     service::{Watch, service_token},
     with_metadata,
 };
-use token::entropy::{Entropy, SystemEntropy};
+use token::{
+    clock::Clock as _,
+    entropy::{Entropy, SystemEntropy},
+};
 use tokio::time::{Instant, timeout};
-use tonic::{Status, transport::Channel};
+use tonic::{Code, Status, transport::Channel};
+use tonic_types::StatusExt as _;
 use transport::recorder::Recorder;
 use uuid::{Builder, Uuid};
 
@@ -376,6 +380,36 @@ async fn a_stream_lives_as_long_as_its_token_and_its_server() {
     assert_eq!(end.unwrap(), None);
 }
 
+#[tokio::test]
+async fn sessions_that_are_not_known_are_revoked_thirty_times_an_hour() {
+    let world = World::start().await;
+    let ada = world.register("ada").await;
+    let mut client = world.auth_client();
+    for _ in 0..30 {
+        revoke_one(&mut client, &ada).await;
+        world.clock.advance(Duration::from_secs(10));
+    }
+    let mut revoke = async |session_id: String| {
+        let request = RevokeSessionRequest { session_id };
+        client.revoke_session(bearing(&ada.access_token, request)).await
+    };
+    let refused = revoke(unknown_id()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    let details = refused.get_error_details();
+    let wait = details.retry_info().unwrap().retry_delay;
+    assert_eq!(wait, Some(Duration::from_secs(3_600 - 300)));
+    assert_eq!(reason(Err::<(), _>(refused)), "RATE_LIMITED");
+    let known = login(&world, "ada").await.session_id;
+    revoke(known.clone()).await.unwrap();
+
+    // Each is told of for longer than any token may live, whatever the setting is.
+    let (_, told) = watch(&world, world.auth_client(), "").await.told().await;
+    assert_eq!(told.len(), 31);
+    let known = told.iter().find(|told| told.session_id == known).unwrap();
+    let longest = world.clock.now() + Duration::from_secs(3_600);
+    assert!(known.expire_time.unwrap().seconds >= longest.unix_seconds());
+}
+
 /// Prints how long it takes from the acknowledgement to the stream; how long it may take is for
 /// whoever reads it to say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -383,7 +417,19 @@ async fn a_thousand_revocations_each_arrive_once() {
     const MANY: usize = 1_000;
     let Some(world) = World::on_postgres().await else { return };
     let other = world.another_auth(|_| {}).await;
+    let Restorable::Postgres(server, name) = world.database() else { unreachable!() };
     let ada = world.register("ada").await;
+    let mut database = PgConnection::connect(&server.url(name)).await.unwrap();
+    let sessions: Vec<Uuid> = sqlx::query_scalar(
+        "INSERT INTO sessions SELECT gen_random_uuid(), user_id, device_name, create_time, auth_time,
+             generation, nonces, last_keyed, rotated_at, idle_until, absolute_until
+         FROM sessions, generate_series(1, $1) WHERE id = $2 RETURNING id",
+    )
+    .bind(i32::try_from(MANY).unwrap())
+    .bind(ada.session_id.parse::<Uuid>().unwrap())
+    .fetch_all(&mut database)
+    .await
+    .unwrap();
     let mut watchers = Vec::new();
     for client in [world.auth_client(), auth_client_of(&other)] {
         let mut watch = watch(&world, client, "").await;
@@ -401,8 +447,10 @@ async fn a_thousand_revocations_each_arrive_once() {
     }
     let mut client = world.auth_client();
     let mut acknowledged = Vec::with_capacity(MANY);
-    for _ in 0..MANY {
-        let session = revoke_one(&mut client, &ada).await;
+    for session in sessions {
+        let session = session.to_string();
+        let request = RevokeSessionRequest { session_id: session.clone() };
+        client.revoke_session(bearing(&ada.access_token, request)).await.unwrap();
         acknowledged.push((session, Instant::now()));
     }
     for (place, watcher) in ["the same instance", "the other instance"].iter().zip(watchers) {

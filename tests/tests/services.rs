@@ -17,7 +17,8 @@ use evergreen_proto::{
     },
 };
 use secrecy::ExposeSecret as _;
-use tests::{PASSWORD, World, bearing, channel, login, reason};
+use tests::{PASSWORD, World, bearing, channel, login, reason, service::Watch};
+use tokio::time::timeout;
 use tonic::{Code, Request, Response, Status};
 use tower::ServiceBuilder;
 
@@ -196,6 +197,34 @@ async fn a_replaced_secret_is_good_until_its_overlap_ends() {
     ] {
         assert_eq!(reason(rotate(&world, &token, id, overlap).await), expected);
     }
+}
+
+#[tokio::test]
+async fn a_service_that_is_disabled_hears_of_no_more_revocations() {
+    let (world, admin) = with_service(&["admin"]).await;
+    let admin = token_of(&world, &admin).await;
+    let made = create(&world, &admin, "worker", &[]).await.unwrap();
+    let CreateServiceAccountResponse { client_id, client_secret } = made;
+    let token = login_service(&world, &client_id, &client_secret).await.unwrap().access_token;
+    let mut watch = Watch::start(world.auth_client(), &token, "").await.unwrap();
+    assert!(watch.told().await.0);
+    let other = Watch::start(world.auth_client(), &admin, "").await;
+    let mut other = other.unwrap();
+    assert!(other.told().await.0);
+
+    let disable = DisableServiceAccountRequest { client_id: client_id.clone() };
+    world.admin_client().disable_service_account(bearing(&admin, disable)).await.unwrap();
+    let ended = timeout(Duration::from_secs(20), async {
+        loop {
+            if let Err(status) = watch.message().await {
+                break status;
+            }
+        }
+    });
+    let ended = ended.await.expect("it ends long before its token");
+    assert_eq!(reason(Err::<(), _>(ended)), "SESSION_REVOKED");
+    let (_, told) = other.told().await;
+    assert_eq!((&told[0].user_id, told[0].roles_version), (&client_id, 1));
 }
 
 #[tokio::test]

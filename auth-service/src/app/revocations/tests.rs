@@ -583,12 +583,14 @@ async fn what_is_new_is_read_on_after_a_failure_while_all_there_is_takes_long() 
 #[tokio::test(start_paused = true)]
 async fn the_first_that_is_told_was_read_after_the_follower_came() {
     let world = World::new();
-    world.script.slow_down(Duration::from_millis(300), Duration::from_millis(300));
+    world.script.slow_down(Duration::from_millis(100), Duration::from_millis(100));
     let mut other = world.follow("");
     let cursor = next(&mut other).await.cursor;
-    for n in 1..=60 {
-        // At every place of a reading.
+    for n in 1..=100 {
+        // At every place of a reading, and now and then while nothing is looked for but the newest.
         sleep(Duration::from_millis(370)).await;
+        world.script.bell.send_replace(());
+        sleep(Duration::from_millis(n as u64)).await;
         // One in two took its instant long before: it is no news to a short look back.
         let age = Duration::from_secs(if n % 2 == 0 { 10 } else { 0 });
         world.script.commit(session(n), age);
