@@ -11,7 +11,6 @@ pub(super) struct Progress {
     last: Option<Readings>,
     /// When a reading failed last, unless all there is was read since.
     failed: Option<Instant>,
-    failing: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +73,6 @@ impl Progress {
     /// Notes that `reading`, which began at `at`, has succeeded, at the database's time `now`.
     pub(super) fn note(&mut self, reading: Reading, at: Instant, now: Timestamp) {
         let Some(last) = &mut self.last else { return };
-        self.failing = false;
         last.newest = (at, now);
         if matches!(reading, Reading::Deep(_)) {
             last.deep = (at, now);
@@ -97,15 +95,13 @@ impl Progress {
         last.deep = later(last.deep);
         last.newest = later(last.newest);
         self.failed.take_if(|failed| *failed <= at);
-        self.failing = false;
     }
 
     /// Notes a failure at `at`. What was read before stands, and late writes since are to be looked
-    /// for. `true` if the reading before did not fail.
+    /// for. `true` if it is the first since all there is was read.
     pub(super) fn fail(&mut self, at: Instant) -> bool {
         self.look_deep();
-        self.failed = Some(at);
-        !std::mem::replace(&mut self.failing, true)
+        self.failed.replace(at).is_none()
     }
 }
 

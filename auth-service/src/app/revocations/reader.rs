@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     feed::Feed,
-    progress::{LONGEST_SILENCE, Progress},
+    progress::{LONGEST_SILENCE, Progress, WHOLE_EVERY},
 };
 use crate::{
     domain::revocation::Revocation,
@@ -75,7 +75,11 @@ impl Reader<'_> {
 
     /// Reads all there is when it is due. What has begun is read to its end, whether or not somebody
     /// still follows: a follower whose patience is shorter finds it done when they come again.
+    ///
+    /// A connection that is dead is given up as soon as one of what is new. So is, the first time, a
+    /// reading that takes long; the next one may take longer.
     pub(super) async fn keep_looking_over(&self) {
+        let mut patience = PATIENCE;
         loop {
             self.whole_is_due.notified().await;
             let began = Instant::now();
@@ -83,10 +87,16 @@ impl Reader<'_> {
                 continue;
             }
             let known = self.feed.state.borrow().known.last;
-            if let Some((all, now)) = self.read(Timestamp::UNIX_EPOCH, PATIENCE_FOR_ALL).await {
+            if let Some((all, now)) = self.read(Timestamp::UNIX_EPOCH, patience).await {
+                patience = (began.elapsed() * 4).clamp(PATIENCE, LONGEST_PATIENCE);
                 self.feed.tell_all(all, now, known, began, self.entropy);
                 self.progress().note_whole(began, now);
                 self.whole_is_done.notify_one();
+            } else if began.elapsed() >= LONGEST_PATIENCE {
+                // What fails so slowly is not to be all that the database is asked for.
+                sleep(WHOLE_EVERY).await;
+            } else if began.elapsed() >= patience {
+                patience = (patience * 4).min(LONGEST_PATIENCE);
             }
         }
     }
@@ -117,6 +127,5 @@ impl Reader<'_> {
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// How long a reading of what is new may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a reading of all there is may take. It is so long only to notice a connection that is
-/// dead: whatever can be read at all is read in less.
-const PATIENCE_FOR_ALL: Duration = Duration::from_secs(300);
+/// How long a reading of all there is may take at the most.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(300);

@@ -62,6 +62,8 @@ struct Script {
     bell: watch::Sender<()>,
     fails: Mutex<bool>,
     readings: Mutex<u32>,
+    /// How many of them were of all there is.
+    wholes: Mutex<u32>,
     /// How long a reading takes of all there is, and one of what is new.
     takes: Mutex<(Duration, Duration)>,
 }
@@ -74,6 +76,7 @@ impl Script {
             bell: watch::Sender::new(()),
             fails: Mutex::default(),
             readings: Mutex::default(),
+            wholes: Mutex::default(),
             takes: Mutex::default(),
         }
     }
@@ -120,6 +123,7 @@ impl RevocationStore for Script {
         life: Duration,
     ) -> Result<(Vec<Revocation>, Timestamp), StoreError> {
         *self.readings.lock().unwrap() += 1;
+        *self.wholes.lock().unwrap() += u32::from(since == Timestamp::UNIX_EPOCH);
         if *self.fails.lock().unwrap() {
             return Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut));
         }
@@ -529,7 +533,7 @@ async fn a_reading_of_all_there_is_that_takes_long_holds_nothing_up() {
     let mut impatient = world.follow("");
     assert!(timeout(LONG / 4, impatient.next()).await.is_err());
     drop(impatient);
-    sleep(LONG).await;
+    sleep(2 * LONG).await;
     let mut following = world.follow("");
     let (first, waited) = told(&mut following).await;
     assert_eq!((first.snapshot, first.revocations.len(), waited), (true, 10, Duration::ZERO));
@@ -560,6 +564,37 @@ async fn a_reading_of_all_there_is_that_takes_long_holds_nothing_up() {
         }
     };
     assert_eq!(after.revocations.len(), 109 - 1 + usize::try_from(n - 200).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_of_all_there_is_that_never_ends_is_tried_now_and_then() {
+    let world = World::new();
+    let mut following = world.follow("");
+    next(&mut following).await;
+    world.script.slow_down(Duration::from_secs(1_000_000), Duration::ZERO);
+    // Its patience grows for a while. Then each is given up after five minutes, and the next one
+    // begins half a minute later.
+    sleep(Duration::from_secs(600)).await;
+    let before = *world.script.wholes.lock().unwrap();
+    for n in 1..=10 {
+        sleep(Duration::from_secs(330)).await;
+        assert_eq!(*world.script.wholes.lock().unwrap() - before, n);
+        world.script.revoke(session(n.into()));
+        let (batch, waited) = told(&mut following).await;
+        assert_eq!((batch.snapshot, subjects(&batch)), (false, vec![session(n.into())]));
+        assert_eq!(waited, Duration::ZERO);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_dead_is_given_up_soon() {
+    let world = World::new();
+    world.script.slow_down(Duration::from_secs(1_000_000), Duration::ZERO);
+    let mut following = world.follow("");
+    assert!(timeout(MILLISECOND, following.next()).await.is_err());
+    world.script.slow_down(Duration::ZERO, Duration::ZERO);
+    let (first, waited) = told(&mut following).await;
+    assert!(first.snapshot && waited <= Duration::from_secs(5) + LONGEST_SILENCE, "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
