@@ -71,8 +71,18 @@ impl Status {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Grants {
     pub(crate) roles: Vec<Role>,
-    /// Counts the changes: a token with less than the newest count is stale.
+    /// Goes up with every change: a token with less than the newest one is stale.
     pub(crate) version: u32,
+}
+
+impl Grants {
+    /// The count of a change at `now`, by the store's clock.
+    ///
+    /// At least the second in which it is made, so that a database that was restored, and has
+    /// forgotten changes, does not come to a count again that tokens of before the restore carry.
+    pub(crate) fn next_version(version: u32, now: Timestamp) -> u32 {
+        version.saturating_add(1).max(u32::try_from(now.unix_seconds()).unwrap_or_default())
+    }
 }
 
 /// Counts the changes of a user's password, so that a decision made on an old one can be refused.
@@ -104,6 +114,17 @@ pub(crate) struct User {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_counts_up_and_past_whatever_was_counted_before_its_second() {
+        let at = Timestamp::from_unix_seconds(1_000_000);
+        assert_eq!(Grants::next_version(0, at), 1_000_000);
+        assert_eq!(Grants::next_version(1_000_000, at), 1_000_001);
+        // A clock that was set back does not count down.
+        assert_eq!(Grants::next_version(1_000_007, at), 1_000_008);
+        assert_eq!(Grants::next_version(3, Timestamp::from_unix_seconds(-1)), 4);
+        assert_eq!(Grants::next_version(u32::MAX, at), u32::MAX);
+    }
 
     #[test]
     fn roles_are_in_one_order_and_once_and_others_are_told_the_choices() {

@@ -18,8 +18,8 @@ use crate::{
 /// can still turn up; whoever reads again and again reads some of the past again.
 #[async_trait]
 pub(crate) trait RevocationStore: fmt::Debug + Send + Sync {
-    /// Replaces a user's roles, counts the change, and says when it was. `false`, and nothing done,
-    /// if the roles were these already or there is no such user.
+    /// Replaces a user's roles, counts the change ([`Grants::next_version`]), and says when it was.
+    /// `false`, and nothing done, if the roles were these already or there is no such user.
     async fn set_roles(
         &self,
         user: UserId,

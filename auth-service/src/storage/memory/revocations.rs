@@ -12,7 +12,7 @@ use crate::{
         audit::AuditEvent,
         id::{SessionId, UserId},
         revocation::{Revocation, Revoked},
-        user::Role,
+        user::{Grants, Role},
     },
     storage::{error::StoreError, revocations::RevocationStore},
 };
@@ -32,7 +32,7 @@ impl RevocationStore for MemoryStore {
                     return false;
                 };
                 row.user.grants.roles = roles.to_vec();
-                row.user.grants.version += 1;
+                row.user.grants.version = Grants::next_version(row.user.grants.version, now);
                 row.roles_changed_at = row.roles_changed_at.max(Some(now));
                 tables.audit(event);
                 true

@@ -9,7 +9,7 @@ use crate::{
         audit::AuditEvent,
         id::ServiceId,
         service_account::{NewServiceAccount, Overlap, SecretHash, ServiceAccount},
-        user::Status,
+        user::{Grants, Status},
     },
     storage::{error::StoreError, store::ServiceStore},
 };
@@ -98,7 +98,8 @@ impl ServiceStore for MemoryStore {
                 };
                 row.account.status = status;
                 if status == Status::Disabled {
-                    row.account.roles_version += 1;
+                    row.account.roles_version =
+                        Grants::next_version(row.account.roles_version, now);
                     row.roles_changed_at = row.roles_changed_at.max(Some(now));
                 }
                 tables.audit(event);

@@ -37,7 +37,7 @@ impl RevocationStore for PostgresStore {
             let now = self.now.read(&mut tx).await?;
             let set = sqlx::query(
                 "UPDATE users
-                 SET roles = $2, roles_version = roles_version + 1,
+                 SET roles = $2, roles_version = greatest(roles_version + 1, $3 / 1000),
                      roles_changed_at = greatest(coalesce(roles_changed_at, $3), $3)
                  WHERE id = $1 AND roles <> $2",
             )

@@ -123,7 +123,7 @@ impl ServiceStore for PostgresStore {
                 .bind(id.0),
                 Status::Disabled => sqlx::query(
                     "UPDATE service_accounts
-                     SET status = 'disabled', roles_version = roles_version + 1,
+                     SET status = 'disabled', roles_version = greatest(roles_version + 1, $2 / 1000),
                          roles_changed_at = greatest(coalesce(roles_changed_at, $2), $2)
                      WHERE id = $1 AND status <> 'disabled'",
                 )

@@ -36,7 +36,7 @@ impl RevocationStore for SqliteStore {
         let mut tx = begin(&mut writer).await?;
         let set = sqlx::query(
             "UPDATE users
-             SET roles = $2, roles_version = roles_version + 1,
+             SET roles = $2, roles_version = max(roles_version + 1, $3 / 1000),
                  roles_changed_at = max(coalesce(roles_changed_at, $3), $3)
              WHERE id = $1 AND roles <> $2",
         )
