@@ -22,7 +22,7 @@ pub use self::{
     database_url::DatabaseUrl,
     server::{
         AuditError, AuditRecord, CreateUserError, Server, ServiceCredentials, ServiceError,
-        SetStatusError, SigningKeyError, SigningKeyRecord, StartError, UserKind,
+        SetUserError, SigningKeyError, SigningKeyRecord, StartError, UserKind,
     },
     storage::error::OpenError,
 };

@@ -49,9 +49,19 @@ enum UserCommand {
     /// Create a user; the password is read from standard input
     Create(CreateUser),
     /// Bar a user from logging in, and end all their sessions
-    Disable(NamedUser),
+    Disable(DisableUser),
     /// Let a user log in again; ended sessions stay ended
     Enable(NamedUser),
+    /// Replace what a user may do
+    ///
+    /// Access tokens with the old roles are stale within a second wherever revocations are followed;
+    /// no session ends. The roles are those that the user has from now on, not those to be added:
+    ///
+    ///   auth-service user roles ada editor admin
+    ///
+    ///   auth-service user roles ada --none
+    #[command(verbatim_doc_comment)]
+    Roles(SetRoles),
 }
 
 #[derive(Subcommand)]
@@ -82,7 +92,8 @@ struct CreateService {
 struct RotateSecret {
     /// Its name
     name: String,
-    /// How long the old secret stays good; at most 30 days, and 0s ends it at once
+    /// How long the old secret stays good; at most 30 days, and 0s ends it at once with every other
+    /// one that is still good
     #[arg(long, default_value = "1d", value_name = "DURATION", value_parser = humantime::parse_duration)]
     overlap: Duration,
     #[command(flatten)]
@@ -107,9 +118,39 @@ enum KeysCommand {
 
 #[derive(Args)]
 struct RotateKey {
-    /// The key that signs is known to others: replace it at once, with every token that it signed
+    /// This key is known to others: withdraw it at once with the ones that sign now and next, and
+    /// with every token that they signed; see `keys list`. Once more does nothing
+    #[arg(long, value_name = "KID")]
+    compromised: Option<String>,
+    #[command(flatten)]
+    config: Config,
+}
+
+#[derive(Args)]
+struct DisableUser {
+    /// Their name
+    username: String,
+    /// Even if they are the last administrator
     #[arg(long)]
-    compromised: bool,
+    force: bool,
+    #[command(flatten)]
+    config: Config,
+}
+
+#[derive(Args)]
+struct SetRoles {
+    /// Their name
+    username: String,
+    /// viewer reads; editor also writes what is theirs; admin administers
+    #[arg(value_name = "ROLE", required_unless_present = "none",
+          value_parser = ["viewer", "editor", "admin"])]
+    roles: Vec<String>,
+    /// Take every role away
+    #[arg(long, conflicts_with = "roles")]
+    none: bool,
+    /// Even if it leaves nobody who administers
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     config: Config,
 }
@@ -155,8 +196,9 @@ async fn main() -> ExitCode {
         Command::Keys(KeysCommand::List(config)) => list_keys(config).await,
         Command::Keys(KeysCommand::Rotate(rotate)) => rotate_key(rotate).await,
         Command::User(UserCommand::Create(user)) => create_user(user).await,
-        Command::User(UserCommand::Disable(user)) => set_enabled(user, false).await,
-        Command::User(UserCommand::Enable(user)) => set_enabled(user, true).await,
+        Command::User(UserCommand::Disable(user)) => disable_user(user).await,
+        Command::User(UserCommand::Enable(user)) => enable_user(user).await,
+        Command::User(UserCommand::Roles(roles)) => set_roles(roles).await,
         Command::Service(ServiceCommand::Create(service)) => create_service(service).await,
         Command::Service(ServiceCommand::RotateSecret(service)) => rotate_secret(service).await,
         Command::Service(ServiceCommand::Disable(service)) => {
@@ -211,20 +253,26 @@ async fn show_audit(audit: Audit) -> Result<(), Failure> {
     let events = server.newest_audit_events(audit.limit).await?;
     server.close().await;
     let absent = || "-".to_owned();
-    say(&format!(
-        "{:<24}  {:<23}  {:<36}  {:<36}  {:<15}  DEVICE",
-        "TIME", "EVENT", "USER", "SESSION", "ADDRESS"
-    ));
-    for event in events {
+    let line = |columns: [String; 8]| {
+        let [time, event, account, session, address, actor, detail, device] = columns;
         say(&format!(
-            "{:<24}  {:<23}  {:<36}  {:<36}  {:<15}  {}",
-            time(event.time),
-            event.kind,
-            event.user_id.unwrap_or_else(absent),
+            "{time:<24}  {event:<23}  {account:<36}  {session:<36}  {address:<15}  {actor:<44}  \
+             {detail:<43}  {device}"
+        ));
+    };
+    let titles = ["TIME", "EVENT", "ACCOUNT", "SESSION", "ADDRESS", "ACTOR", "DETAIL", "DEVICE"];
+    line(titles.map(str::to_owned));
+    for event in events {
+        line([
+            time(event.time).to_string(),
+            event.kind.to_owned(),
+            event.account_id.unwrap_or_else(absent),
             event.session_id.unwrap_or_else(absent),
             event.address.map_or_else(absent, |address| address.to_string()),
+            event.actor.unwrap_or_else(absent),
+            Some(event.detail).filter(|detail| !detail.is_empty()).unwrap_or_else(absent),
             event.device,
-        ));
+        ]);
     }
     Ok(())
 }
@@ -243,9 +291,10 @@ async fn list_keys(config: Config) -> Result<(), Failure> {
 
 async fn rotate_key(rotate: RotateKey) -> Result<(), Failure> {
     let server = open(rotate.config).await?;
-    let key = server.rotate_signing_key(rotate.compromised).await?;
+    let compromised = rotate.compromised.as_deref();
+    let key = server.rotate_signing_key(compromised).await?;
     server.close().await;
-    let when = if rotate.compromised { "now" } else { "next, once verifiers know it" };
+    let when = if compromised.is_some() { "now" } else { "next, once verifiers know it" };
     say(&format!("{} signs {when}", key.kid));
     Ok(())
 }
@@ -256,14 +305,34 @@ fn time(at: Timestamp) -> humantime::Rfc3339Timestamp {
     humantime::format_rfc3339_millis(at)
 }
 
-async fn set_enabled(user: NamedUser, enabled: bool) -> Result<(), Failure> {
+async fn disable_user(user: DisableUser) -> Result<(), Failure> {
     let server = open(user.config).await?;
-    let changed = server.set_enabled(&user.username, enabled).await?;
+    let changed = server.set_enabled(&user.username, false, user.force).await;
     server.close().await;
-    let state = if enabled { "enabled" } else { "disabled" };
-    let already = if changed { "" } else { " already" };
-    say(&format!("{} is {state}{already}", user.username));
+    say_state(&user.username, "disabled", changed?);
     Ok(())
+}
+
+async fn enable_user(user: NamedUser) -> Result<(), Failure> {
+    let server = open(user.config).await?;
+    let changed = server.set_enabled(&user.username, true, false).await;
+    server.close().await;
+    say_state(&user.username, "enabled", changed?);
+    Ok(())
+}
+
+async fn set_roles(set: SetRoles) -> Result<(), Failure> {
+    let server = open(set.config).await?;
+    let changed = server.set_roles(&set.username, &set.roles, set.force).await;
+    server.close().await;
+    let roles = if set.none { "without a role".to_owned() } else { set.roles.join(", ") };
+    say_state(&set.username, &roles, changed?);
+    Ok(())
+}
+
+fn say_state(name: &str, state: &str, changed: bool) {
+    let already = if changed { "" } else { " already" };
+    say(&format!("{name} is {state}{already}"));
 }
 
 async fn create_user(user: CreateUser) -> Result<(), Failure> {
@@ -298,9 +367,7 @@ async fn set_service_enabled(service: NamedService, enabled: bool) -> Result<(),
     let server = open(service.config).await?;
     let changed = server.set_service_enabled(&service.name, enabled).await?;
     server.close().await;
-    let state = if enabled { "enabled" } else { "disabled" };
-    let already = if changed { "" } else { " already" };
-    say(&format!("{} is {state}{already}", service.name));
+    say_state(&service.name, if enabled { "enabled" } else { "disabled" }, changed);
     Ok(())
 }
 

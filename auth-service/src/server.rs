@@ -29,11 +29,11 @@ use transport::{
 
 use crate::{
     app::{
-        App, AppError, AuditLog, Feed, KeysError, MasterKeys, Origin, Passwords, Place,
-        SigningKeys, StatusSet, keep_clean, keep_keys,
+        Administrator, App, AppError, AuditLog, Feed, KeysError, MasterKeys, Passwords, Place,
+        SigningKeys, keep_clean, keep_keys,
     },
     config::{Config, MAX_ACCESS_TOKEN_TTL},
-    domain::user::{Role, Status},
+    domain::user::Role,
     rpc::{AdminRpc, AuthRpc},
     storage::{
         error::OpenError,
@@ -45,8 +45,12 @@ use crate::{
 
 mod ops;
 mod services;
+mod users;
 
-pub use self::services::{ServiceCredentials, ServiceError};
+pub use self::{
+    services::{ServiceCredentials, ServiceError},
+    users::SetUserError,
+};
 
 /// AuthService with its database open and its keys unsealed, ready to serve.
 #[derive(Debug)]
@@ -223,23 +227,6 @@ impl Server {
         self.app.store.close().await;
     }
 
-    /// Sets whether the user of this name may log in and act. Disabling ends all their sessions,
-    /// which enabling does not bring back. `false` if it was so already.
-    ///
-    /// # Errors
-    ///
-    /// [`SetStatusError`]: there is no such user, or the database did not answer.
-    pub async fn set_enabled(&self, username: &str, enabled: bool) -> Result<bool, SetStatusError> {
-        let status = if enabled { Status::Active } else { Status::Disabled };
-        match self.app.set_status(username, status).await {
-            Ok(StatusSet::NoSuchUser) => {
-                Err(SetStatusError(format!("{username:?}: there is no user of this name")))
-            }
-            Ok(set) => Ok(set == StatusSet::Changed),
-            Err(error) => Err(SetStatusError(error.to_string())),
-        }
-    }
-
     /// The newest security events, newest first.
     ///
     /// # Errors
@@ -249,16 +236,17 @@ impl Server {
         self.app.audit.flush().await;
         let events = self.app.store.newest_events(limit).await;
         let events = events.map_err(|error| AuditError(error.to_string()))?;
-        let optional = |id: Option<uuid::Uuid>| id.map(|id| id.to_string());
         Ok(events
             .into_iter()
             .map(|event| AuditRecord {
                 time: event.time,
                 kind: event.kind.as_str(),
-                user_id: optional(event.user.map(|user| user.0)),
-                session_id: optional(event.session.map(|session| session.0)),
+                account_id: event.account.map(|account| account.uuid().to_string()),
+                session_id: event.session.map(|session| session.to_string()),
                 address: event.address,
                 device: event.device,
+                actor: event.actor.map(|actor| actor.to_string()),
+                detail: event.detail,
             })
             .collect())
     }
@@ -275,19 +263,21 @@ impl Server {
     }
 
     /// Starts the change to a new signing key, unless one is under way, and gives back the key that
-    /// signs next. A compromised one is replaced at once instead, with every token it signed, by the
-    /// key that is given back.
+    /// signs next. A compromised one is withdrawn at once instead, with the keys that sign now and
+    /// next and every token that they signed, and the key that is given back signs. One that was
+    /// withdrawn before is withdrawn no second time.
     ///
     /// # Errors
     ///
-    /// [`SigningKeyError`] if the database does not answer.
+    /// [`SigningKeyError`]: there is no such key, or the database does not answer.
     pub async fn rotate_signing_key(
         &self,
-        compromised: bool,
+        compromised: Option<&str>,
     ) -> Result<SigningKeyRecord, SigningKeyError> {
+        let by = Administrator::OPERATOR;
         let key = match compromised {
-            true => self.app.replace_signing_key(None, Origin::default()).await,
-            false => self.app.rotate_signing_key(None, Origin::default()).await,
+            Some(known) => self.app.withdraw_signing_key(by, known).await,
+            None => self.app.rotate_signing_key(by).await,
         };
         key.map(Into::into).map_err(|error| SigningKeyError(error.to_string()))
     }
@@ -325,11 +315,6 @@ impl Server {
     }
 }
 
-/// Why a user's status could not be set.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub struct SetStatusError(String);
-
 /// Why the audit events could not be read.
 #[derive(Debug, Error)]
 #[error("{0}")]
@@ -343,14 +328,19 @@ pub struct AuditRecord {
     pub time: Timestamp,
     /// What happened: `login_failed`, `refresh_reused` and so on.
     pub kind: &'static str,
-    /// Whose account it was, if the request named one that exists.
-    pub user_id: Option<String>,
+    /// Whose account it was, a user's or a service's, if the request named one that exists.
+    pub account_id: Option<String>,
     /// Which session it was.
     pub session_id: Option<String>,
     /// Where the request came from.
     pub address: Option<IpAddr>,
     /// What the client called itself when it logged in.
     pub device: String,
+    /// Who did it, if not the account that it is about: `user:` or `service:` and the id of an
+    /// administrator, or `operator` for a command where the database is.
+    pub actor: Option<String>,
+    /// What was set: roles, an overlap, the name of a key.
+    pub detail: String,
 }
 
 /// Why the signing keys could not be read or rotated.

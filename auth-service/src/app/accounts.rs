@@ -7,8 +7,8 @@ use crate::{
     domain::{
         audit::EventKind,
         id::{SessionId, UserId},
-        secret::{PlainPassword, Username},
-        user::{Role, Status},
+        secret::PlainPassword,
+        user::Role,
     },
 };
 
@@ -20,15 +20,6 @@ pub(crate) struct CurrentUser {
     pub(crate) roles: Vec<Role>,
     pub(crate) create_time: Timestamp,
     pub(crate) session: SessionId,
-}
-
-/// What came of setting a user's status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StatusSet {
-    Changed,
-    /// It was so already.
-    Unchanged,
-    NoSuchUser,
 }
 
 impl App {
@@ -66,33 +57,12 @@ impl App {
         let hash = self.passwords.hash(new).await?;
         let kept = caller.session_id();
         let event = self.event(EventKind::PasswordChanged, origin);
-        let event = event.of_user(user.id).of_session(kept);
+        let event = event.of(user.id).of_session(kept);
         let proven = user.password_version;
         if self.store.change_password(user.id, proven, &hash, kept, &event).await? {
             Ok(())
         } else {
             Err(AppError::PasswordChanged)
         }
-    }
-
-    /// Sets whether the user of this name may log in and act; disabling ends their sessions.
-    pub(crate) async fn set_status(
-        &self,
-        username: &str,
-        status: Status,
-    ) -> Result<StatusSet, AppError> {
-        let key = Username::parse(username).map(|name| name.key()).unwrap_or_default();
-        let Some(user) = self.store.user_by_name(&key).await? else {
-            return Ok(StatusSet::NoSuchUser);
-        };
-        let kind = match status {
-            Status::Active => EventKind::UserEnabled,
-            Status::Disabled => EventKind::UserDisabled,
-        };
-        let event = self.event(kind, Origin::default()).of_user(user.id);
-        Ok(match self.store.set_status(user.id, status, &event).await? {
-            true => StatusSet::Changed,
-            false => StatusSet::Unchanged,
-        })
     }
 }

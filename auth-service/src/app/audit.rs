@@ -11,7 +11,10 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    domain::audit::{AuditEvent, EventKind},
+    domain::{
+        audit::{Actor, AuditEvent, EventKind},
+        id::AccountId,
+    },
     storage::store::Store,
 };
 
@@ -19,6 +22,23 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Origin {
     pub(crate) address: Option<IpAddr>,
+}
+
+/// Who administers, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Administrator {
+    pub(crate) actor: Actor,
+    pub(crate) origin: Origin,
+}
+
+impl Administrator {
+    /// At the command line, where the database is.
+    pub(crate) const OPERATOR: Self =
+        Self { actor: Actor::Operator, origin: Origin { address: None } };
+
+    pub(super) fn is(&self, account: impl Into<AccountId>) -> bool {
+        self.actor == Actor::Account(account.into())
+    }
 }
 
 /// Tells whoever watches the log of what an operator may have to act on.
@@ -34,7 +54,9 @@ pub(super) fn warn(event: &AuditEvent) {
         target: "evergreen::audit",
         event = event.kind.as_str(),
         session = id(event.session.map(|session| session.0)),
-        user = id(event.user.map(|user| user.0)),
+        user = id(event.account.map(AccountId::uuid)),
+        actor = event.actor.map(tracing::field::display),
+        detail = event.detail,
         "{what}"
     );
 }

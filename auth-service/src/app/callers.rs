@@ -5,7 +5,7 @@ use token::{AccessClaims, Kind, clock::Timestamp};
 use crate::{
     app::{context::App, error::AppError},
     domain::{
-        id::{ServiceId, SessionId, UserId},
+        id::{AccountId, ServiceId, SessionId, UserId},
         service_account::ServiceAccount,
         session::Session,
         user::{Role, Status},
@@ -22,11 +22,10 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    /// The account, as an audit event names it.
-    pub(crate) fn account(&self) -> UserId {
+    pub(crate) fn account(&self) -> AccountId {
         match self {
-            Self::Service(service) => UserId(service.account.id.0),
-            Self::User(user) => user.user_id(),
+            Self::Service(service) => service.account.id.into(),
+            Self::User(user) => user.user_id().into(),
         }
     }
 

@@ -11,7 +11,7 @@ use token::{
 
 use crate::{
     app::{
-        audit::{AuditLog, Origin},
+        audit::{Administrator, AuditLog, Origin},
         error::AppError,
         master_keys::MasterKeys,
         passwords::Passwords,
@@ -88,11 +88,18 @@ impl App {
             id: new_v7(now, &*self.entropy),
             time: now,
             kind,
-            user: None,
+            account: None,
+            actor: None,
             session: None,
             address: origin.address,
             device: String::new(),
+            detail: String::new(),
         }
+    }
+
+    /// An event of now that an administrator brings about.
+    pub(super) fn event_by(&self, by: Administrator, kind: EventKind) -> AuditEvent {
+        AuditEvent { actor: Some(by.actor), ..self.event(kind, by.origin) }
     }
 
     /// A session that is about to begin.

@@ -1,12 +1,18 @@
 //! What can go wrong in a use case.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
 
 use thiserror::Error;
-use token::KeyError;
+use token::{KeyError, clock::Timestamp};
 
 use crate::{
-    domain::id::{ServiceId, SessionId, UserId},
+    domain::{
+        id::{ServiceId, SessionId, UserId},
+        service_account::MAX_SECRETS,
+    },
     storage::error::StoreError,
 };
 
@@ -31,6 +37,8 @@ pub(crate) enum AppError {
     InvalidCredentials,
     #[error("the keys cannot be read at the moment")]
     KeysUnavailable,
+    #[error("this is the last administrator who may act; make another user an administrator first")]
+    LastAdmin,
     #[error("too many passwords are being checked at the moment")]
     Overloaded { retry_after: Duration },
     #[error("page_token: must be the next_page_token of an earlier page")]
@@ -62,8 +70,16 @@ pub(crate) enum AppError {
     SessionNotFound(SessionId),
     #[error("the session was revoked; log in again")]
     SessionRevoked,
+    #[error("{0:?} is no signing key, or one that has long run out; ListSigningKeys names them")]
+    SigningKeyNotFound(String),
     #[error(transparent)]
     Store(StoreError),
+    #[error(
+        "{MAX_SECRETS} secrets of the service are good; the next one runs out at {}, or end all but \
+         the new one with an overlap of zero",
+        humantime::format_rfc3339_seconds(system_time(*.next_ends))
+    )]
+    TooManySecrets { next_ends: Timestamp },
     #[error("user {0} does not exist")]
     UserNotFound(UserId),
     #[error("the user name is taken; choose another one")]
@@ -73,6 +89,7 @@ pub(crate) enum AppError {
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::LastAdmin => Self::LastAdmin,
             StoreError::ServiceNameTaken => Self::ServiceNameTaken,
             StoreError::TooLate => Self::DeadlineExceeded,
             StoreError::TooManyForgotten { retry_after } => Self::RateLimited { retry_after },
@@ -80,6 +97,12 @@ impl From<StoreError> for AppError {
             error => Self::Store(error),
         }
     }
+}
+
+/// For humantime, which knows no other.
+fn system_time(at: Timestamp) -> SystemTime {
+    let millis = u64::try_from(at.unix_millis()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
 }
 
 /// Why the keys could not be made ready.

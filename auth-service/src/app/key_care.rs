@@ -7,17 +7,16 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::{
     app::{
-        audit::{self, Origin},
+        audit::{self, Administrator, Origin},
         context::App,
         error::AppError,
         signing_keys::{REREAD_INTERVAL, new_key},
     },
     domain::{
-        audit::{AuditEvent, EventKind},
-        id::UserId,
+        audit::EventKind,
         signing_keys::{KeyState, Step},
     },
-    storage::store::StoredKey,
+    storage::store::{StoredKey, Withdrawal},
 };
 
 /// Reads the keys again and does what is due, now and at every interval. While the database does not
@@ -76,42 +75,38 @@ impl App {
     /// Makes the key that signs next, unless there is one, and gives it back.
     pub(crate) async fn rotate_signing_key(
         &self,
-        by: Option<UserId>,
-        origin: Origin,
+        by: Administrator,
     ) -> Result<StoredKey, AppError> {
         let mut turn = self.keys.turn.lock().await;
         // What is due comes first, or a change that has but to be finished would count as under way.
         self.tend(&mut turn).await?;
-        self.make_next(by, origin).await?;
+        self.make_next(Some(by)).await?;
         let stored = self.read_keys().await?.0;
         let of = |state| stored.iter().find(|stored| stored.state == state);
         // An urgent change may have overtaken this one.
         of(KeyState::Next).or(of(KeyState::Active)).cloned().ok_or(AppError::KeysUnavailable)
     }
 
-    /// Withdraws the key that signs, which others know, and gives back the one that signs now.
-    pub(crate) async fn replace_signing_key(
+    /// Withdraws a key that others know, unless it was withdrawn before, and gives back the one that
+    /// signs now.
+    pub(crate) async fn withdraw_signing_key(
         &self,
-        by: Option<UserId>,
-        origin: Origin,
+        by: Administrator,
+        known: &str,
     ) -> Result<StoredKey, AppError> {
-        let active = |stored: Vec<StoredKey>| {
-            stored.into_iter().find(|stored| stored.state == KeyState::Active)
-        };
         let _turn = self.keys.turn.lock().await;
-        let known = active(self.store.signing_keys().await?.0).ok_or(AppError::KeysUnavailable)?;
         let key = new_key(&self.master.ring(), &*self.entropy);
-        let event = self.key_event(EventKind::SigningKeyCompromised, by, origin);
-        // If it is gone, another request was first, and has done what this one should.
-        if self.store.replace_known_key(&known.key.kid, &key, &event).await? {
-            audit::warn(&event);
-            tracing::warn!(
-                withdrawn = known.key.kid,
-                signs = key.kid,
-                "a signing key was replaced"
-            );
+        let event = self.event_by(by, EventKind::SigningKeyCompromised).detailed(known);
+        match self.store.replace_known_key(known, &key, &event).await? {
+            Withdrawal::Done => {
+                audit::warn(&event);
+                tracing::warn!(withdrawn = known, signs = key.kid, "a signing key was replaced");
+            }
+            Withdrawal::DoneBefore => {}
+            Withdrawal::NoSuchKey => return Err(AppError::SigningKeyNotFound(known.to_owned())),
         }
-        active(self.read_keys().await?.0).ok_or(AppError::KeysUnavailable)
+        let active = |stored: &StoredKey| stored.state == KeyState::Active;
+        self.read_keys().await?.0.into_iter().find(active).ok_or(AppError::KeysUnavailable)
     }
 
     /// Does what is due, and what is due after it.
@@ -131,6 +126,10 @@ impl App {
     async fn read_keys(&self) -> Result<(Vec<StoredKey>, Vec<Step>), AppError> {
         let read_at = self.clock.now();
         let (stored, now) = self.store.signing_keys().await?;
+        // Before the keys are told or sign: whoever looks after them later may have lower settings.
+        if let Some(promised) = self.keys.unpromised(&stored) {
+            self.store.promise(promised).await?;
+        }
         match self.keys.take_over(&stored, now, read_at, &self.master).await {
             Ok(due) => Ok((stored, due)),
             Err(error) => {
@@ -142,9 +141,10 @@ impl App {
 
     async fn take(&self, step: Step) -> Result<(), AppError> {
         match step {
-            Step::MakeNext => self.make_next(None, Origin::default()).await?,
+            Step::MakeNext => self.make_next(None).await?,
             Step::Promote { next, active } => {
-                let event = self.key_event(EventKind::SigningKeyPromoted, None, Origin::default());
+                let event = self.event(EventKind::SigningKeyPromoted, Origin::default());
+                let event = event.detailed(&*next);
                 // One that this instance cannot open is left to those that can.
                 if self.keys.can_sign_with(&next)
                     && self.store.promote_key(&next, &active, &event).await?
@@ -161,17 +161,18 @@ impl App {
         Ok(())
     }
 
-    async fn make_next(&self, by: Option<UserId>, origin: Origin) -> Result<(), AppError> {
+    /// At an administrator's wish, or because it is due.
+    async fn make_next(&self, by: Option<Administrator>) -> Result<(), AppError> {
         let key = new_key(&self.master.ring(), &*self.entropy);
-        let event = self.key_event(EventKind::SigningKeyMade, by, origin);
-        if self.store.insert_next_key(&key, &event).await? {
+        let kind = EventKind::SigningKeyMade;
+        let event = match by {
+            Some(by) => self.event_by(by, kind),
+            None => self.event(kind, Origin::default()),
+        };
+        if self.store.insert_next_key(&key, &event.detailed(&*key.kid)).await? {
             tracing::info!(kid = key.kid, "a new signing key is published");
         }
         Ok(())
-    }
-
-    fn key_event(&self, kind: EventKind, by: Option<UserId>, origin: Origin) -> AuditEvent {
-        AuditEvent { user: by, ..self.event(kind, origin) }
     }
 }
 

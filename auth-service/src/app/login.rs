@@ -33,7 +33,7 @@ impl App {
         let proof = self.passwords.check(password.clone(), stored).await?;
         let failed = |user: Option<&User>| {
             let event = self.event(EventKind::LoginFailed, origin).on_device(&device_name);
-            self.audit.record(AuditEvent { user: user.map(|user| user.id), ..event });
+            self.audit.record(AuditEvent { account: user.map(|user| user.id.into()), ..event });
         };
         let (Proof::Proven { outdated }, Some(user)) = (proof, &user) else {
             failed(user.as_ref());
@@ -50,7 +50,7 @@ impl App {
         let signer = self.signer().await?;
         let session = self.new_session(user.id, device_name.clone());
         let event = self.event(EventKind::LoginSucceeded, origin);
-        let event = event.of_user(user.id).of_session(session.id);
+        let event = event.of(user.id).of_session(session.id);
         if !self.store.insert_session(&session, user.password_version, &event).await? {
             // The password was changed, or the user disabled, since it was proven.
             failed(Some(user));

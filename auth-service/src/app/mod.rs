@@ -21,9 +21,9 @@ mod upkeep;
 mod users;
 
 pub(crate) use self::{
-    accounts::{CurrentUser, StatusSet},
-    audit::{AuditLog, Origin},
-    callers::{Authenticated, Caller},
+    accounts::CurrentUser,
+    audit::{Administrator, AuditLog, Origin},
+    callers::Authenticated,
     context::{App, Issued},
     error::AppError,
     introspect::{Active, TokenType},
@@ -32,7 +32,7 @@ pub(crate) use self::{
     passwords::{HashLimits, Passwords, Place},
     refresh::{IdempotencyKey, RefreshRequest},
     revocations::{Batch, Feed, Following, Told},
-    services::{IssuedToService, ServiceCredentials},
+    services::{IssuedToService, NewSecret},
     sessions::SessionPage,
     signing_keys::{STALE_AFTER, SigningKeys},
     upkeep::keep_clean,

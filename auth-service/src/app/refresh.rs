@@ -69,7 +69,7 @@ impl App {
             None => Attempt::Keyless { fresh: Nonce::random(&*self.entropy) },
         };
         let presented = Presented::new(&claims, attempt, request.after_superseded);
-        let event = |kind| self.event(kind, request.origin).of_user(user).of_session(session);
+        let event = |kind| self.event(kind, request.origin).of(user).of_session(session);
         let mut decision = Decision::Rotate(presented.successor());
         let mut seen: Option<Session> = None;
         let mut now = self.clock.now();

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        audit::Origin,
+        audit::{Administrator, Origin},
         context::{App, Issued},
         error::AppError,
     },
@@ -10,7 +10,7 @@ use crate::{
         audit::EventKind,
         id::UserId,
         secret::{PlainPassword, Username},
-        user::{Grants, NewUser, Role},
+        user::{Grants, NewUser, Role, names_of},
     },
 };
 
@@ -29,7 +29,7 @@ impl App {
         let signer = self.signer().await?;
         let session = self.new_session(user.id, String::new());
         let event = self.event(EventKind::UserCreated, origin);
-        let event = event.of_user(user.id).of_session(session.id);
+        let event = event.of(user.id).of_session(session.id);
         self.store.create_user(&user, Some(&session), &event).await?;
         Ok(self.issue_first(&signer, &session, &Grants { roles: user.roles, version: 0 }))
     }
@@ -56,7 +56,8 @@ impl App {
         roles: Vec<Role>,
     ) -> Result<UserId, AppError> {
         let user = self.new_user(username, password, roles).await?;
-        let event = self.event(EventKind::UserCreated, Origin::default()).of_user(user.id);
+        let event = self.event_by(Administrator::OPERATOR, EventKind::UserCreated).of(user.id);
+        let event = event.detailed(format!("roles {}", names_of(&user.roles)));
         self.store.create_user(&user, None, &event).await?;
         Ok(user.id)
     }

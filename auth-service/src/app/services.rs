@@ -6,19 +6,25 @@ use secrecy::SecretString;
 use token::{AccessClaims, Kind, SigningKey};
 
 use crate::{
-    app::{audit::Origin, context::App, error::AppError},
+    app::{
+        audit::{Administrator, Origin},
+        context::App,
+        error::AppError,
+    },
     domain::{
         audit::{AuditEvent, EventKind},
         id::{ServiceId, SessionId, new_v7},
         secret::Username,
-        service_account::{ClientSecret, NewServiceAccount, Overlap, ServiceAccount, proves},
-        user::{Role, Status},
+        service_account::{
+            ClientSecret, NewServiceAccount, Overlap, SecretRotation, ServiceAccount, proves,
+        },
+        user::{Role, Status, names_of},
     },
 };
 
-/// An account, and the secret that is shown once.
+/// An account with a new secret, which is shown once.
 #[derive(Debug)]
-pub(crate) struct ServiceCredentials {
+pub(crate) struct NewSecret {
     pub(crate) id: ServiceId,
     pub(crate) secret: ClientSecret,
 }
@@ -35,10 +41,10 @@ impl App {
     /// Creates an account with a secret of its own.
     pub(crate) async fn create_service(
         &self,
+        by: Administrator,
         name: &str,
         roles: Vec<Role>,
-        origin: Origin,
-    ) -> Result<ServiceCredentials, AppError> {
+    ) -> Result<NewSecret, AppError> {
         let name = Username::parse(name)
             .map_err(|mend| AppError::FieldInvalid { field: "name", mend: mend.into() })?;
         let now = self.clock.now();
@@ -50,39 +56,42 @@ impl App {
             roles,
             create_time: now,
         };
-        let event = self.event(EventKind::ServiceCreated, origin).of_service(service.id);
+        let event = self.event_by(by, EventKind::ServiceCreated).of(service.id);
+        let event = event.detailed(format!("roles {}", names_of(&service.roles)));
         self.store.create_service(&service, &event).await?;
-        Ok(ServiceCredentials { id: service.id, secret })
+        Ok(NewSecret { id: service.id, secret })
     }
 
     /// Gives an account a new secret; the one that it replaces stays good for `overlap`.
     pub(crate) async fn rotate_service_secret(
         &self,
+        by: Administrator,
         id: ServiceId,
         overlap: Overlap,
-        origin: Origin,
     ) -> Result<ClientSecret, AppError> {
         let secret = ClientSecret::generate(&*self.entropy);
-        let event = self.event(EventKind::ServiceSecretRotated, origin).of_service(id);
-        if self.store.rotate_service_secret(id, &secret.hash(), overlap, &event).await? {
-            Ok(secret)
-        } else {
-            Err(AppError::ServiceAccountNotFound(id))
+        let event = self.event_by(by, EventKind::ServiceSecretRotated).of(id);
+        let lasts = humantime::format_duration(overlap.duration());
+        let event = event.detailed(format!("overlap {lasts}"));
+        match self.store.rotate_service_secret(id, &secret.hash(), overlap, &event).await? {
+            SecretRotation::Done => Ok(secret),
+            SecretRotation::NoSuchAccount => Err(AppError::ServiceAccountNotFound(id)),
+            SecretRotation::TooMany(next_ends) => Err(AppError::TooManySecrets { next_ends }),
         }
     }
 
     /// Sets whether an account may log in and act. `false` if it was so already.
     pub(crate) async fn set_service_status(
         &self,
+        by: Administrator,
         id: ServiceId,
         status: Status,
-        origin: Origin,
     ) -> Result<bool, AppError> {
         let kind = match status {
             Status::Active => EventKind::ServiceEnabled,
             Status::Disabled => EventKind::ServiceDisabled,
         };
-        let event = self.event(kind, origin).of_service(id);
+        let event = self.event_by(by, kind).of(id);
         let set = self.store.set_service_status(id, status, &event).await?;
         if !set && self.store.service(id).await?.is_none() {
             return Err(AppError::ServiceAccountNotFound(id));
@@ -116,7 +125,7 @@ impl App {
         let failed = || {
             let event = self.event(EventKind::ServiceLoginFailed, origin);
             let event = match &account {
-                Some(account) => event.of_service(account.id),
+                Some(account) => event.of(account.id),
                 None => event,
             };
             self.audit.record(event);
@@ -132,7 +141,7 @@ impl App {
         let login = SessionId::generate(self.clock.now(), &*self.entropy);
         self.audit.record(AuditEvent {
             session: Some(login),
-            ..self.event(EventKind::ServiceLoginSucceeded, origin).of_service(account.id)
+            ..self.event(EventKind::ServiceLoginSucceeded, origin).of(account.id)
         });
         Ok(self.issue_to_service(&*self.signer().await?, account, login))
     }

@@ -78,7 +78,7 @@ impl App {
     ) -> Result<u64, AppError> {
         let user = caller.user_id();
         let event = self.event(EventKind::SessionsRevoked, origin);
-        let event = event.of_user(user).of_session(caller.session_id());
+        let event = event.of(user).of_session(caller.session_id());
         Ok(self.store.revoke_all_sessions(user, &event).await?)
     }
 
@@ -113,7 +113,7 @@ impl App {
             RevokeReason::Logout => EventKind::SessionLoggedOut,
             _ => EventKind::SessionRevoked,
         };
-        let event = self.event(kind, origin).of_user(user).of_session(session);
+        let event = self.event(kind, origin).of(user).of_session(session);
         // Without the token's word, longer than any token of a forgotten session can live.
         let end = end.unwrap_or_else(|| self.clock.now() + self.policy.lifetimes.absolute);
         Ok(self.store.revoke_session(session, user, end, reason, &event).await?)

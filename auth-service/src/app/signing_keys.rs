@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     app::{error::KeysError, master_keys::MasterKeys},
-    domain::signing_keys::{self, KeyState, Standing, Step},
+    domain::signing_keys::{self, KeyState, Promised, Standing, Step},
     storage::{
         error::StoreError,
         store::{SealedKey, Store, StoredKey},
@@ -69,6 +69,9 @@ impl SigningKeys {
             read_at = clock.now();
             (stored, now) = store.signing_keys().await.map_err(storage)?;
         }
+        if let Some(promised) = unpromised(&stored, &policy) {
+            store.promise(promised).await.map_err(storage)?;
+        }
         let held = Held::read(&stored, now, read_at, master, None).await?;
         Ok(Self { held: ArcSwap::from_pointee(held), policy, max_age, turn: Mutex::new(None) })
     }
@@ -99,6 +102,11 @@ impl SigningKeys {
         (keys, if is_fresh { self.max_age } else { STALE_MAX_AGE })
     }
 
+    /// What this process is about to promise of the keys, if it was not promised yet.
+    pub(super) fn unpromised(&self, stored: &[StoredKey]) -> Option<Promised> {
+        unpromised(stored, &self.policy)
+    }
+
     /// Whether this process can sign with a key that is not active yet.
     pub(super) fn can_sign_with(&self, kid: &str) -> bool {
         self.held.load().next.as_ref().is_some_and(|next| next.public().kid() == kid)
@@ -123,6 +131,7 @@ impl SigningKeys {
                 state: stored.state,
                 state_time: stored.state_time,
                 published_since: published.since,
+                promised: stored.promised,
             })
             .collect();
         let due = signing_keys::due(&standing, now, &self.policy);
@@ -189,6 +198,12 @@ impl Held {
             .flatten()
             .find(|key| key.public().kid() == kid)
     }
+}
+
+fn unpromised(stored: &[StoredKey], policy: &signing_keys::Policy) -> Option<Promised> {
+    let lacks = |key: &StoredKey| key.state != KeyState::Retired && !key.promised.covers(policy);
+    let promised = Promised { lead: policy.lead, retention: policy.retention };
+    stored.iter().any(lacks).then_some(promised)
 }
 
 /// A new key, sealed under the ring's first.

@@ -86,10 +86,12 @@ mod tests {
             id: Uuid::from_u128(n),
             time: START,
             kind: EventKind::SessionRevoked,
-            user: None,
+            account: None,
+            actor: None,
             session: None,
             address: None,
             device: String::new(),
+            detail: String::new(),
         };
         // Tombstones will do, and bring an event each.
         for n in 0..many {

@@ -1,11 +1,11 @@
 //! What a security reviewer asks for later.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use token::clock::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::id::{ServiceId, SessionId, UserId};
+use crate::domain::id::{AccountId, ServiceId, SessionId, UserId};
 
 /// Something that happened to an account, a session or the signing keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,12 @@ pub(crate) struct AuditEvent {
     pub(crate) id: Uuid,
     pub(crate) time: Timestamp,
     pub(crate) kind: EventKind,
-    /// Whose account, a user's or a service's, if the request named one that exists.
-    pub(crate) user: Option<UserId>,
+    /// Whose account, if the request named one that exists.
+    pub(crate) account: Option<AccountId>,
+    /// Who did it, if not that account.
+    pub(crate) actor: Option<Actor>,
+    /// What was set, as an operator reads it.
+    pub(crate) detail: String,
     pub(crate) session: Option<SessionId>,
     /// Where the request came from.
     pub(crate) address: Option<IpAddr>,
@@ -24,14 +28,14 @@ pub(crate) struct AuditEvent {
 }
 
 impl AuditEvent {
-    pub(crate) fn of_user(mut self, user: UserId) -> Self {
-        self.user = Some(user);
+    pub(crate) fn of(mut self, account: impl Into<AccountId>) -> Self {
+        self.account = Some(account.into());
         self
     }
 
-    /// A service's account is told of as a user's is: ids do not repeat.
-    pub(crate) fn of_service(self, service: ServiceId) -> Self {
-        self.of_user(UserId(service.0))
+    pub(crate) fn detailed(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
     }
 
     pub(crate) fn of_session(mut self, session: SessionId) -> Self {
@@ -44,6 +48,45 @@ impl AuditEvent {
         self
     }
 }
+
+/// Who does something to an account that is another's, or to the signing keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Actor {
+    /// An administrator, by an RPC.
+    Account(AccountId),
+    /// Whoever may run commands where the database is.
+    Operator,
+}
+
+impl Actor {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text == OPERATOR {
+            return Some(Self::Operator);
+        }
+        let (kind, id) = text.split_once(':')?;
+        let id = id.parse().ok()?;
+        match kind {
+            SERVICE => Some(Self::Account(ServiceId(id).into())),
+            USER => Some(Self::Account(UserId(id).into())),
+            _ => None,
+        }
+    }
+}
+
+/// As it stands in the log.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(AccountId::Service(id)) => write!(f, "{SERVICE}:{id}"),
+            Self::Account(AccountId::User(id)) => write!(f, "{USER}:{id}"),
+            Self::Operator => f.write_str(OPERATOR),
+        }
+    }
+}
+
+const OPERATOR: &str = "operator";
+const SERVICE: &str = "service";
+const USER: &str = "user";
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
@@ -117,5 +160,50 @@ kinds! {
 impl EventKind {
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+    }
+
+    /// The account of this id that such an event is about.
+    pub(crate) const fn account(self, id: Uuid) -> AccountId {
+        match self {
+            Self::ServiceCreated
+            | Self::ServiceDisabled
+            | Self::ServiceEnabled
+            | Self::ServiceLoginFailed
+            | Self::ServiceLoginSucceeded
+            | Self::ServiceSecretRotated => AccountId::Service(ServiceId(id)),
+            _ => AccountId::User(UserId(id)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_read_as_it_was_written() {
+        let id = Uuid::from_u128(7);
+        let service = Actor::Account(ServiceId(id).into());
+        let user = Actor::Account(UserId(id).into());
+        for (actor, text) in [
+            (Actor::Operator, "operator"),
+            (service, "service:00000000-0000-0000-0000-000000000007"),
+            (user, "user:00000000-0000-0000-0000-000000000007"),
+        ] {
+            assert_eq!(actor.to_string(), text);
+            assert_eq!(Actor::parse(text), Some(actor));
+        }
+        for text in ["", "user:", "user:7", "root:00000000-0000-0000-0000-000000000007"] {
+            assert_eq!(Actor::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_services_is_of_a_service_s_account() {
+        let id = Uuid::from_u128(7);
+        for kind in EventKind::ALL {
+            let is_service = matches!(kind.account(id), AccountId::Service(_));
+            assert_eq!(is_service, kind.as_str().starts_with("service_"), "{kind:?}");
+        }
     }
 }

@@ -41,6 +41,35 @@ id! {
     UserId
 }
 
+/// Names an account, be it a service's or a user's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum AccountId {
+    Service(ServiceId),
+    User(UserId),
+}
+
+impl AccountId {
+    /// Ids do not repeat, so it tells the account without its kind too.
+    pub(crate) const fn uuid(self) -> Uuid {
+        match self {
+            Self::Service(service) => service.0,
+            Self::User(user) => user.0,
+        }
+    }
+}
+
+impl From<ServiceId> for AccountId {
+    fn from(service: ServiceId) -> Self {
+        Self::Service(service)
+    }
+}
+
+impl From<UserId> for AccountId {
+    fn from(user: UserId) -> Self {
+        Self::User(user)
+    }
+}
+
 /// A time-ordered UUID.
 pub(crate) fn new_v7(now: Timestamp, entropy: &dyn Entropy) -> Uuid {
     let millis = u64::try_from(now.unix_millis()).unwrap_or_default();

@@ -31,8 +31,8 @@ pub(crate) struct NewServiceAccount {
 pub(crate) struct ServiceAccount {
     pub(crate) id: ServiceId,
     pub(crate) secret: SecretHash,
-    /// The one before, if its overlap had not ended when the row was read.
-    pub(crate) previous_secret: Option<SecretHash>,
+    /// Those that were replaced, as far as their overlaps had not ended when the row was read.
+    pub(crate) replaced_secrets: Vec<SecretHash>,
     pub(crate) status: Status,
     pub(crate) roles: Vec<Role>,
     /// Counts the changes after which access tokens are stale.
@@ -102,17 +102,33 @@ impl fmt::Debug for SecretHash {
     }
 }
 
-/// Whether `presented` proves that its sender is `account`: by the current secret, or by the one
-/// before while it lasts. Without an account it never does, after the same work.
+/// Whether `presented` proves that its sender is `account`: by the current secret, or by a replaced
+/// one while it lasts. Without an account it never does, after the same work.
 pub(crate) fn proves(presented: &ClientSecret, account: Option<&ServiceAccount>) -> bool {
     let presented = presented.hash();
-    let current = account.map_or(SecretHash::NONE, |account| account.secret);
-    let previous = account.and_then(|account| account.previous_secret);
-    // Both are compared whatever the first says.
-    let is_current = presented.is(&current);
-    let is_previous = presented.is(&previous.unwrap_or(SecretHash::NONE));
-    account.is_some() && (is_current | (is_previous & previous.is_some()))
+    let good = account
+        .map_or(vec![], |account| [&[account.secret][..], &account.replaced_secrets].concat());
+    // As many are compared as there can be, whatever the first ones say.
+    let mut proven = false;
+    for place in 0..MAX_SECRETS.max(good.len()) {
+        let known = good.get(place);
+        proven |= presented.is(known.unwrap_or(&SecretHash::NONE)) & known.is_some();
+    }
+    proven
 }
+
+/// What came of giving a service a new secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SecretRotation {
+    Done,
+    NoSuchAccount,
+    /// [`MAX_SECRETS`] are good; this is when the next one is not any more.
+    TooMany(Timestamp),
+}
+
+/// How many secrets of a service are good at once, the current one among them. Each is good for as
+/// long as was promised when it was replaced, however often that is repeated.
+pub(crate) const MAX_SECRETS: usize = 8;
 
 /// How long a replaced secret stays good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +144,10 @@ impl Overlap {
     /// How to mend it.
     pub(crate) fn new(overlap: Duration) -> Result<Self, &'static str> {
         if overlap > Self::MAX { Err("must be at most 30 days") } else { Ok(Self(overlap)) }
+    }
+
+    pub(crate) const fn is_zero(self) -> bool {
+        self.0.is_zero()
     }
 
     pub(crate) const fn duration(self) -> Duration {
@@ -149,11 +169,11 @@ mod tests {
         ClientSecret::generate(&SeededEntropy::new(seed))
     }
 
-    fn account(current: u64, previous: Option<u64>) -> ServiceAccount {
+    fn account(current: u64, replaced: impl IntoIterator<Item = u64>) -> ServiceAccount {
         ServiceAccount {
             id: ServiceId(Uuid::nil()),
             secret: secret(current).hash(),
-            previous_secret: previous.map(|seed| secret(seed).hash()),
+            replaced_secrets: replaced.into_iter().map(|seed| secret(seed).hash()).collect(),
             status: Status::Active,
             roles: vec![],
             roles_version: 0,
@@ -171,11 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn the_current_secret_and_the_one_before_prove_and_no_other() {
+    fn the_current_secret_and_the_replaced_ones_prove_and_no_other() {
         assert!(proves(&secret(1), Some(&account(1, None))));
-        assert!(proves(&secret(1), Some(&account(2, Some(1)))));
-        assert!(proves(&secret(2), Some(&account(2, Some(1)))));
-        assert!(!proves(&secret(3), Some(&account(2, Some(1)))));
+        let full = account(8, 1..8);
+        for seed in 1..=8 {
+            assert!(proves(&secret(seed), Some(&full)), "{seed}");
+        }
+        assert!(!proves(&secret(9), Some(&full)));
         assert!(!proves(&secret(1), Some(&account(2, None))));
         assert!(!proves(&secret(1), None));
     }

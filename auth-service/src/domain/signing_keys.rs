@@ -53,6 +53,24 @@ impl Policy {
     }
 }
 
+/// How long a key is published before and after it signs, at the least: the longest of what any
+/// instance promised while the key waited or signed.
+///
+/// Verifiers and tokens go by what they were told. An instance that starts with lower settings does
+/// not shorten it, nor does one that has them while another one has not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Promised {
+    pub(crate) lead: Duration,
+    pub(crate) retention: Duration,
+}
+
+impl Promised {
+    /// Whether an instance of this policy may act on the key without promising more.
+    pub(crate) fn covers(&self, policy: &Policy) -> bool {
+        self.lead >= policy.lead && self.retention >= policy.retention
+    }
+}
+
 /// How long what was true before a change may still be acted on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slowness {
@@ -78,6 +96,7 @@ pub(crate) struct Standing<'a> {
     /// Since when whoever decides has published it. A key may have been made while no instance
     /// served: what stands in the database alone has not been published.
     pub(crate) published_since: Timestamp,
+    pub(crate) promised: Promised,
 }
 
 /// A change that is due. Each is carried out by compare-and-set, so that of several instances that
@@ -98,21 +117,26 @@ pub(crate) fn due(keys: &[Standing<'_>], now: Timestamp, policy: &Policy) -> Vec
     let mut steps: Vec<_> = keys
         .iter()
         .filter(|key| key.state == KeyState::Retired)
-        .filter(|key| now.saturating_since(key.state_time) >= policy.retention)
+        .filter(|key| {
+            let retention = policy.retention.max(key.promised.retention);
+            now.saturating_since(key.state_time) >= retention
+        })
         .map(|key| Step::Remove(key.kid.to_owned()))
         .collect();
+    // A verifier may have been told to keep the keys before any of these was made.
+    let lead = keys.iter().map(|key| key.promised.lead).fold(policy.lead, Duration::max);
     match (of(KeyState::Active), of(KeyState::Next)) {
         (Some(active), Some(next)) => {
             // Whichever was later: clocks may have been set.
             let published = next.published_since.max(next.state_time);
-            if now.saturating_since(published) >= policy.lead {
+            if now.saturating_since(published) >= lead {
                 let (next, active) = (next.kid.to_owned(), active.kid.to_owned());
                 steps.push(Step::Promote { next, active });
             }
         }
         (Some(active), None) => {
             let signed_for = now.saturating_since(active.state_time);
-            if signed_for >= policy.life.saturating_sub(policy.lead) {
+            if signed_for >= policy.life.saturating_sub(lead) {
                 steps.push(Step::MakeNext);
             }
         }

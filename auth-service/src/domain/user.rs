@@ -46,6 +46,21 @@ pub(crate) fn roles_of<S: AsRef<str>>(names: &[S]) -> Result<Vec<Role>, &'static
     Ok(roles.ok_or("must each be one of viewer, editor, admin")?.into_iter().collect())
 }
 
+/// The names of roles, as an operator reads them.
+pub(crate) fn names_of(roles: &[Role]) -> String {
+    if roles.is_empty() {
+        return "none".into();
+    }
+    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// Whether a change may leave nobody who administers: no user who may act and has the role admin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastAdmin {
+    MayGo,
+    Stays,
+}
+
 /// Whether a user may log in and act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {

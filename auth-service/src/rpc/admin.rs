@@ -8,11 +8,12 @@ use tonic::{Request, Response, Status};
 use transport::status::field_invalid;
 
 use crate::{
-    app::{App, Caller},
+    app::{Administrator, App},
     domain::{
-        id::ServiceId,
+        audit::Actor,
+        id::{ServiceId, UserId},
         service_account::Overlap,
-        user::{Status as AccountStatus, roles_of},
+        user::{LastAdmin, Status as AccountStatus, roles_of},
     },
     rpc::{
         convert::{self, std_duration},
@@ -32,12 +33,21 @@ impl AdminRpc {
         Self { app }
     }
 
-    async fn admin<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        self.app.authenticate_admin(access_token(request)?).await.map_err(to_status)
+    async fn admin<T>(&self, request: &Request<T>) -> Result<Administrator, Status> {
+        let caller = self.app.authenticate_admin(access_token(request)?).await;
+        let actor = Actor::Account(caller.map_err(to_status)?.account());
+        Ok(Administrator { actor, origin: origin(request) })
     }
 }
 
-/// The account that a request names.
+/// The user that a request names.
+fn user(user_id: &str) -> Result<UserId, Status> {
+    user_id.parse().map(UserId).map_err(|_| {
+        field_invalid("user_id", "must be a user_id as GetCurrentUser shows it (a UUID)")
+    })
+}
+
+/// The service that a request names.
 fn service_id(client_id: &str) -> Result<ServiceId, Status> {
     client_id.parse().map(ServiceId).map_err(|_| {
         field_invalid("client_id", "must be a client_id as CreateServiceAccount gave it (a UUID)")
@@ -50,10 +60,12 @@ impl AdminService for AdminRpc {
         &self,
         request: Request<pb::SetUserRolesRequest>,
     ) -> Result<Response<pb::SetUserRolesResponse>, Status> {
-        let admin = self.admin(&request).await?.account();
-        let origin = origin(&request);
+        let by = self.admin(&request).await?;
         let pb::SetUserRolesRequest { user_id, roles } = request.into_inner();
-        self.app.set_user_roles(admin, &user_id, &roles, origin).await.map_err(to_status)?;
+        let user = user(&user_id)?;
+        let roles = roles_of(&roles).map_err(|mend| field_invalid("roles", mend))?;
+        let set = self.app.set_user_roles(by, user, &roles, LastAdmin::Stays).await;
+        set.map_err(to_status)?;
         Ok(Response::new(pb::SetUserRolesResponse {}))
     }
 
@@ -61,12 +73,11 @@ impl AdminService for AdminRpc {
         &self,
         request: Request<pb::DisableUserRequest>,
     ) -> Result<Response<pb::DisableUserResponse>, Status> {
-        let admin = self.admin(&request).await?.account();
-        let origin = origin(&request);
-        let user = request.into_inner().user_id;
-        let disabled =
-            self.app.set_user_status(admin, &user, AccountStatus::Disabled, origin).await;
-        disabled.map_err(to_status)?;
+        let by = self.admin(&request).await?;
+        let user = user(&request.into_inner().user_id)?;
+        let disabled = AccountStatus::Disabled;
+        let set = self.app.set_user_status(by, user, disabled, LastAdmin::Stays).await;
+        set.map_err(to_status)?;
         Ok(Response::new(pb::DisableUserResponse {}))
     }
 
@@ -74,11 +85,11 @@ impl AdminService for AdminRpc {
         &self,
         request: Request<pb::EnableUserRequest>,
     ) -> Result<Response<pb::EnableUserResponse>, Status> {
-        let admin = self.admin(&request).await?.account();
-        let origin = origin(&request);
-        let user = request.into_inner().user_id;
-        let enabled = self.app.set_user_status(admin, &user, AccountStatus::Active, origin).await;
-        enabled.map_err(to_status)?;
+        let by = self.admin(&request).await?;
+        let user = user(&request.into_inner().user_id)?;
+        let active = AccountStatus::Active;
+        let set = self.app.set_user_status(by, user, active, LastAdmin::Stays).await;
+        set.map_err(to_status)?;
         Ok(Response::new(pb::EnableUserResponse {}))
     }
 
@@ -86,11 +97,10 @@ impl AdminService for AdminRpc {
         &self,
         request: Request<pb::CreateServiceAccountRequest>,
     ) -> Result<Response<pb::CreateServiceAccountResponse>, Status> {
-        self.admin(&request).await?;
-        let origin = origin(&request);
+        let by = self.admin(&request).await?;
         let pb::CreateServiceAccountRequest { name, roles } = request.into_inner();
         let roles = roles_of(&roles).map_err(|mend| field_invalid("roles", mend))?;
-        let made = self.app.create_service(&name, roles, origin).await.map_err(to_status)?;
+        let made = self.app.create_service(by, &name, roles).await.map_err(to_status)?;
         Ok(Response::new(pb::CreateServiceAccountResponse {
             client_id: made.id.to_string(),
             client_secret: made.secret.into_inner().expose_secret().to_owned(),
@@ -101,8 +111,7 @@ impl AdminService for AdminRpc {
         &self,
         request: Request<pb::RotateServiceSecretRequest>,
     ) -> Result<Response<pb::RotateServiceSecretResponse>, Status> {
-        self.admin(&request).await?;
-        let origin = origin(&request);
+        let by = self.admin(&request).await?;
         let pb::RotateServiceSecretRequest { client_id, overlap } = request.into_inner();
         let overlap = match overlap {
             None => Overlap::DEFAULT,
@@ -111,7 +120,7 @@ impl AdminService for AdminRpc {
                 .and_then(Overlap::new)
                 .map_err(|mend| field_invalid("overlap", mend))?,
         };
-        let secret = self.app.rotate_service_secret(service_id(&client_id)?, overlap, origin).await;
+        let secret = self.app.rotate_service_secret(by, service_id(&client_id)?, overlap).await;
         let client_secret = secret.map_err(to_status)?.into_inner().expose_secret().to_owned();
         Ok(Response::new(pb::RotateServiceSecretResponse { client_secret }))
     }
@@ -120,10 +129,9 @@ impl AdminService for AdminRpc {
         &self,
         request: Request<pb::DisableServiceAccountRequest>,
     ) -> Result<Response<pb::DisableServiceAccountResponse>, Status> {
-        self.admin(&request).await?;
-        let origin = origin(&request);
+        let by = self.admin(&request).await?;
         let id = service_id(&request.into_inner().client_id)?;
-        let set = self.app.set_service_status(id, AccountStatus::Disabled, origin).await;
+        let set = self.app.set_service_status(by, id, AccountStatus::Disabled).await;
         set.map_err(to_status)?;
         Ok(Response::new(pb::DisableServiceAccountResponse {}))
     }
@@ -132,10 +140,9 @@ impl AdminService for AdminRpc {
         &self,
         request: Request<pb::EnableServiceAccountRequest>,
     ) -> Result<Response<pb::EnableServiceAccountResponse>, Status> {
-        self.admin(&request).await?;
-        let origin = origin(&request);
+        let by = self.admin(&request).await?;
         let id = service_id(&request.into_inner().client_id)?;
-        let set = self.app.set_service_status(id, AccountStatus::Active, origin).await;
+        let set = self.app.set_service_status(by, id, AccountStatus::Active).await;
         set.map_err(to_status)?;
         Ok(Response::new(pb::EnableServiceAccountResponse {}))
     }
@@ -144,11 +151,10 @@ impl AdminService for AdminRpc {
         &self,
         request: Request<pb::RotateSigningKeyRequest>,
     ) -> Result<Response<pb::RotateSigningKeyResponse>, Status> {
-        let by = Some(self.admin(&request).await?.account());
-        let origin = origin(&request);
-        let rotated = match request.into_inner().compromised {
-            true => self.app.replace_signing_key(by, origin).await,
-            false => self.app.rotate_signing_key(by, origin).await,
+        let by = self.admin(&request).await?;
+        let rotated = match request.into_inner().compromised_kid.as_str() {
+            "" => self.app.rotate_signing_key(by).await,
+            known => self.app.withdraw_signing_key(by, known).await,
         };
         let key = Some(convert::signing_key(rotated.map_err(to_status)?));
         Ok(Response::new(pb::RotateSigningKeyResponse { key }))

@@ -34,6 +34,7 @@ pub(super) fn to_status(error: AppError) -> Status {
         AppError::KeysUnavailable => {
             retry_later(Code::Unavailable, reason::KEYS_UNAVAILABLE, message, RETRY_AFTER)
         }
+        AppError::LastAdmin => status(Code::FailedPrecondition, reason::LAST_ADMIN, message),
         AppError::Overloaded { retry_after } => {
             retry_later(Code::ResourceExhausted, reason::OVERLOADED, message, retry_after)
         }
@@ -64,7 +65,13 @@ pub(super) fn to_status(error: AppError) -> Status {
         }
         AppError::SessionNotFound(_) => status(Code::NotFound, reason::SESSION_NOT_FOUND, message),
         AppError::SessionRevoked => unauthenticated(reason::SESSION_REVOKED, message),
+        AppError::SigningKeyNotFound(_) => {
+            status(Code::NotFound, reason::SIGNING_KEY_NOT_FOUND, message)
+        }
         AppError::Store(error) => store_status(&error),
+        AppError::TooManySecrets { .. } => {
+            status(Code::FailedPrecondition, reason::TOO_MANY_SECRETS, message)
+        }
         AppError::UserNotFound(_) => status(Code::NotFound, reason::USER_NOT_FOUND, message),
         AppError::UsernameTaken => status(Code::AlreadyExists, reason::USERNAME_TAKEN, message),
     }
@@ -83,6 +90,7 @@ fn store_status(error: &StoreError) -> Status {
         }
         StoreError::Group(error) => store_status(error),
         StoreError::Inconsistent { .. }
+        | StoreError::LastAdmin
         | StoreError::Refused(_)
         | StoreError::ServiceNameTaken
         | StoreError::TooManyForgotten { .. }

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
 use crate::{
-    app::{AppError, Origin, ServiceCredentials as Made},
+    app::{Administrator, AppError, NewSecret},
     domain::{
         id::ServiceId,
         service_account::Overlap,
@@ -52,7 +52,7 @@ impl Server {
         roles: &[impl AsRef<str> + Sync],
     ) -> Result<ServiceCredentials, ServiceError> {
         let roles = parsed(roles)?;
-        let made = self.app.create_service(name, roles, Origin::default()).await?;
+        let made = self.app.create_service(Administrator::OPERATOR, name, roles).await?;
         Ok(made.into())
     }
 
@@ -70,12 +70,13 @@ impl Server {
     }
 
     /// Gives the service account of this name a new secret. The old one stays good for `overlap`: a
-    /// day if none is given, 30 days at the most, not at all if it is zero.
+    /// day if none is given, 30 days at the most. Whatever was replaced before stays good for as long
+    /// as was said then; an overlap of zero ends it all.
     ///
     /// # Errors
     ///
-    /// [`ServiceError`]: there is no such account, the overlap is too long, or the database did not
-    /// answer.
+    /// [`ServiceError`]: there is no such account, the overlap is too long, as many secrets are good
+    /// as may be, or the database did not answer.
     pub async fn rotate_service_secret(
         &self,
         name: &str,
@@ -99,7 +100,7 @@ impl Server {
     ) -> Result<bool, ServiceError> {
         let status = if enabled { Status::Active } else { Status::Disabled };
         let id = self.service_named(name).await?;
-        Ok(self.app.set_service_status(id, status, Origin::default()).await?)
+        Ok(self.app.set_service_status(Administrator::OPERATOR, id, status).await?)
     }
 
     async fn service_named(&self, name: &str) -> Result<ServiceId, ServiceError> {
@@ -112,8 +113,9 @@ impl Server {
         id: ServiceId,
         overlap: Overlap,
     ) -> Result<ServiceCredentials, ServiceError> {
-        let secret = self.app.rotate_service_secret(id, overlap, Origin::default()).await?;
-        Ok(Made { id, secret }.into())
+        let by = Administrator::OPERATOR;
+        let secret = self.app.rotate_service_secret(by, id, overlap).await?;
+        Ok(NewSecret { id, secret }.into())
     }
 }
 
@@ -121,8 +123,8 @@ fn parsed(roles: &[impl AsRef<str>]) -> Result<Vec<Role>, ServiceError> {
     roles_of(roles).map_err(|mend| ServiceError(format!("roles: {mend}")))
 }
 
-impl From<Made> for ServiceCredentials {
-    fn from(made: Made) -> Self {
+impl From<NewSecret> for ServiceCredentials {
+    fn from(made: NewSecret) -> Self {
         Self { client_id: made.id.to_string(), client_secret: made.secret.into_inner() }
     }
 }

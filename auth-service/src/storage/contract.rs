@@ -22,12 +22,12 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        audit::{AuditEvent, EventKind},
-        id::{SessionId, UserId},
+        audit::{Actor, AuditEvent, EventKind},
+        id::{ServiceId, SessionId, UserId},
         rotation::{Head, Successor},
         secret::{PasswordHash, Username},
         session::{NewSession, RevokeReason},
-        user::{Grants, NewUser, PasswordVersion, Role, Status},
+        user::{Grants, LastAdmin, NewUser, PasswordVersion, Role, Status},
     },
     storage::{
         error::StoreError,
@@ -35,12 +35,17 @@ use crate::{
     },
 };
 
+mod admins;
 mod histories;
 mod revocations;
 mod services;
 mod signing_keys;
 
 pub(super) use self::{
+    admins::{
+        an_administrator_is_left_unless_all_may_go,
+        of_administrators_who_remove_each_other_one_is_left,
+    },
     revocations::{
         a_session_past_its_end_leaves_no_tombstone,
         changed_roles_are_counted_and_read_with_their_count,
@@ -53,7 +58,7 @@ pub(super) use self::{
         a_known_signing_key_goes_with_the_waiting_one_and_another_signs,
         a_signing_key_goes_from_state_to_state_and_no_other_way,
         one_signing_key_signs_first_and_one_waits,
-        racing_changes_of_signing_keys_leave_one_that_signs,
+        racing_changes_of_signing_keys_leave_one_that_signs, the_longest_promise_of_a_key_is_kept,
     },
 };
 
@@ -132,8 +137,13 @@ macro_rules! contract {
             a_session_past_its_end_leaves_no_tombstone
             what_was_revoked_is_kept_for_a_day_after
             histories_are_linearizable
+            an_administrator_is_left_unless_all_may_go
+            of_administrators_who_remove_each_other_one_is_left
+            the_longest_promise_of_a_key_is_kept
             a_service_is_found_and_its_name_is_taken_once
-            a_replaced_secret_is_good_until_its_overlap_ends
+            a_replaced_secret_is_good_until_its_own_overlap_ends
+            as_many_secrets_are_good_as_may_be_and_no_overlap_ends_them_all
+            rotations_of_a_secret_at_once_keep_each_what_it_replaced
             disabling_a_service_makes_its_tokens_stale_for_good
         }
     };
@@ -190,10 +200,12 @@ pub(super) fn event() -> AuditEvent {
         id: Uuid::from_u128(EVENTS.fetch_add(1, Ordering::Relaxed).into()),
         time: START,
         kind: EventKind::UserCreated,
-        user: None,
+        account: None,
+        actor: None,
         session: None,
         address: None,
         device: String::new(),
+        detail: String::new(),
     }
 }
 
@@ -585,7 +597,9 @@ pub(super) async fn a_disabled_user_has_no_sessions_and_enabling_revives_none<S:
     with_user(fixture, 1).await;
     with_user(fixture, 2).await;
     let store = &fixture.store;
-    let set = async |user, status| store.set_status(user_id(user), status, &event()).await.unwrap();
+    let set = async |user, status| {
+        store.set_status(user_id(user), status, LastAdmin::Stays, &event()).await.unwrap()
+    };
     assert!(!set(9, Status::Disabled).await, "no such user");
     assert!(!set(1, Status::Active).await, "it was so already");
     assert!(set(1, Status::Disabled).await);
@@ -625,7 +639,7 @@ pub(super) async fn every_change_is_audited_with_it_and_what_did_not_happen_is_n
     let at = |second: u64, kind| AuditEvent {
         time: START + Duration::from_secs(second),
         kind,
-        user: Some(user),
+        account: Some(user.into()),
         address: Some([192, 0, 2, 7].into()),
         ..event()
     };
@@ -671,8 +685,11 @@ pub(super) async fn every_change_is_audited_with_it_and_what_did_not_happen_is_n
     assert!(!store.change_password(user, version, &hash("v3"), kept, &stale).await.unwrap());
     let all = of(1, at(12, EventKind::SessionsRevoked));
     assert_eq!(store.revoke_all_sessions(user, &all).await.unwrap(), 1);
-    let disabled = at(13, EventKind::UserDisabled);
-    assert!(store.set_status(user, Status::Disabled, &disabled).await.unwrap());
+    let by = Actor::Account(ServiceId(Uuid::from_u128(77)).into());
+    let disabled = AuditEvent { actor: Some(by), ..at(13, EventKind::UserDisabled) };
+    let disabled = disabled.detailed("what was set");
+    let last = LastAdmin::Stays;
+    assert!(store.set_status(user, Status::Disabled, last, &disabled).await.unwrap());
     let failed = at(14, EventKind::LoginFailed).on_device("toaster");
     let superseded = of(11, at(15, EventKind::RefreshSuperseded));
     store.record(&[failed.clone(), superseded.clone()]).await.unwrap();

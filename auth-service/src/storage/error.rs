@@ -18,6 +18,9 @@ pub(crate) enum StoreError {
     /// A row says something that no code writes.
     #[error("inconsistent database: table {table}, column {column}, row {row}")]
     Inconsistent { table: &'static str, column: &'static str, row: String },
+    /// Nobody who administers would be left.
+    #[error("this is the last administrator")]
+    LastAdmin,
     /// The database refuses these very values; they would be refused again.
     #[error("the database refused the statement")]
     Refused(#[source] sqlx::Error),

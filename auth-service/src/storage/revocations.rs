@@ -7,7 +7,12 @@ use token::clock::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
-    domain::{audit::AuditEvent, id::UserId, revocation::Revocation, user::Role},
+    domain::{
+        audit::AuditEvent,
+        id::UserId,
+        revocation::Revocation,
+        user::{LastAdmin, Role},
+    },
     storage::error::StoreError,
 };
 
@@ -18,12 +23,15 @@ use crate::{
 /// can still turn up; whoever reads again and again reads some of the past again.
 #[async_trait]
 pub(crate) trait RevocationStore: fmt::Debug + Send + Sync {
-    /// Replaces a user's roles, counts the change ([`Grants::next_version`]), and says when it was.
+    /// Replaces a user's roles, counts the change ([`Grants::next_version`](crate::domain::user::Grants::next_version)), and says when it was.
     /// `false`, and nothing done, if the roles were these already or there is no such user.
+    ///
+    /// Fails with [`StoreError::LastAdmin`] if that is the last one and `last` is to stay.
     async fn set_roles(
         &self,
         user: UserId,
         roles: &[Role],
+        last: LastAdmin,
         event: &AuditEvent,
     ) -> Result<bool, StoreError>;
 

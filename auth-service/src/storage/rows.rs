@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        audit::{AuditEvent, EventKind},
+        audit::{Actor, AuditEvent, EventKind},
         id::{ServiceId, SessionId, UserId},
         revocation::{Revocation, Revoked},
         rotation::{Recent, Row},
         secret::PasswordHash,
         service_account::{SecretHash, ServiceAccount},
         session::{Holder, Session},
-        signing_keys::KeyState,
+        signing_keys::{KeyState, Promised},
         user::{Grants, PasswordVersion, Role, Status, User},
     },
     storage::{
@@ -67,11 +67,28 @@ impl TryFrom<UserLookup> for User {
 pub(super) struct ServiceLookup {
     id: Uuid,
     secret_hash: Vec<u8>,
-    /// Null once its overlap has ended.
-    previous_secret_hash: Option<Vec<u8>>,
     roles: String,
     status: String,
     roles_version: i64,
+    /// Of the other table: one that is good, or null if there is none.
+    replaced_secret_hash: Option<Vec<u8>>,
+}
+
+/// An account of as many rows as it has replaced secrets that are good, or of one.
+pub(super) fn decode_service<R>(rows: &[R]) -> Result<Option<ServiceAccount>, StoreError>
+where
+    R: sqlx::Row,
+    ServiceLookup: for<'r> FromRow<'r, R>,
+{
+    let mut account: Option<ServiceAccount> = None;
+    for row in rows {
+        let one: ServiceAccount = decode::<_, ServiceLookup, _>(row)?;
+        match &mut account {
+            Some(account) => account.replaced_secrets.extend(one.replaced_secrets),
+            None => account = Some(one),
+        }
+    }
+    Ok(account)
 }
 
 impl TryFrom<ServiceLookup> for ServiceAccount {
@@ -80,11 +97,13 @@ impl TryFrom<ServiceLookup> for ServiceAccount {
     fn try_from(row: ServiceLookup) -> Result<Self, StoreError> {
         let impossible = |column| inconsistent("service_accounts", column, row.id);
         let hash = |bytes: &[u8]| bytes.try_into().map(SecretHash);
-        let previous = row.previous_secret_hash.as_deref().map(hash).transpose();
+        let replaced = row.replaced_secret_hash.as_deref().map(hash).transpose();
         Ok(Self {
             id: ServiceId(row.id),
             secret: hash(&row.secret_hash).map_err(|_| impossible("secret_hash"))?,
-            previous_secret: previous.map_err(|_| impossible("previous_secret_hash"))?,
+            replaced_secrets: Vec::from_iter(
+                replaced.map_err(|_| inconsistent("replaced_secrets", "secret_hash", row.id))?,
+            ),
             status: Status::parse(&row.status).ok_or_else(|| impossible("status"))?,
             roles: decode_roles(&row.roles).ok_or_else(|| impossible("roles"))?,
             roles_version: u32::try_from(row.roles_version)
@@ -164,6 +183,9 @@ pub(super) struct EventLookup {
     session_id: Option<Uuid>,
     address: Option<String>,
     device: String,
+    /// Null if it is the account that it is about.
+    actor: Option<String>,
+    detail: String,
 }
 
 impl TryFrom<EventLookup> for AuditEvent {
@@ -171,8 +193,12 @@ impl TryFrom<EventLookup> for AuditEvent {
 
     fn try_from(row: EventLookup) -> Result<Self, StoreError> {
         let impossible = |column| inconsistent("audit_events", column, row.id);
+        let kind = EventKind::parse(&row.kind).ok_or_else(|| impossible("kind"))?;
+        let actor = row.actor.map(|actor| Actor::parse(&actor).ok_or(())).transpose();
         Ok(Self {
-            kind: EventKind::parse(&row.kind).ok_or_else(|| impossible("kind"))?,
+            kind,
+            account: row.user_id.map(|id| kind.account(id)),
+            actor: actor.map_err(|()| impossible("actor"))?,
             address: row
                 .address
                 .map(|address| address.parse())
@@ -180,9 +206,9 @@ impl TryFrom<EventLookup> for AuditEvent {
                 .map_err(|_| impossible("address"))?,
             id: row.id,
             time: Timestamp::from_unix_millis(row.time),
-            user: row.user_id.map(UserId),
             session: row.session_id.map(SessionId),
             device: row.device,
+            detail: row.detail,
         })
     }
 }
@@ -196,6 +222,8 @@ pub(super) struct KeyLookup {
     create_time: i64,
     /// Null while it is in the state in which it was made.
     state_time: Option<i64>,
+    longest_lead: i64,
+    longest_retention: i64,
 }
 
 impl TryFrom<KeyLookup> for StoredKey {
@@ -212,6 +240,10 @@ impl TryFrom<KeyLookup> for StoredKey {
             },
             create_time: Timestamp::from_unix_millis(row.create_time),
             state_time: Timestamp::from_unix_millis(row.state_time.unwrap_or(row.create_time)),
+            promised: Promised {
+                lead: decode_duration(row.longest_lead),
+                retention: decode_duration(row.longest_retention),
+            },
         })
     }
 }
@@ -261,6 +293,11 @@ pub(super) fn encode_generation(generation: u64) -> i64 {
 /// How long something lasts, in the unit of the columns.
 pub(super) fn encode_duration(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// As [`encode_duration`] wrote it; none is negative.
+fn decode_duration(millis: i64) -> Duration {
+    Duration::from_millis(millis.unsigned_abs())
 }
 
 /// How roles stand in their column.

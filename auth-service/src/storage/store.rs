@@ -16,10 +16,10 @@ use crate::{
         id::{ServiceId, SessionId, UserId},
         rotation::{Head, Successor},
         secret::PasswordHash,
-        service_account::{NewServiceAccount, Overlap, SecretHash, ServiceAccount},
+        service_account::{NewServiceAccount, Overlap, SecretHash, SecretRotation, ServiceAccount},
         session::{NewSession, RevokeReason, Session},
-        signing_keys::KeyState,
-        user::{Grants, NewUser, PasswordVersion, Status, User},
+        signing_keys::{KeyState, Promised},
+        user::{Grants, LastAdmin, NewUser, PasswordVersion, Status, User},
     },
     storage::{error::StoreError, revocations::RevocationStore},
 };
@@ -82,10 +82,13 @@ pub(crate) trait UserStore: fmt::Debug + Send + Sync {
 
     /// Sets whether a user may log in and act. Disabling revokes all their sessions, which enabling
     /// does not bring back. `false`, and nothing done, if it was so already or there is no such user.
+    ///
+    /// Fails with [`StoreError::LastAdmin`] if that is the last one and `last` is to stay.
     async fn set_status(
         &self,
         user: UserId,
         status: Status,
+        last: LastAdmin,
         event: &AuditEvent,
     ) -> Result<bool, StoreError>;
 }
@@ -102,22 +105,22 @@ pub(crate) trait ServiceStore: fmt::Debug + Send + Sync {
         event: &AuditEvent,
     ) -> Result<(), StoreError>;
 
-    /// The account of this id, with the secret before its last one if that is still good.
+    /// The account of this id, with the replaced secrets that are still good.
     async fn service(&self, id: ServiceId) -> Result<Option<ServiceAccount>, StoreError>;
 
     /// The id of the account whose name has this
     /// [`key`](crate::domain::secret::Username::key).
     async fn service_by_name(&self, key: &str) -> Result<Option<ServiceId>, StoreError>;
 
-    /// Replaces an account's secret; the one that it replaces stays good for `overlap`, one from
-    /// before that does not. `false`, and nothing done, if there is no such account.
+    /// Replaces an account's secret; the one that it replaces stays good for `overlap`, and those
+    /// from before for as long as was promised then. An overlap of zero ends them all.
     async fn rotate_service_secret(
         &self,
         id: ServiceId,
         secret: &SecretHash,
         overlap: Overlap,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError>;
+    ) -> Result<SecretRotation, StoreError>;
 
     /// Sets whether an account may log in and act. Disabling counts up its `roles_version`, so
     /// that enabling does not bring its access tokens back. `false`, and nothing done, if it was so
@@ -235,13 +238,17 @@ pub(crate) trait KeyStore: fmt::Debug + Send + Sync {
     async fn remove_retired_key(&self, kid: &str) -> Result<bool, StoreError>;
 
     /// Removes a key that others know, whatever its state, and with it those that sign now and next;
-    /// `key` signs from now on. `false`, and nothing done, if the key is gone already.
+    /// `key` signs from now on, with the longest lead that was promised. All of them are remembered
+    /// as withdrawn: nothing is done if the key is one of those, or none of this database.
     async fn replace_known_key(
         &self,
         known: &str,
         key: &SealedKey,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError>;
+    ) -> Result<Withdrawal, StoreError>;
+
+    /// Promises at least this of the keys that sign now and next.
+    async fn promise(&self, promised: Promised) -> Result<(), StoreError>;
 }
 
 /// Audit events. One that tells of a change is written by that change, in its transaction.
@@ -331,6 +338,14 @@ pub(crate) struct SealedKey {
     pub(crate) sealed_seed: Vec<u8>,
 }
 
+/// What came of withdrawing a key that others know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withdrawal {
+    Done,
+    DoneBefore,
+    NoSuchKey,
+}
+
 /// A signing key that is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredKey {
@@ -339,4 +354,5 @@ pub(crate) struct StoredKey {
     pub(crate) create_time: Timestamp,
     /// When it came into its state.
     pub(crate) state_time: Timestamp,
+    pub(crate) promised: Promised,
 }

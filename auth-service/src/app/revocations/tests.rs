@@ -30,7 +30,7 @@ use crate::{
         revocation::{Revocation, Revoked},
         secret::Username,
         service_account::{NewServiceAccount, SecretHash, ServiceAccount},
-        user::{Role, Status},
+        user::{LastAdmin, Role, Status},
     },
     storage::{
         error::StoreError,
@@ -113,7 +113,13 @@ impl Script {
 
 #[async_trait]
 impl RevocationStore for Script {
-    async fn set_roles(&self, _: UserId, _: &[Role], _: &AuditEvent) -> Result<bool, StoreError> {
+    async fn set_roles(
+        &self,
+        _: UserId,
+        _: &[Role],
+        _: LastAdmin,
+        _: &AuditEvent,
+    ) -> Result<bool, StoreError> {
         unreachable!("a reader changes nothing")
     }
 
@@ -179,7 +185,7 @@ fn service() -> ServiceAccount {
     ServiceAccount {
         id: ServiceId(Uuid::from_u128(7)),
         secret: SecretHash([0; 32]),
-        previous_secret: None,
+        replaced_secrets: Vec::new(),
         status: Status::Active,
         roles: Vec::new(),
         roles_version: 0,
@@ -644,7 +650,9 @@ async fn a_stream_ends_when_its_service_may_follow_no_more() {
         id: Uuid::nil(),
         time: START,
         kind: EventKind::ServiceDisabled,
-        user: None,
+        account: None,
+        actor: None,
+        detail: String::new(),
         session: None,
         address: None,
         device: String::new(),

@@ -1,6 +1,10 @@
 //! What an instance holds while others change the database, on a real one.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use tempfile::TempDir;
 use token::{MasterKey, clock::ManualClock, entropy::SeededEntropy};
@@ -9,7 +13,10 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::audit::{AuditEvent, EventKind},
-    storage::{sqlite::SqliteStore, store::KeyStore as _},
+    storage::{
+        sqlite::SqliteStore,
+        store::{KeyStore as _, Withdrawal},
+    },
 };
 
 const START: Timestamp = Timestamp::from_unix_seconds(1_000_000);
@@ -44,14 +51,23 @@ impl Instance {
 
     /// Another instance, whose ring is this one, makes the key that signs next.
     async fn make_next(&self, ring: &str) -> String {
-        let key = new_key(&KeyRing::parse(ring).unwrap(), &SeededEntropy::new(7));
-        assert!(self.store.insert_next_key(&key, &event(1)).await.unwrap());
+        static MADE: AtomicU64 = AtomicU64::new(7);
+        let made = MADE.fetch_add(1, Ordering::Relaxed);
+        let key = new_key(&KeyRing::parse(ring).unwrap(), &SeededEntropy::new(made));
+        let event = event(u128::from(made) + 100);
+        assert!(self.store.insert_next_key(&key, &event).await.unwrap());
         key.kid
     }
 
     async fn look(&self) -> Vec<Step> {
         let (stored, now) = self.store.signing_keys().await.unwrap();
         self.keys.take_over(&stored, now, self.clock.now(), &self.master).await.unwrap()
+    }
+
+    async fn retired(&self) -> String {
+        let (stored, _) = self.store.signing_keys().await.unwrap();
+        let retired = stored.into_iter().find(|stored| stored.state == KeyState::Retired);
+        retired.unwrap().key.kid
     }
 
     fn signs_with(&self) -> String {
@@ -65,8 +81,17 @@ impl Instance {
 }
 
 async fn open_keys(store: &SqliteStore, master: &MasterKeys, clock: &ManualClock) -> SigningKeys {
+    open_keys_of(store, master, clock, POLICY).await
+}
+
+async fn open_keys_of(
+    store: &SqliteStore,
+    master: &MasterKeys,
+    clock: &ManualClock,
+    policy: signing_keys::Policy,
+) -> SigningKeys {
     let entropy = SeededEntropy::new(2);
-    SigningKeys::open(store, master, &entropy, clock, POLICY, MAX_AGE).await.unwrap()
+    SigningKeys::open(store, master, &entropy, clock, policy, MAX_AGE).await.unwrap()
 }
 
 fn line(seed: u64) -> String {
@@ -78,10 +103,12 @@ fn event(n: u128) -> AuditEvent {
         id: Uuid::from_u128(n),
         time: START,
         kind: EventKind::SigningKeyMade,
-        user: None,
+        account: None,
+        actor: None,
         session: None,
         address: None,
         device: String::new(),
+        detail: String::new(),
     }
 }
 
@@ -112,6 +139,38 @@ async fn a_key_that_was_made_while_nothing_served_is_promoted_when_it_was_publis
     assert_eq!(instance.look().await, []);
     instance.clock.advance(POLICY.lead);
     assert_eq!(instance.look().await, [Step::Promote { next, active }]);
+}
+
+/// Verifiers keep keys for as long as they were told before, and tokens of before live as long.
+#[tokio::test]
+async fn settings_that_are_lowered_across_a_restart_shorten_nothing_that_was_promised() {
+    let instance = Instance::start().await;
+    let first = instance.signs_with();
+    let lowered =
+        signing_keys::Policy { lead: POLICY.lead / 10, retention: POLICY.retention / 10, ..POLICY };
+    let keys = open_keys_of(&instance.store, &instance.master, &instance.clock, lowered).await;
+    let instance = Instance { keys, ..instance };
+    let next = instance.make_next(&line(1)).await;
+    assert_eq!(instance.look().await, []);
+    instance.clock.advance(POLICY.lead - Duration::from_millis(1));
+    assert_eq!(instance.look().await, []);
+    instance.clock.advance(Duration::from_millis(1));
+    let promote = Step::Promote { next: next.clone(), active: first.clone() };
+    assert_eq!(instance.look().await, [promote]);
+    assert!(instance.store.promote_key(&next, &first, &event(2)).await.unwrap());
+    instance.clock.advance(POLICY.retention - Duration::from_millis(1));
+    assert_eq!(instance.look().await, []);
+    assert!(instance.publishes(&first));
+    instance.clock.advance(Duration::from_millis(1));
+    assert_eq!(instance.look().await, [Step::Remove(first)]);
+
+    // Once it has signed long enough for the lowered settings, they are what counts.
+    let second = instance.make_next(&line(1)).await;
+    assert!(instance.store.remove_retired_key(&instance.retired().await).await.unwrap());
+    instance.look().await;
+    instance.clock.advance(lowered.lead);
+    let promote = Step::Promote { next: second, active: next };
+    assert_eq!(instance.look().await, [promote]);
 }
 
 #[tokio::test]
@@ -154,7 +213,8 @@ async fn a_key_that_was_withdrawn_signs_no_more_whether_or_not_its_successor_can
     let instance = Instance::start().await;
     let first = instance.signs_with();
     let key = new_key(&KeyRing::parse(&line(2)).unwrap(), &SeededEntropy::new(7));
-    assert!(instance.store.replace_known_key(&first, &key, &event(1)).await.unwrap());
+    let withdrawn = instance.store.replace_known_key(&first, &key, &event(1)).await.unwrap();
+    assert_eq!(withdrawn, Withdrawal::Done);
     instance.look().await;
     assert_eq!(instance.signs_with(), "");
 }

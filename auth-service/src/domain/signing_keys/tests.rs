@@ -18,7 +18,8 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn key(kid: &str, state: KeyState, since: u64) -> Standing<'_> {
-    Standing { kid, state, state_time: at(since), published_since: at(since) }
+    let promised = Promised::default();
+    Standing { kid, state, state_time: at(since), published_since: at(since), promised }
 }
 
 #[test]
@@ -51,6 +52,23 @@ fn retired_keys_go_one_by_one_when_their_tokens_have_run_out() {
     assert_eq!(due(&keys, at(399), &POLICY), []);
     assert_eq!(due(&keys, at(400), &POLICY), [Step::Remove("a".into())]);
     assert_eq!(due(&keys, at(500), &POLICY).len(), 2);
+}
+
+#[test]
+fn a_lowered_setting_shortens_nothing_that_was_promised() {
+    let promised = Promised { lead: 2 * POLICY.lead, retention: 2 * POLICY.retention };
+    let lately = |kid, state, since| Standing { promised, ..key(kid, state, since) };
+    // What verifiers were told while the one that signs was the newest.
+    let keys = [key("b", KeyState::Next, 900), lately("a", KeyState::Active, 0)];
+    assert_eq!(due(&keys, at(1_099), &POLICY), []);
+    assert_eq!(due(&keys, at(1_100), &POLICY).len(), 1);
+    // The next key is made as much earlier.
+    assert_eq!(due(&keys[1..], at(799), &POLICY), []);
+    assert_eq!(due(&keys[1..], at(800), &POLICY), [Step::MakeNext]);
+    // What was signed with the one that retired.
+    let keys = [key("b", KeyState::Active, 200), lately("a", KeyState::Retired, 200)];
+    assert_eq!(due(&keys, at(799), &POLICY), []);
+    assert_eq!(due(&keys, at(800), &POLICY), [Step::Remove("a".into())]);
 }
 
 #[test]
@@ -242,6 +260,7 @@ fn read(instance: &mut Instance, table: &Table) {
             state: row.state,
             state_time: row.state_time,
             published_since: instance.published[&row.kid],
+            promised: Promised::default(),
         })
         .collect();
     instance.due = due(&standing, table.now, &POLICY);

@@ -26,7 +26,7 @@ use tonic::transport::Endpoint;
 use transport::{recorder::Recorder, serve::ServeError};
 
 use super::*;
-use crate::{Config, Server, app::Origin};
+use crate::{Config, Server, app::Administrator};
 
 const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -126,7 +126,7 @@ async fn the_keys_and_their_age_are_those_of_get_jwks() {
     for http2 in [false, true] {
         assert_eq!(running.compare(http2).await, (1, max_age));
     }
-    running.app.rotate_signing_key(None, Origin::default()).await.unwrap();
+    running.app.rotate_signing_key(Administrator::OPERATOR).await.unwrap();
     for http2 in [false, true] {
         assert_eq!(running.compare(http2).await, (2, max_age));
     }

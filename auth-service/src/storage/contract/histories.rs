@@ -16,7 +16,7 @@ use super::{
     ABSOLUTE, Fixture, RevokeReason, START, Status, Store, Successor, advance, event, hash,
     new_session, nonce, session_id, user_id, with_user,
 };
-use crate::domain::user::PasswordVersion;
+use crate::domain::user::{LastAdmin, PasswordVersion};
 
 const ROUNDS: u128 = 200;
 const CALLERS: usize = 5;
@@ -217,7 +217,7 @@ async fn make<S: Store>(fixture: &Fixture<S>, round: u128, call: Call) -> Answer
             Answer::Done(changed.unwrap())
         }
         Call::SetStatus(status) => {
-            Answer::Done(store.set_status(user, status, &event()).await.unwrap())
+            Answer::Done(store.set_status(user, status, LastAdmin::Stays, &event()).await.unwrap())
         }
         Call::Read { session } => {
             let (row, _) = store.session(session_id(id(session))).await.unwrap();

@@ -13,11 +13,12 @@ use crate::{
     domain::{
         revocation::Revoked,
         rotation::Head,
-        user::{Grants, PasswordVersion, Role},
+        user::{Grants, LastAdmin, PasswordVersion, Role},
     },
     storage::error::StoreError,
 };
 
+const STAYS: LastAdmin = LastAdmin::Stays;
 const LIFE: Duration = Duration::from_secs(900);
 
 /// What is read, by what it is about.
@@ -90,12 +91,13 @@ pub(in crate::storage) async fn every_kind_of_revocation_is_read_with_its_instan
                 vec![session(5)]
             }
             6 => {
-                let disabled = store.set_status(user_id(6), Status::Disabled, &event()).await;
+                let disabled =
+                    store.set_status(user_id(6), Status::Disabled, STAYS, &event()).await;
                 assert!(disabled.unwrap());
                 vec![session(6), session(16)]
             }
             7 => {
-                let set = store.set_roles(user_id(7), &[Role::Viewer], &event()).await;
+                let set = store.set_roles(user_id(7), &[Role::Viewer], STAYS, &event()).await;
                 assert!(set.unwrap());
                 vec![roles(7, second_of(at(7)))]
             }
@@ -106,7 +108,9 @@ pub(in crate::storage) async fn every_kind_of_revocation_is_read_with_its_instan
                 let reason = RevokeReason::User;
                 assert!(store.revoke_session(id, user, until, reason, &event()).await.unwrap());
                 assert_eq!(store.revoke_all_sessions(user_id(4), &event()).await.unwrap(), 0);
-                assert!(!store.set_roles(user_id(7), &[Role::Viewer], &event()).await.unwrap());
+                assert!(
+                    !store.set_roles(user_id(7), &[Role::Viewer], STAYS, &event()).await.unwrap()
+                );
                 vec![]
             }
         };
@@ -140,15 +144,21 @@ pub(in crate::storage) async fn changed_roles_are_counted_and_read_with_their_co
     with_user(fixture, 1).await;
     with_user(fixture, 2).await;
     let store = &fixture.store;
-    assert!(!store.set_roles(user_id(9), &[Role::Viewer], &event()).await.unwrap(), "nobody");
-    assert!(!store.set_roles(user_id(1), &[Role::Editor], &event()).await.unwrap(), "the same");
+    assert!(
+        !store.set_roles(user_id(9), &[Role::Viewer], STAYS, &event()).await.unwrap(),
+        "nobody"
+    );
+    assert!(
+        !store.set_roles(user_id(1), &[Role::Editor], STAYS, &event()).await.unwrap(),
+        "the same"
+    );
     let before = store.newest_events(10).await.unwrap();
     assert_eq!(before.len(), 2, "what did not happen is not audited");
     let changes: [&[Role]; 3] = [&[Role::Viewer, Role::Admin], &[], &[Role::Editor]];
     for (n, changed) in (1_u8..).zip(changes) {
         // Two of the changes are of one second.
         fixture.advance_clock(Duration::from_millis(500)).await;
-        assert!(store.set_roles(user_id(1), changed, &event()).await.unwrap());
+        assert!(store.set_roles(user_id(1), changed, LastAdmin::MayGo, &event()).await.unwrap());
         let version = [0, 1, 2].map(|n| second_of(START) + n)[usize::from(n) - 1];
         let grants = Grants { roles: changed.to_vec(), version };
         let (row, _) = store.session(session_id(1)).await.unwrap();
@@ -167,14 +177,14 @@ pub(in crate::storage) async fn changed_roles_are_counted_and_read_with_their_co
     // A clock that was set back does not make the change older than the one before.
     let last = fixture.clock.now();
     fixture.set_clock(START).await;
-    assert!(store.set_roles(user_id(1), &[Role::Viewer], &event()).await.unwrap());
+    assert!(store.set_roles(user_id(1), &[Role::Viewer], STAYS, &event()).await.unwrap());
     let counted = second_of(START) + 3;
     assert_eq!(since(fixture, Timestamp::UNIX_EPOCH).await, [(roles(1, counted), last)].into());
     let other = store.user(user_id(2)).await.unwrap().unwrap();
     assert_eq!(other.grants, Grants { roles: vec![Role::Editor], version: 0 });
     // A restored row knows nothing of the changes since its backup: the next one counts past them.
     fixture.set_clock(START + Duration::from_secs(60)).await;
-    assert!(store.set_roles(user_id(2), &[Role::Viewer], &event()).await.unwrap());
+    assert!(store.set_roles(user_id(2), &[Role::Viewer], STAYS, &event()).await.unwrap());
     let other = store.user(user_id(2)).await.unwrap().unwrap();
     assert_eq!(other.grants.version, second_of(START) + 60);
 }

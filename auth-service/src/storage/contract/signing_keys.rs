@@ -9,9 +9,12 @@ use super::{Fixture, START, event};
 use crate::{
     domain::{
         audit::{AuditEvent, EventKind},
-        signing_keys::KeyState::{self, Active, Next, Retired},
+        signing_keys::{
+            KeyState::{self, Active, Next, Retired},
+            Promised,
+        },
     },
-    storage::store::{SealedKey, Store},
+    storage::store::{SealedKey, Store, Withdrawal},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -127,17 +130,24 @@ pub(in crate::storage) async fn a_known_signing_key_goes_with_the_waiting_one_an
     assert!(store.insert_next_key(&key("c"), &made()).await.unwrap());
     fixture.advance_clock(HOUR).await;
 
-    assert!(!store.replace_known_key("x", &key("d"), &compromised()).await.unwrap());
-    assert!(store.replace_known_key("b", &key("d"), &compromised()).await.unwrap());
-    assert!(!store.replace_known_key("b", &key("e"), &compromised()).await.unwrap());
+    let withdraw =
+        async |known, new| store.replace_known_key(known, &key(new), &compromised()).await.unwrap();
+    assert_eq!(withdraw("x", "d").await, Withdrawal::NoSuchKey);
+    assert_eq!(withdraw("b", "d").await, Withdrawal::Done);
+    // The answer was lost, so it is asked for again; and of the one that went with it.
+    assert_eq!(withdraw("b", "e").await, Withdrawal::DoneBefore);
+    assert_eq!(withdraw("c", "e").await, Withdrawal::DoneBefore);
     let at = START + HOUR;
     assert_eq!(states(fixture).await, [state("d", Active, at), state("a", Retired, START)]);
 
     // Known as the active one, and retired before it could be replaced.
     assert!(store.insert_next_key(&key("f"), &made()).await.unwrap());
     assert!(store.promote_key("f", "d", &promoted()).await.unwrap());
-    assert!(store.replace_known_key("d", &key("g"), &compromised()).await.unwrap());
+    assert_eq!(withdraw("d", "g").await, Withdrawal::Done);
     assert_eq!(states(fixture).await, [state("g", Active, at), state("a", Retired, START)]);
+    // One that has run out was not withdrawn.
+    assert!(store.remove_retired_key("a").await.unwrap());
+    assert_eq!(withdraw("a", "h").await, Withdrawal::NoSuchKey);
     let audited = audited(fixture).await;
     let count = |kind| audited.iter().filter(|told| **told == kind).count();
     assert_eq!(count(EventKind::SigningKeyMade), 3);
@@ -158,6 +168,11 @@ pub(in crate::storage) async fn racing_changes_of_signing_keys_leave_one_that_si
     let won = |answers: Vec<Result<bool, _>>| {
         answers.into_iter().map(Result::unwrap).filter(|done| *done).count()
     };
+    let withdrawn = |answers: Vec<Result<Withdrawal, _>>| {
+        let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+        assert!(!answers.contains(&Withdrawal::NoSuchKey), "{answers:?}");
+        answers.iter().filter(|done| **done == Withdrawal::Done).count()
+    };
     let (mut promotions, mut replacements) = (0, 0);
     for round in 0..10 {
         let active = states(fixture).await.into_iter().find(|key| key.1 == Active).unwrap().0;
@@ -175,11 +190,11 @@ pub(in crate::storage) async fn racing_changes_of_signing_keys_leave_one_that_si
         // Without rivals in some rounds, so that both kinds are seen to win.
         let (promotes, replaces) = match round {
             0 => (won(join_all(promotes).await), 0),
-            1 => (0, won(join_all(replaces).await)),
+            1 => (0, withdrawn(join_all(replaces).await)),
             _ => {
                 let both = futures_util::future::join(join_all(promotes), join_all(replaces));
                 let (promotes, replaces) = both.await;
-                (won(promotes), won(replaces))
+                (won(promotes), withdrawn(replaces))
             }
         };
         promotions += promotes;
@@ -197,4 +212,32 @@ pub(in crate::storage) async fn racing_changes_of_signing_keys_leave_one_that_si
     assert_eq!(count(EventKind::SigningKeyMade), 10);
     assert_eq!(count(EventKind::SigningKeyPromoted), promotions);
     assert_eq!(count(EventKind::SigningKeyCompromised), replacements);
+}
+
+pub(in crate::storage) async fn the_longest_promise_of_a_key_is_kept<S: Store>(
+    fixture: &Fixture<S>,
+) {
+    let store = &fixture.store;
+    let promised = async |kid: &str| {
+        let (keys, _) = store.signing_keys().await.unwrap();
+        keys.into_iter().find(|stored| stored.key.kid == kid).unwrap().promised
+    };
+    let hours = |lead, retention| Promised { lead: HOUR * lead, retention: HOUR * retention };
+    store.insert_first_key(&key("a")).await.unwrap();
+    assert_eq!(promised("a").await, Promised::default());
+    store.promise(hours(2, 3)).await.unwrap();
+    // Each part for itself, and never less.
+    store.promise(hours(1, 4)).await.unwrap();
+    assert_eq!(promised("a").await, hours(2, 4));
+    assert!(store.insert_next_key(&key("b"), &made()).await.unwrap());
+    store.promise(hours(1, 1)).await.unwrap();
+    assert_eq!((promised("a").await, promised("b").await), (hours(2, 4), hours(1, 1)));
+    // Nothing is signed with a retired key, so nothing is promised of it.
+    assert!(store.promote_key("b", "a", &promoted()).await.unwrap());
+    store.promise(hours(9, 9)).await.unwrap();
+    assert_eq!((promised("a").await, promised("b").await), (hours(2, 4), hours(9, 9)));
+    // What verifiers were told outlives the key that was the newest then.
+    let withdrawn = store.replace_known_key("b", &key("c"), &compromised()).await.unwrap();
+    assert_eq!(withdrawn, Withdrawal::Done);
+    assert_eq!(promised("c").await, hours(9, 0));
 }

@@ -1,7 +1,7 @@
 //! The tables, and who holds them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -15,11 +15,11 @@ use crate::{
         audit::AuditEvent,
         id::UserId,
         rotation::Row,
-        service_account::ServiceAccount,
+        service_account::{SecretHash, ServiceAccount},
         session::{Holder, Session},
-        user::{Grants, Status, User},
+        user::{Grants, Role, Status, User},
     },
-    storage::{bell::Bell, store::StoredKey},
+    storage::{bell::Bell, error::StoreError, store::StoredKey},
 };
 
 /// A database in memory. Clones are the same database; it lives as long as one of them.
@@ -122,6 +122,8 @@ pub(super) struct Tables {
     pub(super) services: BTreeMap<Uuid, ServiceRow>,
     pub(super) sessions: BTreeMap<Uuid, SessionRow>,
     pub(super) keys: Vec<StoredKey>,
+    /// The names of those that others knew.
+    pub(super) withdrawn: BTreeSet<String>,
     pub(super) events: Vec<AuditEvent>,
 }
 
@@ -137,7 +139,8 @@ pub(super) struct UserRow {
 pub(super) struct ServiceRow {
     pub(super) account: ServiceAccount,
     pub(super) key: String,
-    pub(super) previous_until: Timestamp,
+    /// Until when each of the replaced secrets is good.
+    pub(super) replaced: Vec<(SecretHash, Timestamp)>,
     pub(super) roles_changed_at: Option<Timestamp>,
 }
 
@@ -170,6 +173,15 @@ impl Tables {
             event.device.clone_from(&session.device_name);
         }
         self.events.push(event);
+    }
+
+    /// Fails if this user is the only one left who administers.
+    pub(super) fn leave_an_admin(&self, user: UserId) -> Result<(), StoreError> {
+        let administers =
+            |user: &User| user.status == Status::Active && user.grants.roles.contains(&Role::Admin);
+        let mut admins = self.users.values().filter(|row| administers(&row.user));
+        let is_first = admins.next().is_some_and(|row| row.user.id == user);
+        if is_first && admins.next().is_none() { Err(StoreError::LastAdmin) } else { Ok(()) }
     }
 
     pub(super) fn is_active(&self, user: UserId) -> bool {

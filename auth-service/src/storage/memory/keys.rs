@@ -4,11 +4,14 @@ use async_trait::async_trait;
 use token::clock::Timestamp;
 
 use crate::{
-    domain::{audit::AuditEvent, signing_keys::KeyState},
+    domain::{
+        audit::AuditEvent,
+        signing_keys::{KeyState, Promised},
+    },
     storage::{
         error::StoreError,
         memory::{MemoryStore, database::Tables},
-        store::{KeyStore, SealedKey, StoredKey},
+        store::{KeyStore, SealedKey, StoredKey, Withdrawal},
     },
 };
 
@@ -86,20 +89,41 @@ impl KeyStore for MemoryStore {
         known: &str,
         key: &SealedKey,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Withdrawal, StoreError> {
         Ok(self
             .write(|tables, now| {
                 if !tables.keys.iter().any(|stored| stored.key.kid == known) {
-                    return false;
+                    return match tables.withdrawn.contains(known) {
+                        true => Withdrawal::DoneBefore,
+                        false => Withdrawal::NoSuchKey,
+                    };
                 }
-                tables
-                    .keys
-                    .retain(|stored| stored.key.kid != known && stored.state == KeyState::Retired);
+                let lead = tables.keys.iter().map(|stored| stored.promised.lead).max();
+                let goes = |stored: &mut StoredKey| {
+                    stored.key.kid == known || stored.state != KeyState::Retired
+                };
+                let gone = tables.keys.extract_if(.., goes).map(|stored| stored.key.kid);
+                tables.withdrawn.extend(gone);
                 insert(tables, key, KeyState::Active, now);
+                if let Some(signs) = tables.keys.last_mut() {
+                    signs.promised.lead = lead.unwrap_or_default();
+                }
                 tables.audit(event);
-                true
+                Withdrawal::Done
             })
             .await)
+    }
+
+    async fn promise(&self, promised: Promised) -> Result<(), StoreError> {
+        self.write(|tables, _| {
+            let unretired = tables.keys.iter_mut().filter(|key| key.state != KeyState::Retired);
+            for key in unretired {
+                key.promised.lead = key.promised.lead.max(promised.lead);
+                key.promised.retention = key.promised.retention.max(promised.retention);
+            }
+        })
+        .await;
+        Ok(())
     }
 }
 
@@ -108,7 +132,8 @@ fn insert(tables: &mut Tables, key: &SealedKey, state: KeyState, now: Timestamp)
     let taken = tables.keys.iter().any(|stored| stored.key.kid == key.kid || stored.state == state);
     if !taken {
         let key = key.clone();
-        tables.keys.push(StoredKey { key, state, create_time: now, state_time: now });
+        let promised = Promised::default();
+        tables.keys.push(StoredKey { key, state, create_time: now, state_time: now, promised });
     }
     !taken
 }

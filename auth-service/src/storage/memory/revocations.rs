@@ -12,7 +12,7 @@ use crate::{
         audit::AuditEvent,
         id::{SessionId, UserId},
         revocation::{Revocation, Revoked},
-        user::{Grants, Role},
+        user::{Grants, LastAdmin, Role},
     },
     storage::{error::StoreError, revocations::RevocationStore},
 };
@@ -23,21 +23,24 @@ impl RevocationStore for MemoryStore {
         &self,
         user: UserId,
         roles: &[Role],
+        last: LastAdmin,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        Ok(self
-            .write(|tables, now| {
-                let row = tables.users.get_mut(&user.0);
-                let Some(row) = row.filter(|row| row.user.grants.roles != roles) else {
-                    return false;
-                };
-                row.user.grants.roles = roles.to_vec();
-                row.user.grants.version = Grants::next_version(row.user.grants.version, now);
-                row.roles_changed_at = row.roles_changed_at.max(Some(now));
-                tables.audit(event);
-                true
-            })
-            .await)
+        self.write(|tables, now| {
+            if !roles.contains(&Role::Admin) && last == LastAdmin::Stays {
+                tables.leave_an_admin(user)?;
+            }
+            let row = tables.users.get_mut(&user.0);
+            let Some(row) = row.filter(|row| row.user.grants.roles != roles) else {
+                return Ok(false);
+            };
+            row.user.grants.roles = roles.to_vec();
+            row.user.grants.version = Grants::next_version(row.user.grants.version, now);
+            row.roles_changed_at = row.roles_changed_at.max(Some(now));
+            tables.audit(event);
+            Ok(true)
+        })
+        .await
     }
 
     async fn revocations_since(

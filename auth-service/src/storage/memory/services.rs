@@ -8,7 +8,9 @@ use crate::{
     domain::{
         audit::AuditEvent,
         id::ServiceId,
-        service_account::{NewServiceAccount, Overlap, SecretHash, ServiceAccount},
+        service_account::{
+            MAX_SECRETS, NewServiceAccount, Overlap, SecretHash, SecretRotation, ServiceAccount,
+        },
         user::{Grants, Status},
     },
     storage::{error::StoreError, store::ServiceStore},
@@ -29,17 +31,12 @@ impl ServiceStore for MemoryStore {
             let account = ServiceAccount {
                 id: service.id,
                 secret: service.secret,
-                previous_secret: None,
+                replaced_secrets: vec![],
                 status: Status::Active,
                 roles: service.roles.clone(),
                 roles_version: 0,
             };
-            let row = ServiceRow {
-                account,
-                key,
-                previous_until: Timestamp::UNIX_EPOCH,
-                roles_changed_at: None,
-            };
+            let row = ServiceRow { account, key, replaced: vec![], roles_changed_at: None };
             tables.services.insert(service.id.0, row);
             tables.audit(event);
             Ok(())
@@ -51,8 +48,9 @@ impl ServiceStore for MemoryStore {
         Ok(self
             .read(|tables, now| {
                 let row = tables.services.get(&id.0)?;
-                let previous = row.account.previous_secret.filter(|_| row.previous_until > now);
-                Some(ServiceAccount { previous_secret: previous, ..row.account.clone() })
+                let good = row.replaced.iter().filter(|(_, until)| *until > now);
+                let replaced_secrets = good.map(|(secret, _)| *secret).collect();
+                Some(ServiceAccount { replaced_secrets, ..row.account.clone() })
             })
             .await)
     }
@@ -71,15 +69,26 @@ impl ServiceStore for MemoryStore {
         secret: &SecretHash,
         overlap: Overlap,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<SecretRotation, StoreError> {
         Ok(self
             .write(|tables, now| {
-                let Some(row) = tables.services.get_mut(&id.0) else { return false };
-                row.account.previous_secret = Some(row.account.secret);
-                row.previous_until = now + overlap.duration();
+                let Some(row) = tables.services.get_mut(&id.0) else {
+                    return SecretRotation::NoSuchAccount;
+                };
+                let is_kept = |until: Timestamp| !overlap.is_zero() && until > now;
+                let kept = || row.replaced.iter().filter(|(_, until)| is_kept(*until));
+                // The current one will be another replaced one.
+                if kept().count() + 2 > MAX_SECRETS {
+                    let next = kept().map(|(_, until)| *until).min();
+                    return SecretRotation::TooMany(next.expect("there are several"));
+                }
+                row.replaced.retain(|(_, until)| is_kept(*until));
+                if !overlap.is_zero() {
+                    row.replaced.push((row.account.secret, now + overlap.duration()));
+                }
                 row.account.secret = *secret;
                 tables.audit(event);
-                true
+                SecretRotation::Done
             })
             .await)
     }

@@ -14,7 +14,7 @@ use crate::{
         rotation::Row,
         secret::PasswordHash,
         session::NewSession,
-        user::{Grants, NewUser, PasswordVersion, Status, User},
+        user::{Grants, LastAdmin, NewUser, PasswordVersion, Status, User},
     },
     storage::{error::StoreError, store::UserStore},
 };
@@ -133,20 +133,23 @@ impl UserStore for MemoryStore {
         &self,
         user: UserId,
         status: Status,
+        last: LastAdmin,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        Ok(self
-            .write(|tables, now| {
-                let row = tables.users.get_mut(&user.0).filter(|row| row.user.status != status);
-                let Some(row) = row else { return false };
-                row.user.status = status;
-                if status == Status::Disabled {
-                    tables.end_all(user, now);
-                }
-                tables.audit(event);
-                true
-            })
-            .await)
+        self.write(|tables, now| {
+            if status == Status::Disabled && last == LastAdmin::Stays {
+                tables.leave_an_admin(user)?;
+            }
+            let row = tables.users.get_mut(&user.0).filter(|row| row.user.status != status);
+            let Some(row) = row else { return Ok(false) };
+            row.user.status = status;
+            if status == Status::Disabled {
+                tables.end_all(user, now);
+            }
+            tables.audit(event);
+            Ok(true)
+        })
+        .await
     }
 }
 

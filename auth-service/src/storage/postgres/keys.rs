@@ -5,12 +5,15 @@ use sqlx::PgConnection;
 use token::clock::Timestamp;
 
 use crate::{
-    domain::{audit::AuditEvent, signing_keys::KeyState},
+    domain::{
+        audit::AuditEvent,
+        signing_keys::{KeyState, Promised},
+    },
     storage::{
         error::StoreError,
         postgres::{PostgresStore, audit, retry::retrying},
-        rows::{KeyLookup, decode},
-        store::{KeyStore, SealedKey, StoredKey},
+        rows::{KeyLookup, decode, encode_duration},
+        store::{KeyStore, SealedKey, StoredKey, Withdrawal},
     },
 };
 
@@ -21,7 +24,8 @@ impl KeyStore for PostgresStore {
         // Before the keys, so that none looks older than it is.
         let now = self.now.read(&mut connection).await?;
         let keys = sqlx::query(
-            "SELECT kid, state, public_key, sealed_seed, create_time, state_time
+            "SELECT kid, state, public_key, sealed_seed, create_time, state_time, longest_lead,
+                    longest_retention
              FROM signing_keys ORDER BY create_time DESC, kid",
         )
         .fetch_all(&mut *connection)
@@ -112,28 +116,64 @@ impl KeyStore for PostgresStore {
         known: &str,
         key: &SealedKey,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Withdrawal, StoreError> {
         retrying(async || {
             let mut tx = self.begin().await?;
-            let removed = sqlx::query("DELETE FROM signing_keys WHERE kid = $1")
+            let locked = sqlx::query("SELECT 1 FROM signing_keys WHERE kid = $1 FOR UPDATE")
                 .bind(known)
-                .execute(&mut *tx)
+                .fetch_optional(&mut *tx)
                 .await?;
-            if removed.rows_affected() == 0 {
-                return Ok(false);
-            }
-            // A statement of its own: it sees what another transaction did while this one waited
+            // Statements of their own: they see what another transaction did while this one waited
             // for the row above.
-            sqlx::query("DELETE FROM signing_keys WHERE state IN ('active', 'next')")
-                .execute(&mut *tx)
+            if locked.is_none() {
+                let withdrawn = sqlx::query("SELECT 1 FROM withdrawn_keys WHERE kid = $1")
+                    .bind(known)
+                    .fetch_optional(&mut *tx)
+                    .await?;
+                return Ok(withdrawn.map_or(Withdrawal::NoSuchKey, |_| Withdrawal::DoneBefore));
+            }
+            let lead: i64 = sqlx::query_scalar("SELECT max(longest_lead) FROM signing_keys")
+                .fetch_one(&mut *tx)
                 .await?;
             let now = self.now.read(&mut tx).await?;
+            sqlx::query(
+                "WITH gone AS (DELETE FROM signing_keys
+                               WHERE kid = $1 OR state IN ('active', 'next') RETURNING kid)
+                 INSERT INTO withdrawn_keys (kid, withdraw_time) SELECT kid, $2 FROM gone
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(known)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
             if !insert(&mut tx, key, KeyState::Active, now).await? {
                 return Err(StoreError::Contended);
             }
+            sqlx::query("UPDATE signing_keys SET longest_lead = $2 WHERE kid = $1")
+                .bind(&key.kid)
+                .bind(lead)
+                .execute(&mut *tx)
+                .await?;
             audit::insert(&mut tx, event).await?;
             tx.commit().await?;
-            Ok(true)
+            Ok(Withdrawal::Done)
+        })
+        .await
+    }
+
+    async fn promise(&self, promised: Promised) -> Result<(), StoreError> {
+        retrying(async || {
+            sqlx::query(
+                "UPDATE signing_keys
+                 SET longest_lead = greatest(longest_lead, $1),
+                     longest_retention = greatest(longest_retention, $2)
+                 WHERE state IN ('active', 'next')",
+            )
+            .bind(encode_duration(promised.lead))
+            .bind(encode_duration(promised.retention))
+            .execute(&self.pool)
+            .await?;
+            Ok(())
         })
         .await
     }

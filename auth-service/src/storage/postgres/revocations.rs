@@ -7,10 +7,15 @@ use token::clock::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
-    domain::{audit::AuditEvent, id::UserId, revocation::Revocation, user::Role},
+    domain::{
+        audit::AuditEvent,
+        id::UserId,
+        revocation::Revocation,
+        user::{LastAdmin, Role},
+    },
     storage::{
         error::StoreError,
-        postgres::{PostgresStore, audit, retry::retrying},
+        postgres::{PostgresStore, audit, retry::retrying, users::leave_an_admin},
         revocations::RevocationStore,
         rows::{RevocationRow, decode_revocation, encode_duration, encode_roles},
     },
@@ -30,10 +35,14 @@ impl RevocationStore for PostgresStore {
         &self,
         user: UserId,
         roles: &[Role],
+        last: LastAdmin,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         retrying(async || {
             let mut tx = self.begin().await?;
+            if !roles.contains(&Role::Admin) && last == LastAdmin::Stays {
+                leave_an_admin(&mut tx, user).await?;
+            }
             let now = self.now.read(&mut tx).await?;
             let set = sqlx::query(
                 "UPDATE users

@@ -2,19 +2,22 @@
 
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
+use token::clock::Timestamp;
 use uuid::Uuid;
 
 use crate::{
     domain::{
         audit::AuditEvent,
         id::ServiceId,
-        service_account::{NewServiceAccount, Overlap, SecretHash, ServiceAccount},
+        service_account::{
+            MAX_SECRETS, NewServiceAccount, Overlap, SecretHash, SecretRotation, ServiceAccount,
+        },
         user::Status,
     },
     storage::{
         error::StoreError,
         postgres::{PostgresStore, audit, retry::retrying},
-        rows::{ServiceLookup, decode, encode_duration, encode_roles},
+        rows::{decode_service, encode_duration, encode_roles},
         store::ServiceStore,
     },
 };
@@ -54,17 +57,14 @@ impl ServiceStore for PostgresStore {
 
     async fn service(&self, id: ServiceId) -> Result<Option<ServiceAccount>, StoreError> {
         let statement = self.now.within(
-            "SELECT id, secret_hash, roles, status, roles_version,
-                    CASE WHEN previous_until > {now} THEN previous_secret_hash END
-                        AS previous_secret_hash
-             FROM service_accounts WHERE id = $1",
+            "SELECT a.id, a.secret_hash, a.roles, a.status, a.roles_version,
+                    r.secret_hash AS replaced_secret_hash
+             FROM service_accounts a
+             LEFT JOIN replaced_secrets r ON r.service_id = a.id AND r.accepted_until > {now}
+             WHERE a.id = $1",
         );
-        sqlx::query(AssertSqlSafe(statement))
-            .bind(id.0)
-            .fetch_optional(&self.pool)
-            .await?
-            .map(|row| decode::<_, ServiceLookup, _>(&row))
-            .transpose()
+        let rows = sqlx::query(AssertSqlSafe(statement)).bind(id.0).fetch_all(&self.pool).await?;
+        decode_service(&rows)
     }
 
     async fn service_by_name(&self, key: &str) -> Result<Option<ServiceId>, StoreError> {
@@ -82,26 +82,57 @@ impl ServiceStore for PostgresStore {
         secret: &SecretHash,
         overlap: Overlap,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<SecretRotation, StoreError> {
         retrying(async || {
             let mut tx = self.begin().await?;
-            let now = self.now.read(&mut tx).await?;
-            let rotated = sqlx::query(
-                "UPDATE service_accounts
-                 SET previous_secret_hash = secret_hash, previous_until = $3, secret_hash = $2
-                 WHERE id = $1",
+            // One rotation of an account at a time; what it replaces is what the one before it set.
+            let replaced: Option<Vec<u8>> = sqlx::query_scalar(
+                "SELECT secret_hash FROM service_accounts WHERE id = $1 FOR UPDATE",
             )
             .bind(id.0)
-            .bind(secret.0.as_slice())
-            .bind(now.saturating_add(encode_duration(overlap.duration())))
+            .fetch_optional(&mut *tx)
+            .await?;
+            let Some(replaced) = replaced else { return Ok(SecretRotation::NoSuchAccount) };
+            let now = self.now.read(&mut tx).await?;
+            // What has run out goes, and all of it if nothing is to overlap.
+            let kept_from = if overlap.is_zero() { i64::MAX } else { now };
+            sqlx::query(
+                "DELETE FROM replaced_secrets WHERE service_id = $1 AND accepted_until <= $2",
+            )
+            .bind(id.0)
+            .bind(kept_from)
             .execute(&mut *tx)
             .await?;
-            if rotated.rows_affected() == 0 {
-                return Ok(false);
+            let ends: Vec<i64> = sqlx::query_scalar(
+                "SELECT accepted_until FROM replaced_secrets WHERE service_id = $1
+                 ORDER BY accepted_until",
+            )
+            .bind(id.0)
+            .fetch_all(&mut *tx)
+            .await?;
+            // The current one will be another replaced one.
+            if ends.len() + 2 > MAX_SECRETS {
+                return Ok(SecretRotation::TooMany(Timestamp::from_unix_millis(ends[0])));
             }
+            if !overlap.is_zero() {
+                sqlx::query(
+                    "INSERT INTO replaced_secrets (service_id, secret_hash, accepted_until)
+                     VALUES ($1, $2, $3)",
+                )
+                .bind(id.0)
+                .bind(replaced)
+                .bind(now.saturating_add(encode_duration(overlap.duration())))
+                .execute(&mut *tx)
+                .await?;
+            }
+            sqlx::query("UPDATE service_accounts SET secret_hash = $2 WHERE id = $1")
+                .bind(id.0)
+                .bind(secret.0.as_slice())
+                .execute(&mut *tx)
+                .await?;
             audit::insert(&mut tx, event).await?;
             tx.commit().await?;
-            Ok(true)
+            Ok(SecretRotation::Done)
         })
         .await
     }

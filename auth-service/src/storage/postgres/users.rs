@@ -1,7 +1,8 @@
 //! Users, and the sessions that are written together with them.
 
 use async_trait::async_trait;
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
+use uuid::Uuid;
 
 use crate::{
     domain::{
@@ -9,7 +10,7 @@ use crate::{
         id::{SessionId, UserId},
         secret::PasswordHash,
         session::{NewSession, RevokeReason},
-        user::{NewUser, PasswordVersion, Status, User},
+        user::{LastAdmin, NewUser, PasswordVersion, Status, User},
     },
     storage::{
         error::StoreError,
@@ -164,10 +165,14 @@ impl UserStore for PostgresStore {
         &self,
         user: UserId,
         status: Status,
+        last: LastAdmin,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         retrying(async || {
             let mut tx = self.begin().await?;
+            if status == Status::Disabled && last == LastAdmin::Stays {
+                leave_an_admin(&mut tx, user).await?;
+            }
             let now = self.now.read(&mut tx).await?;
             let set = sqlx::query("UPDATE users SET status = $2 WHERE id = $1 AND status <> $2")
                 .bind(user.0)
@@ -187,6 +192,29 @@ impl UserStore for PostgresStore {
         })
         .await
     }
+}
+
+/// Fails if this user is the only one left who administers.
+///
+/// Those who administer are locked until the end of the transaction, this user with them and in one
+/// order, so of two who are about to go the second waits, and then finds the first one gone.
+pub(super) async fn leave_an_admin(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> Result<(), StoreError> {
+    let locked: Vec<(Uuid, bool)> = sqlx::query_as(
+        "SELECT id, status = 'active' AND roles LIKE '%admin%' FROM users
+         WHERE id = $1 OR (status = 'active' AND roles LIKE '%admin%')
+         ORDER BY id FOR UPDATE",
+    )
+    .bind(user.0)
+    .fetch_all(connection)
+    .await?;
+    let mut admins = locked.iter().filter(|(_, administers)| *administers).map(|(id, _)| *id);
+    if admins.next() == Some(user.0) && admins.next().is_none() {
+        return Err(StoreError::LastAdmin);
+    }
+    Ok(())
 }
 
 /// Inserts the session only while its user's password and status are still those that were proven.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use crate::{
-    domain::audit::AuditEvent,
+    domain::{audit::AuditEvent, id::AccountId},
     storage::{
         error::StoreError,
         rows::{EventLookup, decode},
@@ -55,17 +55,20 @@ pub(super) async fn insert(
     event: &AuditEvent,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO audit_events (id, time, kind, user_id, session_id, address, device)
+        "INSERT INTO audit_events (id, time, kind, user_id, session_id, address, device,
+                                   actor, detail)
          VALUES ($1, $2, $3, $4, $5, $6,
-                 coalesce((SELECT device_name FROM sessions WHERE id = $5), $7))",
+                 coalesce((SELECT device_name FROM sessions WHERE id = $5), $7), $8, $9)",
     )
     .bind(event.id)
     .bind(event.time.unix_millis())
     .bind(event.kind.as_str())
-    .bind(event.user.map(|user| user.0))
+    .bind(event.account.map(AccountId::uuid))
     .bind(event.session.map(|session| session.0))
     .bind(event.address.map(|address| address.to_string()))
     .bind(&event.device)
+    .bind(event.actor.map(|actor| actor.to_string()))
+    .bind(&event.detail)
     .execute(connection)
     .await?;
     Ok(())

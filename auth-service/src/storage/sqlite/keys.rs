@@ -5,12 +5,15 @@ use sqlx::SqliteConnection;
 use token::clock::Timestamp;
 
 use crate::{
-    domain::{audit::AuditEvent, signing_keys::KeyState},
+    domain::{
+        audit::AuditEvent,
+        signing_keys::{KeyState, Promised},
+    },
     storage::{
         error::StoreError,
-        rows::{KeyLookup, decode},
+        rows::{KeyLookup, decode, encode_duration},
         sqlite::{SqliteStore, audit, writer::begin},
-        store::{KeyStore, SealedKey, StoredKey},
+        store::{KeyStore, SealedKey, StoredKey, Withdrawal},
     },
 };
 
@@ -20,7 +23,8 @@ impl KeyStore for SqliteStore {
         // Before the keys, so that none looks older than it is.
         let now = self.clock.now();
         let keys = sqlx::query(
-            "SELECT kid, state, public_key, sealed_seed, create_time, state_time
+            "SELECT kid, state, public_key, sealed_seed, create_time, state_time, longest_lead,
+                    longest_retention
              FROM signing_keys ORDER BY create_time DESC, kid",
         )
         .fetch_all(&self.reader)
@@ -97,25 +101,63 @@ impl KeyStore for SqliteStore {
         known: &str,
         key: &SealedKey,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Withdrawal, StoreError> {
         let mut writer = self.writer.turn().await?;
         let mut tx = begin(&mut writer).await?;
-        let removed = sqlx::query("DELETE FROM signing_keys WHERE kid = $1")
+        let is_known = sqlx::query("SELECT 1 FROM signing_keys WHERE kid = $1")
+            .bind(known)
+            .fetch_optional(&mut *tx)
+            .await?
+            .is_some();
+        if !is_known {
+            let withdrawn = sqlx::query("SELECT 1 FROM withdrawn_keys WHERE kid = $1")
+                .bind(known)
+                .fetch_optional(&mut *tx)
+                .await?;
+            return Ok(withdrawn.map_or(Withdrawal::NoSuchKey, |_| Withdrawal::DoneBefore));
+        }
+        let now = self.clock.now();
+        let lead: i64 = sqlx::query_scalar("SELECT max(longest_lead) FROM signing_keys")
+            .fetch_one(&mut *tx)
+            .await?;
+        sqlx::query(
+            "INSERT INTO withdrawn_keys (kid, withdraw_time)
+             SELECT kid, $2 FROM signing_keys WHERE kid = $1 OR state IN ('active', 'next')
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(known)
+        .bind(now.unix_millis())
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("DELETE FROM signing_keys WHERE kid = $1 OR state IN ('active', 'next')")
             .bind(known)
             .execute(&mut *tx)
             .await?;
-        if removed.rows_affected() == 0 {
-            return Ok(false);
-        }
-        sqlx::query("DELETE FROM signing_keys WHERE state IN ('active', 'next')")
-            .execute(&mut *tx)
-            .await?;
-        if !insert(&mut tx, key, KeyState::Active, self.clock.now()).await? {
+        if !insert(&mut tx, key, KeyState::Active, now).await? {
             return Err(StoreError::Contended);
         }
+        sqlx::query("UPDATE signing_keys SET longest_lead = $2 WHERE kid = $1")
+            .bind(&key.kid)
+            .bind(lead)
+            .execute(&mut *tx)
+            .await?;
         audit::insert(&mut tx, event).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(Withdrawal::Done)
+    }
+
+    async fn promise(&self, promised: Promised) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE signing_keys
+             SET longest_lead = max(longest_lead, $1),
+                 longest_retention = max(longest_retention, $2)
+             WHERE state IN ('active', 'next')",
+        )
+        .bind(encode_duration(promised.lead))
+        .bind(encode_duration(promised.retention))
+        .execute(&mut *self.writer.turn().await?)
+        .await?;
+        Ok(())
     }
 }
 

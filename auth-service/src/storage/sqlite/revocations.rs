@@ -7,12 +7,17 @@ use token::clock::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
-    domain::{audit::AuditEvent, id::UserId, revocation::Revocation, user::Role},
+    domain::{
+        audit::AuditEvent,
+        id::UserId,
+        revocation::Revocation,
+        user::{LastAdmin, Role},
+    },
     storage::{
         error::StoreError,
         revocations::RevocationStore,
         rows::{RevocationRow, decode_revocation, encode_roles},
-        sqlite::{SqliteStore, audit, writer::begin},
+        sqlite::{SqliteStore, audit, users::leave_an_admin, writer::begin},
     },
 };
 
@@ -30,10 +35,14 @@ impl RevocationStore for SqliteStore {
         &self,
         user: UserId,
         roles: &[Role],
+        last: LastAdmin,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         let mut writer = self.writer.turn().await?;
         let mut tx = begin(&mut writer).await?;
+        if !roles.contains(&Role::Admin) && last == LastAdmin::Stays {
+            leave_an_admin(&mut tx, user).await?;
+        }
         let set = sqlx::query(
             "UPDATE users
              SET roles = $2, roles_version = max(roles_version + 1, $3 / 1000),

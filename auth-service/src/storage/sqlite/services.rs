@@ -1,18 +1,21 @@
 //! Service accounts.
 
 use async_trait::async_trait;
+use token::clock::Timestamp;
 use uuid::Uuid;
 
 use crate::{
     domain::{
         audit::AuditEvent,
         id::ServiceId,
-        service_account::{NewServiceAccount, Overlap, SecretHash, ServiceAccount},
+        service_account::{
+            MAX_SECRETS, NewServiceAccount, Overlap, SecretHash, SecretRotation, ServiceAccount,
+        },
         user::Status,
     },
     storage::{
         error::StoreError,
-        rows::{ServiceLookup, decode, encode_duration, encode_roles},
+        rows::{decode_service, encode_duration, encode_roles},
         sqlite::{SqliteStore, audit, writer::begin},
         store::ServiceStore,
     },
@@ -50,18 +53,18 @@ impl ServiceStore for SqliteStore {
     }
 
     async fn service(&self, id: ServiceId) -> Result<Option<ServiceAccount>, StoreError> {
-        sqlx::query(
-            "SELECT id, secret_hash, roles, status, roles_version,
-                    CASE WHEN previous_until > $2 THEN previous_secret_hash END
-                        AS previous_secret_hash
-             FROM service_accounts WHERE id = $1",
+        let rows = sqlx::query(
+            "SELECT a.id, a.secret_hash, a.roles, a.status, a.roles_version,
+                    r.secret_hash AS replaced_secret_hash
+             FROM service_accounts a
+             LEFT JOIN replaced_secrets r ON r.service_id = a.id AND r.accepted_until > $2
+             WHERE a.id = $1",
         )
         .bind(id.0)
         .bind(self.clock.now().unix_millis())
-        .fetch_optional(&self.reader)
-        .await?
-        .map(|row| decode::<_, ServiceLookup, _>(&row))
-        .transpose()
+        .fetch_all(&self.reader)
+        .await?;
+        decode_service(&rows)
     }
 
     async fn service_by_name(&self, key: &str) -> Result<Option<ServiceId>, StoreError> {
@@ -79,27 +82,49 @@ impl ServiceStore for SqliteStore {
         secret: &SecretHash,
         overlap: Overlap,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<SecretRotation, StoreError> {
         let mut writer = self.writer.turn().await?;
         let mut tx = begin(&mut writer).await?;
-        let until =
-            self.clock.now().unix_millis().saturating_add(encode_duration(overlap.duration()));
-        let rotated = sqlx::query(
-            "UPDATE service_accounts
-             SET previous_secret_hash = secret_hash, previous_until = $3, secret_hash = $2
-             WHERE id = $1",
+        let now = self.clock.now().unix_millis();
+        // What has run out goes, and all of it if nothing is to overlap.
+        let kept_from = if overlap.is_zero() { i64::MAX } else { now };
+        sqlx::query("DELETE FROM replaced_secrets WHERE service_id = $1 AND accepted_until <= $2")
+            .bind(id.0)
+            .bind(kept_from)
+            .execute(&mut *tx)
+            .await?;
+        let ends: Vec<i64> = sqlx::query_scalar(
+            "SELECT accepted_until FROM replaced_secrets WHERE service_id = $1
+             ORDER BY accepted_until",
         )
         .bind(id.0)
-        .bind(secret.0.as_slice())
-        .bind(until)
-        .execute(&mut *tx)
+        .fetch_all(&mut *tx)
         .await?;
+        // The current one will be another replaced one.
+        if ends.len() + 2 > MAX_SECRETS {
+            return Ok(SecretRotation::TooMany(Timestamp::from_unix_millis(ends[0])));
+        }
+        if !overlap.is_zero() {
+            sqlx::query(
+                "INSERT INTO replaced_secrets (service_id, secret_hash, accepted_until)
+                 SELECT id, secret_hash, $2 FROM service_accounts WHERE id = $1",
+            )
+            .bind(id.0)
+            .bind(now.saturating_add(encode_duration(overlap.duration())))
+            .execute(&mut *tx)
+            .await?;
+        }
+        let rotated = sqlx::query("UPDATE service_accounts SET secret_hash = $2 WHERE id = $1")
+            .bind(id.0)
+            .bind(secret.0.as_slice())
+            .execute(&mut *tx)
+            .await?;
         if rotated.rows_affected() == 0 {
-            return Ok(false);
+            return Ok(SecretRotation::NoSuchAccount);
         }
         audit::insert(&mut tx, event).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(SecretRotation::Done)
     }
 
     async fn set_service_status(

@@ -1,7 +1,8 @@
 //! Users, and the sessions that are written together with them.
 
 use async_trait::async_trait;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+use uuid::Uuid;
 
 use crate::{
     domain::{
@@ -9,7 +10,7 @@ use crate::{
         id::{SessionId, UserId},
         secret::PasswordHash,
         session::{NewSession, RevokeReason},
-        user::{NewUser, PasswordVersion, Status, User},
+        user::{LastAdmin, NewUser, PasswordVersion, Status, User},
     },
     storage::{
         error::StoreError,
@@ -160,10 +161,14 @@ impl UserStore for SqliteStore {
         &self,
         user: UserId,
         status: Status,
+        last: LastAdmin,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         let mut writer = self.writer.turn().await?;
         let mut tx = begin(&mut writer).await?;
+        if status == Status::Disabled && last == LastAdmin::Stays {
+            leave_an_admin(&mut tx, user).await?;
+        }
         let now = self.clock.now().unix_millis();
         let set = sqlx::query("UPDATE users SET status = $2 WHERE id = $1 AND status <> $2")
             .bind(user.0)
@@ -182,6 +187,19 @@ impl UserStore for SqliteStore {
         Ok(true)
     }
 }
+
+/// Fails if this user is the only one left who administers. Nobody else writes meanwhile.
+pub(super) async fn leave_an_admin(
+    connection: &mut SqliteConnection,
+    user: UserId,
+) -> Result<(), StoreError> {
+    let admins: Vec<Uuid> = sqlx::query_scalar(ADMINS).fetch_all(connection).await?;
+    if admins == [user.0] { Err(StoreError::LastAdmin) } else { Ok(()) }
+}
+
+/// As many as it takes to know whether one is the last.
+pub(super) const ADMINS: &str =
+    "SELECT id FROM users WHERE status = 'active' AND roles LIKE '%admin%' LIMIT 2";
 
 /// Inserts the session only while its user's password and status are still those that were proven.
 async fn insert_proven(
