@@ -4,16 +4,18 @@
 
 use std::time::Duration;
 
-use auth_service::{ServiceCredentials, UserKind};
+use auth_service::{AuditRecord, ServiceCredentials, UserKind};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use client_sdk::{AuthenticationError, Session};
 use evergreen_proto::{
     api::v1::{ListTreesRequest, api_service_client::ApiServiceClient},
     auth::v1::{
         ChangePasswordRequest, CreateServiceAccountRequest, CreateServiceAccountResponse,
-        DisableServiceAccountRequest, EnableServiceAccountRequest, GetCurrentUserRequest,
-        IntrospectTokenRequest, IntrospectTokenResponse, ListSessionsRequest, LoginServiceRequest,
-        LoginServiceResponse, LogoutRequest, RefreshRequest, RevokeAllSessionsRequest,
-        RevokeSessionRequest, RotateServiceSecretRequest, auth_service_client::AuthServiceClient,
+        DisableServiceAccountRequest, DisableUserRequest, EnableServiceAccountRequest,
+        GetCurrentUserRequest, IntrospectTokenRequest, IntrospectTokenResponse,
+        ListSessionsRequest, LoginServiceRequest, LoginServiceResponse, LogoutRequest,
+        RefreshRequest, RevokeAllSessionsRequest, RevokeSessionRequest, RotateServiceSecretRequest,
+        SetUserRolesRequest, auth_service_client::AuthServiceClient,
     },
 };
 use secrecy::ExposeSecret as _;
@@ -46,6 +48,13 @@ async fn token_of(world: &World, service: &ServiceCredentials) -> String {
 
 fn secret_of(service: &ServiceCredentials) -> &str {
     service.client_secret.expose_secret()
+}
+
+/// Whose access token it is.
+fn subject(token: &str) -> String {
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    claims["sub"].as_str().unwrap().to_owned()
 }
 
 async fn introspect(world: &World, asks: &str, about: &str) -> IntrospectTokenResponse {
@@ -174,14 +183,32 @@ async fn a_replaced_secret_is_good_until_its_overlap_ends() {
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(reason(login_service(&world, &id, &first).await), "INVALID_CREDENTIALS");
 
-    // Without an overlap the old one ends at once, and a session that holds it is told.
+    // An answer that was lost is asked for again: nobody is given the secret of the first.
+    let token = login_service(&world, &id, &second).await.unwrap().access_token;
+    rotate(&world, &token, &id, None).await.unwrap();
+    let third = rotate(&world, &token, &id, None).await.unwrap();
+    for secret in [&second, &third] {
+        assert!(login_service(&world, &id, secret).await.is_ok(), "in use, and the newest");
+    }
+    // Five more are as many as may be good.
+    for _ in 0..5 {
+        assert!(rotate(&world, &token, &id, None).await.is_ok());
+    }
+    let full = rotate(&world, &token, &id, None).await;
+    assert_eq!(full.as_ref().unwrap_err().code(), Code::FailedPrecondition);
+    assert!(full.as_ref().unwrap_err().message().contains("runs out at 20"), "{full:?}");
+    assert_eq!(reason(full), "TOO_MANY_SECRETS");
+
+    // Without an overlap the old ones end at once, and a session that holds it is told.
     let session = Session::service(world.auth.url(), id.clone(), second.clone());
     let session = session.connect().await.unwrap();
     session.refresh().await.unwrap();
     let token = session.access_token().unwrap().expose_secret().to_owned();
-    let third = rotate(&world, &token, &id, Some(0)).await.unwrap();
-    assert_eq!(reason(login_service(&world, &id, &second).await), "INVALID_CREDENTIALS");
-    assert!(login_service(&world, &id, &third).await.is_ok());
+    let last = rotate(&world, &token, &id, Some(0)).await.unwrap();
+    for secret in [&second, &third] {
+        assert_eq!(reason(login_service(&world, &id, secret).await), "INVALID_CREDENTIALS");
+    }
+    assert!(login_service(&world, &id, &last).await.is_ok());
     let told = session.refresh().await;
     assert!(
         matches!(&told, Err(AuthenticationError::Rejected { reason }) if reason == "INVALID_CREDENTIALS"),
@@ -287,6 +314,18 @@ async fn administration_is_for_administrators_be_they_users_or_services() {
     }
     let made = create(&world, &root, "x", &["admin"]).await.unwrap();
     let by_service = login_service(&world, &made.client_id, &made.client_secret).await.unwrap();
+    let root_id = subject(&root);
+    // A service that administers takes neither role nor account of the last user who does.
+    let by = &by_service.access_token;
+    let set = SetUserRolesRequest { user_id: root_id.clone(), roles: vec!["editor".into()] };
+    let refused = world.admin_client().set_user_roles(bearing(by, set)).await;
+    assert_eq!(refused.as_ref().unwrap_err().code(), Code::FailedPrecondition);
+    assert_eq!(reason(refused), "LAST_ADMIN");
+    let refused = world
+        .admin_client()
+        .disable_user(bearing(by, DisableUserRequest { user_id: root_id.clone() }))
+        .await;
+    assert_eq!(reason(refused), "LAST_ADMIN");
     for (name, roles, expected) in [
         ("X", &[][..], "SERVICE_NAME_TAKEN"),
         ("", &[][..], "FIELD_INVALID"),
@@ -295,6 +334,21 @@ async fn administration_is_for_administrators_be_they_users_or_services() {
         let refused = create(&world, &by_service.access_token, name, roles).await;
         assert_eq!(reason(refused), expected);
     }
+
+    // What was done to whom, by whom, and where by an operator's command.
+    let events = world.audit_events().await;
+    let told = |account: &str, kind: &str| {
+        let is = |event: &&AuditRecord| {
+            event.kind == kind && event.account_id.as_deref() == Some(account)
+        };
+        let event = events.iter().find(is).unwrap();
+        (event.actor.clone(), event.detail.clone())
+    };
+    let by_root = Some(format!("user:{root_id}"));
+    assert_eq!(told(&made.client_id, "service_created"), (by_root, "roles admin".into()));
+    let by_operator = (Some("operator".to_owned()), "roles editor,admin".to_owned());
+    assert_eq!(told(&root_id, "user_created"), by_operator);
+    assert_eq!(told(&root_id, "login_succeeded"), (None, String::new()));
 }
 
 #[tokio::test]

@@ -107,10 +107,14 @@ async fn published(world: &World) -> BTreeSet<String> {
     answer.keys.into_iter().map(|key| key.kid).collect()
 }
 
-async fn rotate(world: &World, token: &str, compromised: bool) -> SigningKey {
-    let request = bearing(token, RotateSigningKeyRequest { compromised });
-    let answer = world.admin_client().rotate_signing_key(request).await.unwrap();
-    answer.into_inner().key.unwrap()
+async fn rotate(world: &World, token: &str) -> SigningKey {
+    withdraw(world, token, "").await.unwrap()
+}
+
+async fn withdraw(world: &World, token: &str, known: &str) -> Result<SigningKey, Status> {
+    let request = bearing(token, RotateSigningKeyRequest { compromised_kid: known.into() });
+    let answer = world.admin_client().rotate_signing_key(request).await?;
+    Ok(answer.into_inner().key.unwrap())
 }
 
 async fn list(world: &World, token: &str) -> Vec<(String, State)> {
@@ -192,16 +196,23 @@ async fn a_withdrawn_keys_tokens_are_refused_and_the_clients_do_not_notice() {
     trees(&stolen, &mut api).await.unwrap();
 
     let [(known, State::Active)] = &list(&world, &admin).await[..] else { panic!("one key") };
-    let waiting = rotate(&world, &admin, false).await;
+    let waiting = rotate(&world, &admin).await;
     // Events of one instant have no order.
     world.clock.advance(Duration::from_secs(1));
-    let signs = rotate(&world, &admin, true).await;
+    let signs = withdraw(&world, &admin, known).await.unwrap();
     assert_eq!(signs.state(), State::Active);
     assert!(signs.kid != *known && signs.kid != waiting.kid);
     assert_eq!(published(&world).await, BTreeSet::from([signs.kid.clone()]));
     // AuthService itself refuses its tokens from now on, an administrator's too.
     assert_eq!(reason(whoami(&stolen).await), "ACCESS_TOKEN_INVALID");
     let admin = login(&world, "root").await.access_token;
+    // The answer was lost, so it is asked for again: the new key stays, and so do its tokens.
+    for gone in [known, &waiting.kid] {
+        assert_eq!(withdraw(&world, &admin, gone).await.unwrap().kid, signs.kid);
+    }
+    let unknown = withdraw(&world, &admin, "unknown").await;
+    assert_eq!(unknown.as_ref().unwrap_err().code(), Code::NotFound);
+    assert_eq!(reason(unknown), "SIGNING_KEY_NOT_FOUND");
     assert_eq!(list(&world, &admin).await, [(signs.kid, State::Active)]);
 
     // Others may have kept the keys, for as long as they were told.
@@ -214,8 +225,15 @@ async fn a_withdrawn_keys_tokens_are_refused_and_the_clients_do_not_notice() {
     assert_eq!(world.auth_seen.count("Refresh", Code::Ok), 1, "one for all who were refused");
 
     let events = world.audit_events().await;
-    let kinds = events.iter().map(|event| event.kind).filter(|kind| kind.starts_with("signing"));
-    assert_eq!(kinds.collect::<Vec<_>>(), ["signing_key_compromised", "signing_key_made"]);
+    let told: Vec<_> = events
+        .iter()
+        .filter(|event| event.kind.starts_with("signing"))
+        .map(|event| (event.kind, event.detail.as_str(), event.actor.as_deref().unwrap()))
+        .collect();
+    let [(_, _, by), _] = told[..] else { panic!("{told:?}") };
+    assert!(by.starts_with("user:"), "{by}");
+    let made = ("signing_key_made", waiting.kid.as_str(), by);
+    assert_eq!(told, [("signing_key_compromised", known.as_str(), by), made]);
 }
 
 #[tokio::test]
@@ -223,10 +241,10 @@ async fn a_rotation_that_is_asked_for_waits_until_verifiers_know_the_key() {
     let world = World::start().await.with_admin("root").await;
     let admin = login(&world, "root").await.access_token;
     let [(first, State::Active)] = &list(&world, &admin).await[..] else { panic!("one key") };
-    let next = rotate(&world, &admin, false).await;
+    let next = rotate(&world, &admin).await;
     assert_eq!(next.state(), State::Next);
     // Asking again starts no other one.
-    assert_eq!(rotate(&world, &admin, false).await.kid, next.kid);
+    assert_eq!(rotate(&world, &admin).await.kid, next.kid);
     let waiting = [(next.kid.clone(), State::Next), (first.clone(), State::Active)];
     let as_set = |keys: &[(String, State)]| keys.iter().cloned().collect::<BTreeSet<_>>();
     assert_eq!(as_set(&list(&world, &admin).await), as_set(&waiting));
@@ -240,7 +258,7 @@ async fn a_rotation_that_is_asked_for_waits_until_verifiers_know_the_key() {
     let promoted = [(next.kid, State::Active), (first.clone(), State::Retired)];
     assert_eq!(as_set(&list(&world, &admin).await), as_set(&promoted));
     let editor = world.register("ada").await.access_token;
-    let request = bearing(&editor, RotateSigningKeyRequest { compromised: true });
+    let request = bearing(&editor, RotateSigningKeyRequest { compromised_kid: first.clone() });
     let refused = world.admin_client().rotate_signing_key(request).await;
     assert_eq!(reason(refused), "PERMISSION_DENIED");
 }
@@ -256,7 +274,8 @@ async fn a_key_that_one_instance_withdraws_is_withdrawn_by_the_other() {
     };
     let stolen = login(&world, "root").await.access_token;
     assert_eq!(told_by_other().await, published(&world).await);
-    let signs = rotate(&world, &stolen, true).await.kid;
+    let known = published(&world).await.pop_first().unwrap();
+    let signs = withdraw(&world, &stolen, &known).await.unwrap().kid;
     // It reads the keys again in time, and before it tells them.
     world.clock.advance(Duration::from_secs(5));
     assert_eq!(told_by_other().await, BTreeSet::from([signs]));
@@ -291,9 +310,18 @@ async fn an_operator_rotates_keys_while_the_service_is_stopped() {
     assert!(printed.contains("signs next"), "{printed}");
     let both: Vec<_> = states().await.into_iter().map(|(state, _)| state).collect();
     assert_eq!(both, ["active", "next"]);
-    let printed = program.run(&["keys", "rotate", "--compromised"]).await;
+    let known = first.into_iter().next().unwrap().1;
+    let printed = program.run(&["keys", "rotate", "--compromised", &known]).await;
     let kid = printed.strip_suffix(" signs now\n").unwrap().to_owned();
+    // Once more changes nothing.
+    assert_eq!(program.run(&["keys", "rotate", "--compromised", &known]).await, printed);
     assert_eq!(states().await, BTreeSet::from([("active".to_owned(), kid)]));
+    let unknown = program.command(&["keys", "rotate", "--compromised", "x"]).await.unwrap_err();
+    assert!(unknown.contains("no signing key"), "{unknown}");
+    let audit = program.run(&["audit"]).await;
+    let told: Vec<_> = audit.lines().filter(|line| line.contains("signing_key_comp")).collect();
+    assert_eq!(told.len(), 1, "{audit}");
+    assert!(told[0].contains(&known) && told[0].contains(" operator "), "{audit}");
 }
 
 const CALLERS: usize = 4;
