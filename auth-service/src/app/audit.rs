@@ -56,7 +56,7 @@ pub(super) fn warn(event: &AuditEvent) {
         session = id(event.session.map(|session| session.0)),
         user = id(event.account.map(AccountId::uuid)),
         actor = event.actor.map(tracing::field::display),
-        detail = event.detail,
+        detail = Some(&*event.detail).filter(|detail| !detail.is_empty()),
         "{what}"
     );
 }

@@ -90,6 +90,7 @@ pub(crate) struct Grants {
     pub(crate) version: u32,
 }
 
+#[cfg(any(test, feature = "simulation"))]
 impl Grants {
     /// The count of a change at `now`, by the store's clock.
     ///

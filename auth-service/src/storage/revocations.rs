@@ -23,7 +23,7 @@ use crate::{
 /// can still turn up; whoever reads again and again reads some of the past again.
 #[async_trait]
 pub(crate) trait RevocationStore: fmt::Debug + Send + Sync {
-    /// Replaces a user's roles, counts the change ([`Grants::next_version`](crate::domain::user::Grants::next_version)), and says when it was.
+    /// Replaces a user's roles, counts the change (`Grants::next_version`), and says when it was.
     /// `false`, and nothing done, if the roles were these already or there is no such user.
     ///
     /// Fails with [`StoreError::LastAdmin`] if that is the last one and `last` is to stay.
