@@ -66,6 +66,11 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_API_REQUEST_TIMEOUT", default_value = "10s", value_name = "DURATION",
           value_parser = humantime::parse_duration)]
     pub request_timeout: Duration,
+
+    /// How long a deleted tree can be brought back; it holds for trees deleted from now on
+    #[arg(long, env = "EVERGREEN_API_DELETED_RETENTION", default_value = "30days",
+          value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub deleted_retention: Duration,
 }
 
 impl Default for Config {
@@ -82,6 +87,7 @@ impl Default for Config {
             refuse_after_silence: None,
             insecure: false,
             request_timeout: Duration::from_secs(10),
+            deleted_retention: Duration::from_secs(30 * 86_400),
         }
     }
 }
@@ -103,6 +109,12 @@ impl Config {
             return Err(ConfigError::new(
                 "--request-timeout",
                 "must be more than 0 and at most 60m",
+            ));
+        }
+        if self.deleted_retention.is_zero() || self.deleted_retention > LONGEST_RETENTION {
+            return Err(ConfigError::new(
+                "--deleted-retention",
+                "must be more than 0 and at most 3650days",
             ));
         }
         match (&self.client_id, &self.client_secret, &self.client_secret_file) {
@@ -207,6 +219,8 @@ impl fmt::Debug for ClientSecret {
     }
 }
 
+/// Ten years: instants on the wire end with the year 9999.
+const LONGEST_RETENTION: Duration = Duration::from_secs(3_650 * 86_400);
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 fn is_loopback(host: &str) -> bool {
@@ -246,6 +260,8 @@ mod tests {
         assert_eq!(bad(|c| c.issuer.clear()), "--issuer");
         assert_eq!(bad(|c| c.audience.clear()), "--audience");
         assert_eq!(bad(|c| c.request_timeout = Duration::ZERO), "--request-timeout");
+        assert_eq!(bad(|c| c.deleted_retention = Duration::ZERO), "--deleted-retention");
+        assert_eq!(bad(|c| c.deleted_retention = Duration::MAX), "--deleted-retention");
         assert_eq!(bad(|c| c.listen = ([0, 0, 0, 0], 1).into()), "--listen");
         assert_eq!(bad(|c| c.client_id = Some("id".into())), "--client-secret-file");
         assert_eq!(bad(|c| c.client_secret_file = Some("file".into())), "--client-id");

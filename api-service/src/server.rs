@@ -186,7 +186,7 @@ impl Server {
         observer: Arc<dyn Observer>,
         guard: Guard,
     ) -> Result<Self, StoreError> {
-        let app = App::new(store, Arc::clone(&clock), entropy).await?;
+        let app = App::new(store, Arc::clone(&clock), entropy, config.deleted_retention).await?;
         let request_timeout = config.request_timeout;
         let revocations = None;
         Ok(Self {
@@ -250,7 +250,12 @@ impl Server {
             observer: self.observer,
             request_life: self.request_timeout,
         };
-        let served = serving.run(incoming, Routes::new(guarded), &[SERVICE_NAME], shutdown).await;
+        let routes = Routes::new(guarded);
+        let served = tokio::select! {
+            biased;
+            served = serving.run(incoming, routes, &[SERVICE_NAME], shutdown) => served,
+            () = self.app.keep_purging() => Ok(()),
+        };
         self.app.close().await;
         served
     }

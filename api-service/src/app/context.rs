@@ -1,6 +1,6 @@
 //! What every use case has at hand.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use token::{clock::Clock, entropy::Entropy};
 
@@ -21,6 +21,8 @@ pub(crate) struct App {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) page_tokens: PageTokens,
+    /// How long a deleted tree can be brought back.
+    pub(super) deleted_retention: Duration,
 }
 
 impl App {
@@ -28,9 +30,11 @@ impl App {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        deleted_retention: Duration,
     ) -> Result<Self, StoreError> {
         let key = store.page_token_key(entropy.array()).await?;
-        Ok(Self { store, clock, entropy, page_tokens: PageTokens::new(&key) })
+        let page_tokens = PageTokens::new(&key);
+        Ok(Self { store, clock, entropy, page_tokens, deleted_retention })
     }
 
     /// Ends all use of the storage.

@@ -101,11 +101,10 @@ impl App {
 
     async fn own_titles(&self, caller: &Caller) -> Result<Vec<String>, AppError> {
         let (mut titles, mut page) = (Vec::new(), first_page()?);
-        let query = TreeQuery { category_id: None, folder_id: None, status: None };
+        let query = TreeQuery { category_id: None, folder_id: None, status: None, mine: true };
         loop {
             let found = self.list_trees(caller, query.clone(), &page).await?;
-            let own = found.items.into_iter().filter(|tree| tree.owner_id == caller.user_id);
-            titles.extend(own.map(|tree| tree.content.title));
+            titles.extend(found.items.into_iter().map(|tree| tree.content.title));
             if found.next_token.is_empty() {
                 return Ok(titles);
             }

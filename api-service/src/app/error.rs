@@ -2,7 +2,10 @@
 
 use thiserror::Error;
 
-use crate::{domain::violation::Violation, storage::StoreError};
+use crate::{
+    domain::{tree::Misstate, violation::Violation},
+    storage::StoreError,
+};
 
 /// Why a use case did not do what it was asked.
 #[derive(Debug, Error)]
@@ -18,6 +21,21 @@ pub(crate) enum AppError {
     PageTokenInvalid,
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the tree is deleted")]
+    TreeDeleted,
+    #[error("the tree is not deleted")]
+    TreeNotDeleted,
+    #[error("no such revision of the tree, or none any more")]
+    TreeRevisionNotFound,
+}
+
+impl From<Misstate> for AppError {
+    fn from(misstate: Misstate) -> Self {
+        match misstate {
+            Misstate::Deleted => Self::TreeDeleted,
+            Misstate::NotDeleted => Self::TreeNotDeleted,
+        }
+    }
 }
 
 impl From<Violation> for AppError {

@@ -8,7 +8,7 @@ use crate::{
     domain::{
         caller::Caller,
         etag::Etag,
-        folder::{Content, Edit, Folder},
+        folder::{Content, Edit, Folder, MOST},
         id::FolderId,
         page::{Page, PageRequest},
         policy::Action,
@@ -60,7 +60,7 @@ impl App {
             created_at: now,
             updated_at: now,
         };
-        self.store.insert_folder(&folder).await?;
+        self.store.insert_folder(&folder, MOST).await?;
         Ok(folder)
     }
 

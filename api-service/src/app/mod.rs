@@ -2,10 +2,14 @@
 
 mod categories;
 mod context;
+mod deletion;
 mod demo;
 mod error;
 mod folders;
+mod merges;
 mod page_token;
+mod revisions;
+mod subtrees;
 mod trees;
 
 pub(crate) use self::{context::App, error::AppError, trees::TreeQuery};

@@ -1,5 +1,7 @@
 //! Trees.
 
+use token::clock::Timestamp;
+
 use super::{
     context::{App, TRIES},
     error::AppError,
@@ -11,7 +13,7 @@ use crate::{
         id::{CategoryId, FolderId, TreeId},
         page::{Page, PageRequest},
         policy::{Action, Verdict},
-        tree::{Content, Edit, Status, Tree},
+        tree::{Content, Edit, Misstate, Status, Tree},
     },
     storage::{StoreError, TreeFilter, TreeKey},
 };
@@ -22,6 +24,7 @@ pub(crate) struct TreeQuery {
     pub(crate) category_id: Option<CategoryId>,
     pub(crate) folder_id: Option<FolderId>,
     pub(crate) status: Option<Status>,
+    pub(crate) mine: bool,
 }
 
 impl App {
@@ -37,6 +40,7 @@ impl App {
             category_id: query.category_id,
             folder_id: query.folder_id,
             status: query.status,
+            mine: query.mine,
         };
         let scope = (
             "ListTrees",
@@ -44,9 +48,10 @@ impl App {
             filter.category_id.map(|id| id.0),
             filter.folder_id.map(|id| id.0),
             filter.status.map(|status| format!("{status:?}")),
+            filter.mine,
         );
         let after = self.page_tokens.open(&scope, &page.token)?.map(|(millis, id)| TreeKey {
-            created_at: token::clock::Timestamp::from_unix_millis(millis),
+            created_at: Timestamp::from_unix_millis(millis),
             id: TreeId(id),
         });
         let items = self.store.trees(&filter, after.as_ref(), page.size.with_next()).await?;
@@ -56,21 +61,21 @@ impl App {
 
     pub(crate) async fn tree(&self, caller: &Caller, id: TreeId) -> Result<Tree, AppError> {
         Self::allow(caller, Action::ReadTrees)?;
-        let tree = self.related(caller, Action::ReadTrees, id).await?;
+        let tree = self.store.tree(id, &caller.user_id).await?;
+        self.judge(caller, Action::ReadTrees, &tree)?;
         Ok(tree.seen_by(&caller.user_id))
     }
 
     pub(crate) async fn create_tree(&self, caller: &Caller, edit: Edit) -> Result<Tree, AppError> {
         Self::allow(caller, Action::WriteTrees)?;
         let now = self.clock.now();
-        let tree = Tree {
-            id: TreeId::new(now, &*self.entropy),
-            owner_id: caller.user_id.clone(),
-            content: edit.apply(Content::default()),
-            etag: Etag::new(&*self.entropy),
-            created_at: now,
-            updated_at: now,
-        };
+        let tree = Tree::new(
+            TreeId::new(now, &*self.entropy),
+            caller.user_id.clone(),
+            edit.apply(Content::default()),
+            Etag::new(&*self.entropy),
+            now,
+        );
         self.store.insert_tree(&tree).await?;
         Ok(tree)
     }
@@ -82,44 +87,59 @@ impl App {
         etag: Option<Etag>,
         edit: Edit,
     ) -> Result<Tree, AppError> {
+        self.change_tree(caller, id, etag.as_ref(), |tree, etag, now| {
+            tree.edited(edit.clone(), etag, now)
+        })
+        .await
+    }
+
+    /// Makes of the tree as it is now what `change` makes of it, given a fresh etag and the time.
+    pub(super) async fn change_tree(
+        &self,
+        caller: &Caller,
+        id: TreeId,
+        etag: Option<&Etag>,
+        change: impl Fn(Tree, Etag, Timestamp) -> Result<Tree, Misstate> + Send + Sync,
+    ) -> Result<Tree, AppError> {
         Self::allow(caller, Action::WriteTrees)?;
         for _ in 0..TRIES {
-            let current = self.related(caller, Action::WriteTrees, id).await?;
-            if etag.as_ref().is_some_and(|etag| *etag != current.etag) {
-                return Err(StoreError::EtagMismatch.into());
-            }
-            let seen = current.etag.clone();
-            let next = Tree {
-                content: edit.clone().apply(current.content),
-                etag: Etag::new(&*self.entropy),
-                updated_at: self.clock.now().max(current.updated_at),
-                ..current
-            };
-            match self.store.update_tree(&next, &seen).await {
-                // Nothing was asked about the state: what others wrote in between is read anew.
-                Err(StoreError::EtagMismatch) if etag.is_none() => {}
-                written => return Ok(written.map(|()| next)?),
+            let current = self.store.tree(id, &caller.user_id).await?;
+            self.judge(caller, Action::WriteTrees, &current)?;
+            if let Some(written) = self.write_tree(current, etag, &change).await? {
+                return Ok(written);
             }
         }
         Err(AppError::Contended)
     }
 
-    pub(crate) async fn delete_tree(
+    /// One try of [`Self::change_tree`]: `None` if others wrote in between, and nothing was asked
+    /// about the state that they changed.
+    pub(super) async fn write_tree(
         &self,
-        caller: &Caller,
-        id: TreeId,
-        etag: Option<Etag>,
-    ) -> Result<(), AppError> {
-        Self::allow(caller, Action::WriteTrees)?;
-        self.related(caller, Action::WriteTrees, id).await?;
-        Ok(self.store.delete_tree(id, &caller.user_id, etag.as_ref()).await?)
+        current: Tree,
+        etag: Option<&Etag>,
+        change: impl FnOnce(Tree, Etag, Timestamp) -> Result<Tree, Misstate> + Send,
+    ) -> Result<Option<Tree>, AppError> {
+        let seen = current.etag.clone();
+        let next = change(current, Etag::new(&*self.entropy), self.clock.now())?;
+        if etag.is_some_and(|etag| *etag != seen) {
+            return Err(StoreError::EtagMismatch.into());
+        }
+        match self.store.update_tree(&next, &seen).await {
+            Err(StoreError::EtagMismatch) if etag.is_none() => Ok(None),
+            written => Ok(Some(written.map(|()| next)?)),
+        }
     }
 
-    /// The tree, if the caller may do this to it.
-    async fn related(&self, caller: &Caller, action: Action, id: TreeId) -> Result<Tree, AppError> {
-        let tree = self.store.tree(id, &caller.user_id).await?;
-        match action.on(tree.relation(&caller.user_id)) {
-            Verdict::Allow => Ok(tree),
+    /// Whether the caller may do this to the tree.
+    pub(super) fn judge(
+        &self,
+        caller: &Caller,
+        action: Action,
+        tree: &Tree,
+    ) -> Result<(), AppError> {
+        match action.on(tree.relation(&caller.user_id, self.clock.now())) {
+            Verdict::Allow => Ok(()),
             Verdict::Deny => Err(AppError::Denied),
             Verdict::Hide => Err(StoreError::TreeNotFound.into()),
         }

@@ -1,11 +1,16 @@
 //! A folder: one user's own filing.
 
+use std::collections::HashMap;
+
 use token::clock::Timestamp;
 
 use super::{etag::Etag, id::FolderId, text::Text, violation::Violation};
 
 /// How deep folders nest; one at the top is 1 deep.
 pub(crate) const DEEPEST: usize = 16;
+
+/// How many folders a user may have.
+pub(crate) const MOST: i64 = 5_000;
 
 /// A folder as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +30,16 @@ pub(crate) struct Content {
     pub(crate) parent_id: Option<FolderId>,
     pub(crate) name: String,
     pub(crate) position: i32,
+}
+
+/// A folder among others below the same one, or below the top.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) folder: Folder,
+    /// How far below.
+    pub(crate) depth: i32,
+    /// How many trees lie right in it.
+    pub(crate) tree_count: i32,
 }
 
 /// A change to some fields, each of which keeps to its rules.
@@ -80,9 +95,36 @@ pub(crate) fn check_place(
     Ok(())
 }
 
+/// The entries in their order: each after its parent, siblings by position, then name.
+pub(crate) fn in_order(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut below: HashMap<Option<FolderId>, Vec<Entry>> = HashMap::new();
+    let mut open = Vec::new();
+    for entry in entries {
+        match entry.depth {
+            0 => open.push(entry),
+            _ => below.entry(entry.folder.content.parent_id).or_default().push(entry),
+        }
+    }
+    // What comes first is taken from the end.
+    let sort = |siblings: &mut Vec<Entry>| {
+        siblings.sort_unstable_by(|a, b| {
+            let (a, b) = (&a.folder.content, &b.folder.content);
+            (b.position, &b.name).cmp(&(a.position, &a.name))
+        });
+    };
+    sort(&mut open);
+    let mut ordered = Vec::new();
+    while let Some(entry) = open.pop() {
+        let mut inside = below.remove(&Some(entry.folder.id)).unwrap_or_default();
+        sort(&mut inside);
+        open.append(&mut inside);
+        ordered.push(entry);
+    }
+    ordered
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
 
     use proptest::prelude::*;
     use uuid::Uuid;
@@ -162,5 +204,35 @@ mod tests {
         assert_eq!(check_place(id(0), &above, 2), Err(Misplaced::TooDeep));
         assert_eq!(check_place(id(3), &above, 1), Err(Misplaced::Cycle));
         assert_eq!(check_place(id(0), &[], DEEPEST), Ok(()));
+    }
+
+    #[test]
+    fn each_folder_comes_after_its_parent_and_siblings_by_position_then_name() {
+        let entry = |n: usize, parent: Option<usize>, name: &str, position: i32, depth: i32| {
+            let content = Content { parent_id: parent.map(id), name: name.into(), position };
+            let folder = Folder {
+                id: id(n),
+                owner_id: "ada".into(),
+                content,
+                etag: Etag("e".into()),
+                created_at: Timestamp::UNIX_EPOCH,
+                updated_at: Timestamp::UNIX_EPOCH,
+            };
+            Entry { folder, depth, tree_count: 0 }
+        };
+        // The top lies in a folder that is not asked for.
+        let entries = vec![
+            entry(5, Some(2), "a", 0, 2),
+            entry(3, Some(1), "b", 0, 1),
+            entry(4, Some(1), "c", -1, 1),
+            entry(2, Some(1), "a", 0, 1),
+            entry(1, Some(0), "top", 7, 0),
+        ];
+        for turn in 0..entries.len() {
+            let mut entries = entries.clone();
+            entries.rotate_left(turn);
+            let ordered = in_order(entries).into_iter().map(|entry| entry.folder.id);
+            assert_eq!(ordered.collect::<Vec<_>>(), [1, 4, 2, 5, 3].map(id));
+        }
     }
 }

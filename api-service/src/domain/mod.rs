@@ -8,6 +8,7 @@ pub(crate) mod id;
 pub(crate) mod node;
 pub(crate) mod page;
 pub(crate) mod policy;
+pub(crate) mod revision;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod violation;

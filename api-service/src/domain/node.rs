@@ -57,6 +57,10 @@ impl Nodes {
         Ok(())
     }
 
+    pub(crate) fn count(&self) -> i32 {
+        i32::try_from(self.0.len()).unwrap_or(i32::MAX)
+    }
+
     pub(crate) fn as_slice(&self) -> &[Node] {
         &self.0
     }

@@ -1,5 +1,7 @@
 //! A decision or troubleshooting tree.
 
+use std::time::Duration;
+
 use token::clock::Timestamp;
 
 use super::{
@@ -7,6 +9,7 @@ use super::{
     id::{CategoryId, FolderId, TreeId},
     node::Nodes,
     policy::Relation,
+    revision::Revision,
     text::Text,
     violation::Violation,
 };
@@ -47,9 +50,30 @@ pub(crate) struct Tree {
     pub(crate) id: TreeId,
     pub(crate) owner_id: String,
     pub(crate) content: Content,
+    /// How often title, description, tags or nodes were written; counts from 1.
+    pub(crate) revision: i64,
+    /// How many nodes it has, in lists too.
+    pub(crate) node_count: i32,
     pub(crate) etag: Etag,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+    /// `None` while it is not deleted.
+    pub(crate) deletion: Option<Deletion>,
+}
+
+/// Since when a tree is deleted, and for how long it can be brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deletion {
+    pub(crate) deleted_at: Timestamp,
+    /// From then on it counts as gone, whether or not it is still stored.
+    pub(crate) purge_at: Timestamp,
+}
+
+/// Why a tree cannot be changed like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misstate {
+    Deleted,
+    NotDeleted,
 }
 
 /// A change to some fields, each of which keeps to its rules.
@@ -65,13 +89,109 @@ pub(crate) struct Edit {
     pub(crate) nodes: Option<Nodes>,
 }
 
+impl Deletion {
+    pub(crate) fn new(now: Timestamp, retention: Duration) -> Self {
+        Self { deleted_at: now, purge_at: now + retention }
+    }
+}
+
 impl Tree {
+    pub(crate) fn new(
+        id: TreeId,
+        owner_id: String,
+        content: Content,
+        etag: Etag,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            owner_id,
+            revision: 1,
+            node_count: content.nodes.count(),
+            content,
+            etag,
+            created_at: now,
+            updated_at: now,
+            deletion: None,
+        }
+    }
+
+    /// With some fields changed: a new revision, if it reads differently now.
+    pub(crate) fn edited(self, edit: Edit, etag: Etag, now: Timestamp) -> Result<Self, Misstate> {
+        self.check_alive()?;
+        let before = self.content.clone();
+        let content = edit.apply(self.content);
+        let reads_the_same = content.title == before.title
+            && content.description == before.description
+            && content.tags == before.tags
+            && content.nodes == before.nodes;
+        Ok(Self {
+            revision: if reads_the_same { self.revision } else { self.revision + 1 },
+            node_count: content.nodes.count(),
+            content,
+            etag,
+            updated_at: now.max(self.updated_at),
+            ..self
+        })
+    }
+
+    /// Reading as it once did: a new revision, even if that is how it reads already.
+    pub(crate) fn rolled_back(
+        self,
+        to: Revision,
+        etag: Etag,
+        now: Timestamp,
+    ) -> Result<Self, Misstate> {
+        self.check_alive()?;
+        Ok(Self {
+            revision: self.revision + 1,
+            node_count: to.node_count,
+            content: Content {
+                title: to.title,
+                description: to.description,
+                tags: to.tags,
+                nodes: to.nodes,
+                ..self.content
+            },
+            etag,
+            updated_at: now.max(self.updated_at),
+            ..self
+        })
+    }
+
+    /// Deleted, and so in no folder.
+    pub(crate) fn deleted(self, deletion: Deletion, etag: Etag) -> Result<Self, Misstate> {
+        self.check_alive()?;
+        Ok(Self {
+            content: Content { folder_id: None, ..self.content },
+            etag,
+            updated_at: deletion.deleted_at.max(self.updated_at),
+            deletion: Some(deletion),
+            ..self
+        })
+    }
+
+    /// Brought back.
+    pub(crate) fn undeleted(self, etag: Etag, now: Timestamp) -> Result<Self, Misstate> {
+        if self.deletion.is_none() {
+            return Err(Misstate::NotDeleted);
+        }
+        Ok(Self { etag, updated_at: now.max(self.updated_at), deletion: None, ..self })
+    }
+
+    fn check_alive(&self) -> Result<(), Misstate> {
+        if self.deletion.is_some() { Err(Misstate::Deleted) } else { Ok(()) }
+    }
+
     /// How `user_id` stands to it.
-    pub(crate) fn relation(&self, user_id: &str) -> Relation {
+    pub(crate) fn relation(&self, user_id: &str, now: Timestamp) -> Relation {
+        if self.deletion.is_some_and(|deletion| deletion.purge_at <= now) {
+            return Relation::Hidden;
+        }
         match self.content.visibility {
             _ if self.owner_id == user_id => Relation::Own,
-            Visibility::Shared => Relation::Shared,
-            Visibility::Private => Relation::Hidden,
+            Visibility::Shared if self.deletion.is_none() => Relation::Shared,
+            Visibility::Shared | Visibility::Private => Relation::Hidden,
         }
     }
 
@@ -80,6 +200,12 @@ impl Tree {
         if self.owner_id != user_id {
             self.content.folder_id = None;
         }
+        self
+    }
+
+    /// As it is listed.
+    pub(crate) fn without_nodes(mut self) -> Self {
+        self.content.nodes = Nodes::default();
         self
     }
 }
@@ -130,6 +256,84 @@ pub(crate) fn tags(field: &str, tags: Vec<String>) -> Result<Vec<String>, Violat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
+
+    fn a_tree() -> Tree {
+        let content = Content { title: "t".into(), ..Content::default() };
+        let id = TreeId(uuid::Uuid::from_u128(1));
+        Tree::new(id, "ada".into(), content, Etag("1".into()), NOW)
+    }
+
+    fn etag() -> Etag {
+        Etag("2".into())
+    }
+
+    fn deletion() -> Deletion {
+        Deletion::new(NOW, Duration::from_secs(60))
+    }
+
+    #[test]
+    fn what_reads_differently_is_a_new_revision_and_nothing_else_is() {
+        let folder = FolderId(uuid::Uuid::from_u128(1));
+        let category = CategoryId(uuid::Uuid::from_u128(1));
+        let none = Edit::default;
+        for (edit, revision) in [
+            (none(), 1),
+            (Edit { title: Some("t".into()), ..none() }, 1),
+            (Edit { folder_id: Some(Some(folder)), ..none() }, 1),
+            (Edit { category_id: Some(Some(category)), ..none() }, 1),
+            (Edit { status: Some(Status::Published), ..none() }, 1),
+            (Edit { visibility: Some(Visibility::Shared), ..none() }, 1),
+            (Edit { title: Some("u".into()), ..none() }, 2),
+            (Edit { description: Some("d".into()), ..none() }, 2),
+            (Edit { tags: Some(vec!["x".into()]), ..none() }, 2),
+        ] {
+            let shown = format!("{edit:?}");
+            let tree = a_tree().edited(edit, etag(), NOW).unwrap();
+            assert_eq!((tree.revision, tree.etag), (revision, etag()), "{shown}");
+        }
+        let rolled_back = a_tree().rolled_back(Revision::of(&a_tree()), etag(), NOW).unwrap();
+        assert_eq!(rolled_back.revision, 2);
+    }
+
+    #[test]
+    fn a_deleted_tree_can_only_be_brought_back() {
+        let deleted = || a_tree().deleted(deletion(), etag()).unwrap();
+        let revision = Revision::of(&a_tree());
+        for refused in [
+            deleted().edited(Edit::default(), etag(), NOW),
+            deleted().rolled_back(revision, etag(), NOW),
+            deleted().deleted(deletion(), etag()),
+        ] {
+            assert_eq!(refused, Err(Misstate::Deleted));
+        }
+        let back = deleted().undeleted(etag(), NOW).unwrap();
+        assert_eq!(back, Tree { etag: etag(), ..a_tree() });
+        assert_eq!(back.undeleted(etag(), NOW), Err(Misstate::NotDeleted));
+    }
+
+    #[test]
+    fn a_deleted_tree_is_its_owners_until_its_purge() {
+        let mut tree = a_tree();
+        tree.content.visibility = Visibility::Shared;
+        assert_eq!(tree.relation("eve", NOW), Relation::Shared);
+        let tree = tree.deleted(deletion(), etag()).unwrap();
+        let due = deletion().purge_at;
+        let before = Timestamp::from_unix_millis(due.unix_millis() - 1);
+        assert_eq!(tree.relation("eve", before), Relation::Hidden);
+        assert_eq!(tree.relation("ada", before), Relation::Own);
+        assert_eq!(tree.relation("ada", due), Relation::Hidden);
+    }
+
+    #[test]
+    fn time_that_steps_back_takes_no_update_with_it() {
+        let past = Timestamp::from_unix_seconds(500);
+        let tree = a_tree().edited(Edit::default(), etag(), past).unwrap();
+        let tree = tree.deleted(Deletion::new(past, Duration::from_secs(1)), etag()).unwrap();
+        assert_eq!(tree.updated_at, NOW);
+        assert_eq!(tree.undeleted(etag(), past).unwrap().updated_at, NOW);
+    }
 
     #[test]
     fn tags_are_few_short_and_different() {

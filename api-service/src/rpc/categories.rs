@@ -4,14 +4,19 @@ use evergreen_proto::api::v1 as pb;
 use tonic::{Request, Status};
 
 use super::{
-    convert::{CATEGORY_FIELDS, caller, category_edit, new_category, page_request, required},
+    convert::{
+        CATEGORY_FIELDS, caller, category_edit, count, new_category, page_request, required,
+    },
     mask::Mask,
     service::{Rpc, bad},
     status::IntoStatus as _,
 };
 use crate::{
     app::AppError,
-    domain::{etag::Etag, id::CategoryId},
+    domain::{
+        etag::Etag,
+        id::{self, CategoryId},
+    },
 };
 
 impl Rpc {
@@ -67,11 +72,17 @@ impl Rpc {
     pub(super) async fn drop_category(
         &self,
         request: Request<pb::DeleteCategoryRequest>,
-    ) -> Result<(), Status> {
+    ) -> Result<pb::DeleteCategoryResponse, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let id = CategoryId::parse("category_id", &request.category_id).map_err(bad)?;
+        let into = id::optional("move_trees_to", &request.move_trees_to, CategoryId::parse);
         let etag = Etag::from_request(request.etag);
-        self.app.delete_category(&caller, id, etag).await.map_err(AppError::into_status)
+        let moved = match into.map_err(bad)? {
+            Some(into) => self.app.merge_category(&caller, id, etag, into).await,
+            None => self.app.delete_category(&caller, id, etag).await.map(|()| 0),
+        };
+        let moved_tree_count = count(moved.map_err(AppError::into_status)?);
+        Ok(pb::DeleteCategoryResponse { moved_tree_count })
     }
 }

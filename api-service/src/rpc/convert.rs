@@ -11,6 +11,7 @@ use crate::domain::{
     id::{self, CategoryId, FolderId},
     node::{Node, NodeKind, Nodes},
     page::{PageRequest, PageSize},
+    revision::Revision,
     tree::{self, Visibility},
     violation::Violation,
 };
@@ -31,6 +32,11 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 
 pub(super) fn page_request(size: i32, token: String) -> Result<PageRequest, Violation> {
     Ok(PageRequest { size: PageSize::parse(size)?, token })
+}
+
+/// How many there are; more than the wire can say are as many as it can say.
+pub(super) fn count(count: u64) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// The message that a request is about.
@@ -177,7 +183,24 @@ impl From<tree::Tree> for pb::Tree {
             create_time: Some(instant(tree.created_at)),
             update_time: Some(instant(tree.updated_at)),
             owner_id: tree.owner_id,
-            ..pb::Tree::default()
+            revision: tree.revision,
+            node_count: tree.node_count,
+            delete_time: tree.deletion.map(|deletion| instant(deletion.deleted_at)),
+            purge_time: tree.deletion.map(|deletion| instant(deletion.purge_at)),
+        }
+    }
+}
+
+impl From<Revision> for pb::TreeRevision {
+    fn from(revision: Revision) -> Self {
+        Self {
+            revision: revision.number,
+            title: revision.title,
+            description: revision.description,
+            tags: revision.tags,
+            nodes: revision.nodes.into_vec().into_iter().map(pb::TreeNode::from).collect(),
+            node_count: revision.node_count,
+            create_time: Some(instant(revision.created_at)),
         }
     }
 }

@@ -4,7 +4,7 @@ use evergreen_proto::api::v1 as pb;
 use tonic::{Request, Status};
 
 use super::{
-    convert::{FOLDER_FIELDS, caller, folder_edit, new_folder, page_request, required},
+    convert::{FOLDER_FIELDS, caller, count, folder_edit, new_folder, page_request, required},
     mask::Mask,
     service::{Rpc, bad},
     status::IntoStatus as _,
@@ -16,6 +16,7 @@ use crate::{
         folder::Edit,
         id::{self, FolderId},
     },
+    storage::Deleted,
 };
 
 impl Rpc {
@@ -83,14 +84,40 @@ impl Rpc {
         Ok(folder.map_err(AppError::into_status)?.into())
     }
 
+    pub(super) async fn subtree(
+        &self,
+        request: Request<pb::GetFolderSubtreeRequest>,
+    ) -> Result<pb::GetFolderSubtreeResponse, Status> {
+        let caller = caller(&request)?;
+        let folder_id = &request.get_ref().folder_id;
+        let top = id::optional("folder_id", folder_id, FolderId::parse).map_err(bad)?;
+        let entries = self.app.subtree(&caller, top).await.map_err(AppError::into_status)?;
+        let entries = entries.into_iter().map(|entry| pb::FolderEntry {
+            folder: Some(entry.folder.into()),
+            depth: entry.depth,
+            tree_count: entry.tree_count,
+        });
+        Ok(pb::GetFolderSubtreeResponse { entries: entries.collect() })
+    }
+
     pub(super) async fn drop_folder(
         &self,
         request: Request<pb::DeleteFolderRequest>,
-    ) -> Result<(), Status> {
+    ) -> Result<pb::DeleteFolderResponse, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let id = FolderId::parse("folder_id", &request.folder_id).map_err(bad)?;
         let etag = Etag::from_request(request.etag);
-        self.app.delete_folder(&caller, id, etag).await.map_err(AppError::into_status)
+        let deleted = if request.force {
+            self.app.delete_subtree(&caller, id, etag).await
+        } else {
+            let deleted = self.app.delete_folder(&caller, id, etag).await;
+            deleted.map(|()| Deleted { folders: 1, trees: 0 })
+        };
+        let deleted = deleted.map_err(AppError::into_status)?;
+        Ok(pb::DeleteFolderResponse {
+            deleted_folder_count: count(deleted.folders),
+            deleted_tree_count: count(deleted.trees),
+        })
     }
 }

@@ -2,9 +2,11 @@
 
 mod categories;
 mod convert;
+mod deletion;
 mod folders;
 mod mask;
 mod methods;
+mod revisions;
 mod service;
 mod status;
 mod stream;

@@ -67,43 +67,42 @@ impl ApiService for Rpc {
         &self,
         request: Request<pb::DeleteTreeRequest>,
     ) -> Answer<pb::DeleteTreeResponse> {
-        self.drop_tree(request).await?;
-        answer(pb::DeleteTreeResponse::default())
+        answer(pb::DeleteTreeResponse { tree: Some(self.drop_tree(request).await?) })
     }
 
     async fn undelete_tree(
         &self,
-        _: Request<pb::UndeleteTreeRequest>,
+        request: Request<pb::UndeleteTreeRequest>,
     ) -> Answer<pb::UndeleteTreeResponse> {
-        Err(not_implemented("UndeleteTree"))
+        answer(pb::UndeleteTreeResponse { tree: Some(self.bring_back(request).await?) })
     }
 
     async fn list_deleted_trees(
         &self,
-        _: Request<pb::ListDeletedTreesRequest>,
+        request: Request<pb::ListDeletedTreesRequest>,
     ) -> Answer<pb::ListDeletedTreesResponse> {
-        Err(not_implemented("ListDeletedTrees"))
+        answer(self.deleted_trees(request).await?)
     }
 
     async fn list_tree_revisions(
         &self,
-        _: Request<pb::ListTreeRevisionsRequest>,
+        request: Request<pb::ListTreeRevisionsRequest>,
     ) -> Answer<pb::ListTreeRevisionsResponse> {
-        Err(not_implemented("ListTreeRevisions"))
+        answer(self.revisions(request).await?)
     }
 
     async fn get_tree_revision(
         &self,
-        _: Request<pb::GetTreeRevisionRequest>,
+        request: Request<pb::GetTreeRevisionRequest>,
     ) -> Answer<pb::GetTreeRevisionResponse> {
-        Err(not_implemented("GetTreeRevision"))
+        answer(pb::GetTreeRevisionResponse { revision: Some(self.revision(request).await?) })
     }
 
     async fn rollback_tree(
         &self,
-        _: Request<pb::RollbackTreeRequest>,
+        request: Request<pb::RollbackTreeRequest>,
     ) -> Answer<pb::RollbackTreeResponse> {
-        Err(not_implemented("RollbackTree"))
+        answer(pb::RollbackTreeResponse { tree: Some(self.roll_back(request).await?) })
     }
 
     async fn list_folders(
@@ -122,9 +121,9 @@ impl ApiService for Rpc {
 
     async fn get_folder_subtree(
         &self,
-        _: Request<pb::GetFolderSubtreeRequest>,
+        request: Request<pb::GetFolderSubtreeRequest>,
     ) -> Answer<pb::GetFolderSubtreeResponse> {
-        Err(not_implemented("GetFolderSubtree"))
+        answer(self.subtree(request).await?)
     }
 
     async fn create_folder(
@@ -145,8 +144,7 @@ impl ApiService for Rpc {
         &self,
         request: Request<pb::DeleteFolderRequest>,
     ) -> Answer<pb::DeleteFolderResponse> {
-        self.drop_folder(request).await?;
-        answer(pb::DeleteFolderResponse::default())
+        answer(self.drop_folder(request).await?)
     }
 
     async fn move_folder(
@@ -188,8 +186,7 @@ impl ApiService for Rpc {
         &self,
         request: Request<pb::DeleteCategoryRequest>,
     ) -> Answer<pb::DeleteCategoryResponse> {
-        self.drop_category(request).await?;
-        answer(pb::DeleteCategoryResponse::default())
+        answer(self.drop_category(request).await?)
     }
 
     async fn search_trees(

@@ -36,6 +36,19 @@ impl IntoStatus for AppError {
                 "must be the next_page_token of the page before, with the same filters",
             ),
             Self::Store(error) => error.into_status(),
+            Self::TreeDeleted => status(
+                Code::FailedPrecondition,
+                reason::TREE_DELETED,
+                "the tree is deleted; undelete it first",
+            ),
+            Self::TreeNotDeleted => {
+                status(Code::AlreadyExists, reason::TREE_NOT_DELETED, "the tree is not deleted")
+            }
+            Self::TreeRevisionNotFound => status(
+                Code::NotFound,
+                reason::TREE_REVISION_NOT_FOUND,
+                "no such revision; the newest 100 are kept",
+            ),
         }
     }
 }
@@ -48,7 +61,7 @@ impl IntoStatus for StoreError {
         match self {
             Self::CategoryInUse => precondition(
                 reason::CATEGORY_IN_USE,
-                "a tree is still in the category; move its trees first",
+                "a tree is still in the category; say in `move_trees_to` where its trees go",
             ),
             Self::CategoryNotFound => not_found(reason::CATEGORY_NOT_FOUND, "no such category"),
             Self::CategorySlugTaken => {
@@ -67,7 +80,7 @@ impl IntoStatus for StoreError {
             }
             Self::FolderNotEmpty => precondition(
                 reason::FOLDER_NOT_EMPTY,
-                "the folder still holds folders or trees; move or delete those first",
+                "the folder still holds folders or trees; move those, or delete all with `force`",
             ),
             Self::FolderNotFound => not_found(reason::FOLDER_NOT_FOUND, "no such folder"),
             Self::FolderTooDeep => {
@@ -76,6 +89,9 @@ impl IntoStatus for StoreError {
             Self::Inconsistent { .. } | Self::Internal(_) => {
                 tracing::error!(error = &self as &dyn std::error::Error, "storage failed");
                 internal()
+            }
+            Self::TooManyFolders => {
+                precondition(reason::TOO_MANY_FOLDERS, "a user may have 5,000 folders")
             }
             Self::TreeNotFound => not_found(reason::TREE_NOT_FOUND, "no such tree"),
             Self::Unavailable(_) => {

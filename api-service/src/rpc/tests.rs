@@ -3,9 +3,12 @@
 mod harness;
 
 mod access;
+
 mod categories;
+mod deletion;
 mod folders;
 mod lists;
 mod restarts;
+mod revisions;
 mod trees;
 mod validation;

@@ -30,6 +30,7 @@ impl Rpc {
             folder_id: id::optional("folder_id", &request.folder_id, FolderId::parse)
                 .map_err(bad)?,
             status: status("status", request.status).map_err(bad)?,
+            mine: request.mine,
         };
         let page = page_request(request.page_size, request.page_token).map_err(bad)?;
         let page =
@@ -72,16 +73,5 @@ impl Rpc {
         let edit = tree_edit(tree, &mask).map_err(bad)?;
         let tree = self.app.update_tree(&caller, id, etag, edit).await;
         Ok(tree.map_err(AppError::into_status)?.into())
-    }
-
-    pub(super) async fn drop_tree(
-        &self,
-        request: Request<pb::DeleteTreeRequest>,
-    ) -> Result<(), Status> {
-        let caller = caller(&request)?;
-        let request = request.into_inner();
-        let id = TreeId::parse("tree_id", &request.tree_id).map_err(bad)?;
-        let etag = Etag::from_request(request.etag);
-        self.app.delete_tree(&caller, id, etag).await.map_err(AppError::into_status)
     }
 }

@@ -1,5 +1,10 @@
 //! What [`Store`] promises, as tests that every backend passes.
 
+pub(in crate::storage) mod deletion;
+pub(in crate::storage) mod merges;
+pub(in crate::storage) mod revisions;
+pub(in crate::storage) mod subtrees;
+
 use std::{any::Any, sync::Arc, time::Duration};
 
 use token::{
@@ -11,10 +16,10 @@ use super::{CategoryKey, FolderKey, Store, StoreError, TreeFilter, TreeKey};
 use crate::domain::{
     category::{self, Category},
     etag::Etag,
-    folder::{self, DEEPEST, Folder},
+    folder::{self, DEEPEST, Folder, MOST},
     id::{CategoryId, FolderId, TreeId},
     node::{Node, NodeKind, Nodes},
-    tree::{self, Status, Tree, Visibility},
+    tree::{self, Deletion, Edit, Misstate, Status, Tree, Visibility},
 };
 
 /// An empty store, and whatever must live as long as it does.
@@ -22,16 +27,46 @@ pub(super) type Opened = (Arc<dyn Store>, Box<dyn Any + Send>);
 
 /// Makes a test of each promise, over stores that `$open` opens.
 macro_rules! contract {
-    ($open:path: $($promise:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                let (store, _kept) = $open().await;
-                $crate::storage::contract::$promise($crate::storage::contract::World::new(store)).await;
-            }
-        )*
+    ($open:path $(, $module:ident)?: $($promise:ident)*) => {
+        $crate::storage::contract::contract! { @ $open; [$($module::)?]; $($promise)* }
+    };
+    (@ $open:path; $module:tt; $($promise:ident)*) => {
+        $($crate::storage::contract::contract! { @ $open; $module $promise })*
+    };
+    (@ $open:path; [$($module:tt)*] $promise:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $promise() {
+            let (store, _kept) = $open().await;
+            let world = $crate::storage::contract::World::new(store);
+            $crate::storage::contract::$($module)*$promise(world).await;
+        }
     };
     ($open:path) => {
+        $crate::storage::contract::contract! { $open, deletion:
+            a_deleted_tree_is_its_owners_alone
+            a_deleted_tree_comes_back_as_it_was_but_unfiled
+            deleted_trees_are_listed_last_deleted_first_and_once
+            a_deleted_tree_is_in_no_folder_and_still_in_its_category
+            what_is_due_is_purged_batch_by_batch_and_nothing_else
+        }
+        $crate::storage::contract::contract! { $open, revisions:
+            what_a_tree_read_stays_readable
+            what_moves_a_tree_writes_no_revision
+            the_newest_hundred_revisions_are_kept
+            revisions_are_read_by_whoever_may_read_the_tree
+        }
+        $crate::storage::contract::contract! { $open, subtrees:
+            a_subtree_holds_a_folder_and_all_below_it
+            a_user_has_so_many_folders_at_most
+            a_folder_is_deleted_with_all_that_is_in_it
+            a_subtree_that_is_not_deleted_stays_whole
+            what_is_filed_while_its_folder_is_deleted_is_never_lost
+        }
+        $crate::storage::contract::contract! { $open, merges:
+            trees_move_batch_by_batch_and_the_category_goes_with_the_last
+            a_merge_that_is_refused_moves_nothing
+            what_is_filed_while_its_category_is_merged_is_never_lost
+        }
         $crate::storage::contract::contract! { $open:
             a_tree_comes_back_as_it_was_written
             what_is_private_is_not_found_by_others
@@ -70,23 +105,38 @@ impl World {
         &self.entropy
     }
 
+    fn etag(&self) -> Etag {
+        Etag::new(self.entropy())
+    }
+
     fn a_tree(&self, owner: &str, minute: u64) -> Tree {
         let at = minute_of_test(minute);
-        Tree {
-            id: TreeId::new(at, self.entropy()),
-            owner_id: owner.into(),
-            content: tree::Content { title: format!("tree {minute}"), ..Default::default() },
-            etag: Etag::new(self.entropy()),
-            created_at: at,
-            updated_at: at,
-        }
+        let content = tree::Content { title: format!("tree {minute}"), ..Default::default() };
+        let (id, etag) = (TreeId::new(at, self.entropy()), self.etag());
+        Tree::new(id, owner.into(), content, etag, at)
     }
 
     async fn tree(&self, owner: &str, minute: u64, change: impl FnOnce(&mut Tree)) -> Tree {
         let mut tree = self.a_tree(owner, minute);
         change(&mut tree);
+        tree.node_count = tree.content.nodes.count();
         self.store.insert_tree(&tree).await.unwrap();
         tree
+    }
+
+    /// Writes the next state of a tree.
+    async fn write(
+        &self,
+        tree: &Tree,
+        change: impl FnOnce(Tree, Etag) -> Result<Tree, Misstate>,
+    ) -> Result<Tree, StoreError> {
+        let next = change(tree.clone(), self.etag()).unwrap();
+        self.store.update_tree(&next, &tree.etag).await.map(|()| next)
+    }
+
+    async fn delete(&self, tree: &Tree, minute: u64) -> Tree {
+        let deletion = Deletion::new(minute_of_test(minute), RETENTION);
+        self.write(tree, |tree, etag| tree.deleted(deletion, etag)).await.unwrap()
     }
 
     fn a_folder(&self, owner: &str, parent: Option<FolderId>, name: &str) -> Folder {
@@ -102,7 +152,7 @@ impl World {
 
     async fn folder(&self, owner: &str, parent: Option<FolderId>, name: &str) -> Folder {
         let folder = self.a_folder(owner, parent, name);
-        self.store.insert_folder(&folder).await.unwrap();
+        self.store.insert_folder(&folder, MOST).await.unwrap();
         folder
     }
 
@@ -145,6 +195,8 @@ impl World {
     }
 }
 
+const RETENTION: Duration = Duration::from_secs(60 * 60);
+
 fn minute_of_test(minute: u64) -> Timestamp {
     Timestamp::from_unix_seconds(1_800_000_000) + Duration::from_secs(60 * minute)
 }
@@ -162,14 +214,20 @@ fn nodes(count: usize) -> Nodes {
 }
 
 fn everything_of(reader: &str) -> TreeFilter {
-    TreeFilter { reader: reader.into(), category_id: None, folder_id: None, status: None }
+    TreeFilter {
+        reader: reader.into(),
+        category_id: None,
+        folder_id: None,
+        status: None,
+        mine: false,
+    }
 }
 
 pub(super) async fn a_tree_comes_back_as_it_was_written(world: World) {
     let folder = world.folder("ada", None, "f").await;
     let category = world.category("c", 0).await.unwrap();
     for (minute, count) in [(0, 0), (1, 1), (2, Nodes::MOST)] {
-        let mut tree = world
+        let tree = world
             .tree("ada", minute, |tree| {
                 tree.content = tree::Content {
                     title: "Title".into(),
@@ -184,15 +242,10 @@ pub(super) async fn a_tree_comes_back_as_it_was_written(world: World) {
             })
             .await;
         assert_eq!(world.store.tree(tree.id, "ada").await.unwrap(), tree);
-        let seen = std::mem::replace(&mut tree.etag, Etag::new(world.entropy()));
-        tree.content.nodes = nodes(count / 2);
-        tree.content.folder_id = None;
-        tree.updated_at = minute_of_test(99);
-        world.store.update_tree(&tree, &seen).await.unwrap();
+        let edit = Edit { nodes: Some(nodes(count / 2)), folder_id: Some(None), ..Edit::default() };
+        let edit = |tree: Tree, etag| tree.edited(edit, etag, minute_of_test(99));
+        let tree = world.write(&tree, edit).await.unwrap();
         assert_eq!(world.store.tree(tree.id, "ada").await.unwrap(), tree);
-        world.store.delete_tree(tree.id, "ada", Some(&tree.etag)).await.unwrap();
-        let gone = world.store.tree(tree.id, "ada").await;
-        assert!(matches!(gone, Err(StoreError::TreeNotFound)));
     }
 }
 
@@ -211,8 +264,6 @@ pub(super) async fn what_is_private_is_not_found_by_others(world: World) {
         tree.owner_id = "eve".into();
         let written = world.store.update_tree(&tree, &seen).await;
         assert!(matches!(written, Err(StoreError::TreeNotFound)));
-        let deleted = world.store.delete_tree(tree.id, "eve", None).await;
-        assert!(matches!(deleted, Err(StoreError::TreeNotFound)));
         assert!(world.store.tree(tree.id, "ada").await.is_ok());
     }
     let folder = world.folder("ada", None, "f").await;
@@ -257,7 +308,9 @@ pub(super) async fn a_stale_etag_writes_and_deletes_nothing(world: World) {
     let mut other = tree.clone();
     other.content.nodes = nodes(1);
     assert!(is_stale(world.store.update_tree(&other, &stale).await));
-    assert!(is_stale(world.store.delete_tree(tree.id, "ada", Some(&stale)).await));
+    let deletion = Deletion::new(minute_of_test(1), RETENTION);
+    let deleted = tree.clone().deleted(deletion, world.etag()).unwrap();
+    assert!(is_stale(world.store.update_tree(&deleted, &stale).await));
     assert_eq!(world.store.tree(tree.id, "ada").await.unwrap(), tree);
 
     let folder = world.folder("ada", None, "f").await;
@@ -283,7 +336,8 @@ pub(super) async fn references_are_the_owners_own(world: World) {
         tree.content.folder_id = Some(folder);
         let written = world.store.insert_tree(&tree).await;
         assert!(matches!(written, Err(StoreError::FolderNotFound)));
-        let written = world.store.insert_folder(&world.a_folder("ada", Some(folder), "g")).await;
+        let written =
+            world.store.insert_folder(&world.a_folder("ada", Some(folder), "g"), MOST).await;
         assert!(matches!(written, Err(StoreError::FolderNotFound)));
         let mine = world.folder("ada", None, &folder.to_string()).await;
         assert!(matches!(world.put(&mine, Some(folder)).await, Err(StoreError::FolderNotFound)));
@@ -364,6 +418,10 @@ pub(super) async fn trees_are_filtered(world: World) {
             &["tree 4"],
         ),
         (TreeFilter { folder_id: Some(folder.id), ..everything_of("bob") }, &[]),
+        (TreeFilter { mine: true, ..all() }, &["tree 3", "tree 2", "tree 1"]),
+        (TreeFilter { mine: true, status: Some(Status::Published), ..all() }, &["tree 3"]),
+        (TreeFilter { mine: true, category_id: Some(category.id), ..all() }, &["tree 2"]),
+        (TreeFilter { mine: true, ..everything_of("eve") }, &[]),
     ] {
         assert_eq!(world.titles(&filter).await, titles, "{filter:?}");
     }
@@ -375,7 +433,7 @@ pub(super) async fn siblings_have_different_names(world: World) {
     world.folder("bob", None, "a").await;
     world.folder("ada", None, "A").await;
     for parent in [None, Some(top.id)] {
-        let again = world.store.insert_folder(&world.a_folder("ada", parent, "a")).await;
+        let again = world.store.insert_folder(&world.a_folder("ada", parent, "a"), MOST).await;
         assert!(matches!(again, Err(StoreError::FolderNameTaken)));
     }
     assert!(matches!(world.put(&below, None).await, Err(StoreError::FolderNameTaken)));
@@ -389,7 +447,8 @@ pub(super) async fn folders_nest_sixteen_deep(world: World) {
     let names: String = ('a'..).take(DEEPEST).collect();
     let chain = world.chain("ada", &names).await;
     let deepest = chain.last().unwrap();
-    let deeper = world.store.insert_folder(&world.a_folder("ada", Some(deepest.id), "x")).await;
+    let deeper =
+        world.store.insert_folder(&world.a_folder("ada", Some(deepest.id), "x"), MOST).await;
     assert!(matches!(deeper, Err(StoreError::FolderTooDeep)));
     // What is moved brings along what it holds.
     let pair = world.chain("ada", "xy").await;
@@ -431,7 +490,7 @@ pub(super) async fn a_folder_that_holds_something_stays(world: World) {
     let tree = world.tree("ada", 0, |t| t.content.folder_id = Some(chain[1].id)).await;
     let held = world.store.delete_folder(chain[1].id, "ada", None).await;
     assert!(matches!(held, Err(StoreError::FolderNotEmpty)));
-    world.store.delete_tree(tree.id, "ada", None).await.unwrap();
+    world.delete(&tree, 1).await;
     for folder in chain.iter().rev() {
         world.store.delete_folder(folder.id, "ada", Some(&folder.etag)).await.unwrap();
     }
@@ -444,7 +503,7 @@ pub(super) async fn folders_are_listed_by_position_and_name(world: World) {
     for i in 0..12 {
         let mut folder = world.a_folder("ada", None, &format!("f{i}"));
         folder.content.position = i % 4 - 2;
-        world.store.insert_folder(&folder).await.unwrap();
+        world.store.insert_folder(&folder, MOST).await.unwrap();
         expected.push((folder.content.position, folder.content.name));
     }
     expected.sort();
@@ -491,7 +550,9 @@ pub(super) async fn a_category_in_use_stays(world: World) {
     let tree = world.tree("ada", 0, |t| t.content.category_id = Some(category.id)).await;
     let held = world.store.delete_category(category.id, None).await;
     assert!(matches!(held, Err(StoreError::CategoryInUse)));
-    world.store.delete_tree(tree.id, "ada", None).await.unwrap();
+    let edit = Edit { category_id: Some(None), ..Edit::default() };
+    let edit = |tree: Tree, etag| tree.edited(edit, etag, minute_of_test(1));
+    world.write(&tree, edit).await.unwrap();
     world.store.delete_category(category.id, Some(&category.etag)).await.unwrap();
     for result in [
         world.store.delete_category(category.id, None).await,

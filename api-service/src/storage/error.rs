@@ -30,6 +30,8 @@ pub(crate) enum StoreError {
     Inconsistent { table: &'static str, column: &'static str, id: String },
     #[error("storage failed")]
     Internal(#[source] sqlx::Error),
+    #[error("the owner has as many folders as one may have")]
+    TooManyFolders,
     #[error("no such tree")]
     TreeNotFound,
     /// Nothing was done, and trying again may help.

@@ -5,6 +5,7 @@ mod error;
 pub(crate) mod memory;
 pub(crate) mod sqlite;
 mod store;
+mod stored_nodes;
 
 #[cfg(test)]
 mod contract;
@@ -12,6 +13,8 @@ mod contract;
 pub(crate) use self::{
     error::StoreError,
     store::{
-        CategoryKey, CategoryStore, FolderKey, FolderStore, Store, TreeFilter, TreeKey, TreeStore,
+        CategoryKey, CategoryStore, Deleted, DeletedKey, DeletionStore, FolderKey, FolderStore,
+        MergeStore, RevisionStore, Step, Store, SubtreeStore, Target, TreeFilter, TreeKey,
+        TreeStore,
     },
 };

@@ -1,5 +1,10 @@
 //! The trait that every backend implements.
 
+mod deletion;
+mod merges;
+mod revisions;
+mod subtrees;
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -14,6 +19,13 @@ use crate::domain::{
     tree::{Status, Tree},
 };
 
+pub(crate) use self::{
+    deletion::{DeletedKey, DeletionStore},
+    merges::{MergeStore, Step, Target},
+    revisions::RevisionStore,
+    subtrees::{Deleted, SubtreeStore},
+};
+
 /// Keeps trees, folders and categories. [`contract`](super) is its meaning in tests, which every
 /// backend passes.
 ///
@@ -25,7 +37,9 @@ use crate::domain::{
 /// - Lists come in their promised order and begin right after a key, so that an insert elsewhere
 ///   neither repeats nor skips an item.
 #[async_trait]
-pub(crate) trait Store: TreeStore + FolderStore + CategoryStore {
+pub(crate) trait Store:
+    TreeStore + RevisionStore + DeletionStore + FolderStore + SubtreeStore + CategoryStore + MergeStore
+{
     /// The key that authenticates page tokens: `fresh` if there was none yet, the same for every
     /// instance on this database.
     async fn page_token_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
@@ -37,7 +51,8 @@ pub(crate) trait Store: TreeStore + FolderStore + CategoryStore {
 /// Trees and their nodes.
 #[async_trait]
 pub(crate) trait TreeStore: fmt::Debug + Send + Sync {
-    /// Trees that the filter's reader may read, newest first, without their nodes.
+    /// Trees that the filter's reader may read, newest first, without their nodes and without those
+    /// that are deleted.
     async fn trees(
         &self,
         filter: &TreeFilter,
@@ -45,21 +60,16 @@ pub(crate) trait TreeStore: fmt::Debug + Send + Sync {
         limit: i64,
     ) -> Result<Vec<Tree>, StoreError>;
 
-    /// One tree with its nodes, if `reader` owns it or it is shared.
+    /// One tree with its nodes, if `reader` owns it, or it is shared and not deleted.
     async fn tree(&self, id: TreeId, reader: &str) -> Result<Tree, StoreError>;
 
+    /// Also writes its first revision.
     async fn insert_tree(&self, tree: &Tree) -> Result<(), StoreError>;
 
-    /// Overwrites a tree of its owner's whose etag is `seen`.
+    /// Overwrites a tree of its owner's whose etag is `seen`, whether that changes it, deletes it or
+    /// brings it back. If its revision is a later one, that is written too, and of its revisions
+    /// only the newest [`KEPT`](crate::domain::revision::KEPT) stay.
     async fn update_tree(&self, tree: &Tree, seen: &Etag) -> Result<(), StoreError>;
-
-    /// Deletes a tree of `owner`'s, whose etag is `seen` if that is given.
-    async fn delete_tree(
-        &self,
-        id: TreeId,
-        owner: &str,
-        seen: Option<&Etag>,
-    ) -> Result<(), StoreError>;
 }
 
 /// Folders.
@@ -76,7 +86,8 @@ pub(crate) trait FolderStore: fmt::Debug + Send + Sync {
 
     async fn folder(&self, id: FolderId, owner: &str) -> Result<Folder, StoreError>;
 
-    async fn insert_folder(&self, folder: &Folder) -> Result<(), StoreError>;
+    /// Inserts a folder, unless its owner has `most` of them already.
+    async fn insert_folder(&self, folder: &Folder, most: i64) -> Result<(), StoreError>;
 
     /// Overwrites a folder of its owner's whose etag is `seen`; if its parent is another one, with
     /// all that is in it.
@@ -120,6 +131,8 @@ pub(crate) struct TreeFilter {
     /// A folder of the reader's.
     pub(crate) folder_id: Option<FolderId>,
     pub(crate) status: Option<Status>,
+    /// Whether only the reader's own.
+    pub(crate) mine: bool,
 }
 
 /// Where a tree stands in its list.

@@ -6,7 +6,7 @@ use tonic_types::StatusExt as _;
 
 use super::harness::{ADMIN, EDITOR, TestKeys, VIEWER, World, refused, said};
 
-const RPCS: [&str; 20] = [
+const RPCS: [&str; 26] = [
     "CreateCategory",
     "CreateFolder",
     "CreateTree",
@@ -16,13 +16,19 @@ const RPCS: [&str; 20] = [
     "ExportTrees",
     "GetCategory",
     "GetFolder",
+    "GetFolderSubtree",
     "GetTree",
+    "GetTreeRevision",
     "ImportTrees",
     "ListCategories",
+    "ListDeletedTrees",
     "ListFolders",
+    "ListTreeRevisions",
     "ListTrees",
     "MoveFolder",
+    "RollbackTree",
     "SearchTrees",
+    "UndeleteTree",
     "UpdateCategory",
     "UpdateFolder",
     "UpdateTree",

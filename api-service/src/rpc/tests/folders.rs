@@ -4,7 +4,8 @@ use evergreen_proto::api::v1 as pb;
 use prost_types::FieldMask;
 use tonic::{Code, Status};
 
-use super::harness::{Caller, EDITOR, World, refused};
+use super::harness::{Caller, EDITOR, World, field, refused};
+use crate::MemoryDatabase;
 
 async fn put(caller: &Caller, id: &str, parent: &str) -> Result<pb::Folder, Status> {
     let request = pb::MoveFolderRequest {
@@ -109,4 +110,69 @@ async fn only_an_empty_folder_is_deleted() {
     ada.delete_tree(request).await.unwrap();
     delete().await.unwrap();
     assert_eq!(refused(delete().await), (Code::NotFound, "FOLDER_NOT_FOUND".into()));
+}
+
+#[tokio::test]
+async fn a_subtree_comes_in_order_with_the_number_of_trees() {
+    let world = World::new().await;
+    let ada = world.caller("ada", EDITOR);
+    let b = ada.folder("b", "").await.folder_id;
+    let a = ada.folder("a", "").await.folder_id;
+    let inside = ada.folder("inside", &a).await.folder_id;
+    for title in ["x", "y"] {
+        ada.tree(title, |t| t.folder_id = inside.clone()).await;
+    }
+    let read = async |folder_id: &str| {
+        let request = pb::GetFolderSubtreeRequest { folder_id: folder_id.into() };
+        let entries = ada.get_folder_subtree(request).await.unwrap().entries;
+        let line =
+            |entry: pb::FolderEntry| (entry.folder.unwrap().name, entry.depth, entry.tree_count);
+        entries.into_iter().map(line).collect::<Vec<_>>()
+    };
+    let line = |name: &str, depth, trees| (name.to_owned(), depth, trees);
+    assert_eq!(read("").await, [line("a", 0, 0), line("inside", 1, 2), line("b", 0, 0)]);
+    assert_eq!(read(&a).await, [line("a", 0, 0), line("inside", 1, 2)]);
+    assert_eq!(read(&b).await, [line("b", 0, 0)]);
+    let request = pb::GetFolderSubtreeRequest { folder_id: "x".into() };
+    assert_eq!(field(ada.get_folder_subtree(request).await), "folder_id");
+}
+
+#[tokio::test]
+async fn force_deletes_a_folder_with_all_that_is_in_it() {
+    let world = World::new().await;
+    let ada = world.caller("ada", EDITOR);
+    let top = ada.folder("a", "").await;
+    let below = ada.folder("b", &top.folder_id).await;
+    let tree = ada.tree("t", |t| t.folder_id = below.folder_id.clone()).await;
+    let delete = async |etag: &str| {
+        let (folder_id, etag) = (top.folder_id.clone(), etag.into());
+        ada.delete_folder(pb::DeleteFolderRequest { folder_id, etag, force: true }).await
+    };
+    let stale = (Code::Aborted, "ETAG_MISMATCH".to_owned());
+    assert_eq!(refused(delete(&below.etag).await), stale);
+    let deleted = delete(&top.etag).await.unwrap();
+    assert_eq!((deleted.deleted_folder_count, deleted.deleted_tree_count), (2, 1));
+    let listed = ada.list_deleted_trees(pb::ListDeletedTreesRequest::default()).await.unwrap();
+    let found = &listed.trees[0];
+    assert_eq!((&found.tree_id, found.folder_id.as_str()), (&tree.tree_id, ""));
+    assert!(found.etag != tree.etag && found.purge_time.is_some());
+    assert_eq!(refused(delete("").await), (Code::NotFound, "FOLDER_NOT_FOUND".into()));
+    let (tree_id, etag) = (tree.tree_id, String::new());
+    ada.undelete_tree(pb::UndeleteTreeRequest { tree_id, etag }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_has_five_thousand_folders_at_most() {
+    let world = World::in_memory(&MemoryDatabase::default(), 1).await;
+    let ada = world.caller("ada", EDITOR);
+    let create = async |name: String| {
+        let folder = Some(pb::Folder { name, ..Default::default() });
+        ada.create_folder(pb::CreateFolderRequest { folder }).await
+    };
+    for i in 0..5_000 {
+        create(i.to_string()).await.unwrap();
+    }
+    let answer = refused(create("one more".into()).await);
+    assert_eq!(answer, (Code::FailedPrecondition, "TOO_MANY_FOLDERS".into()));
+    world.caller("eve", EDITOR).folder("f", "").await;
 }

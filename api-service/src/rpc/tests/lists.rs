@@ -117,3 +117,37 @@ async fn a_page_token_is_good_for_its_caller_and_filters_alone() {
     let request = pb::ListTreesRequest { page_size: 9, ..list(&trees) };
     assert_eq!(ada.list_trees(request).await.unwrap().trees.len(), 1);
 }
+
+#[tokio::test]
+async fn mine_lists_the_callers_own_alone_page_by_page() {
+    let world = World::new().await;
+    let (ada, bob) = (world.caller("ada", EDITOR), world.caller("bob", EDITOR));
+    let shared = |tree: &mut pb::Tree| tree.visibility = pb::TreeVisibility::Shared.into();
+    let mut expected = Vec::new();
+    for i in 0..7 {
+        expected.insert(0, ada.tree(&i.to_string(), shared).await.tree_id);
+        bob.tree("theirs", shared).await;
+        world.tick();
+    }
+    let page = async |mine: bool, page_token: String| {
+        ada.list_trees(pb::ListTreesRequest {
+            mine,
+            page_size: 3,
+            page_token,
+            ..Default::default()
+        })
+        .await
+    };
+    let (mut found, mut token) = (Vec::new(), String::new());
+    loop {
+        let answer = page(true, token).await.unwrap();
+        found.extend(answer.trees.into_iter().map(|tree| tree.tree_id));
+        token = answer.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+        let invalid = (Code::InvalidArgument, "PAGE_TOKEN_INVALID".to_owned());
+        assert_eq!(refused(page(false, token.clone()).await), invalid);
+    }
+    assert_eq!(found, expected);
+}

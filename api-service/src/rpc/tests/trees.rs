@@ -54,6 +54,8 @@ async fn what_is_created_is_what_is_read() {
     let expected = pb::Tree {
         tree_id: made.tree_id.clone(),
         owner_id: "ada".into(),
+        revision: 1,
+        node_count: 2,
         etag: made.etag.clone(),
         create_time: made.create_time,
         update_time: made.create_time,
@@ -105,6 +107,7 @@ async fn a_mask_names_what_changes() {
         tags: vec!["x".into()],
         etag: after.etag.clone(),
         update_time: after.update_time,
+        revision: 2,
         ..before
     };
     assert_eq!(after, expected);
@@ -144,7 +147,7 @@ async fn an_etag_guards_a_write_and_without_one_it_overwrites() {
     let third = update("third", "").await.unwrap().tree.unwrap();
     assert_eq!(third.title, "third");
     delete(&third.etag).await.unwrap();
-    assert_eq!(refused(delete("").await), (Code::NotFound, "TREE_NOT_FOUND".into()));
+    assert_eq!(refused(delete("").await), (Code::FailedPrecondition, "TREE_DELETED".into()));
 }
 
 #[tokio::test]

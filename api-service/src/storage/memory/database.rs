@@ -13,6 +13,7 @@ use crate::{
         category::Category,
         folder::Folder,
         id::{CategoryId, FolderId, TreeId},
+        revision::Revision,
         tree::Tree,
     },
     storage::StoreError,
@@ -36,6 +37,8 @@ pub(super) struct Tables {
     pub(super) categories: BTreeMap<CategoryId, Category>,
     pub(super) folders: BTreeMap<FolderId, Folder>,
     pub(super) trees: BTreeMap<TreeId, Tree>,
+    /// The ones that are kept, by tree and number; among them what each tree reads now.
+    pub(super) revisions: BTreeMap<(TreeId, i64), Revision>,
     pub(super) page_token_key: Option<[u8; 32]>,
 }
 
@@ -52,7 +55,7 @@ impl MemoryStore {
     }
 
     /// Everything, for one transaction: the guard must not live across an await. A transaction
-    /// checks first and changes one table by one entry last, so that it is all or nothing.
+    /// checks first and changes last, by steps that cannot fail, so that it is all or nothing.
     ///
     /// Other tasks get a turn before it, as they do while a database works: requests that may run
     /// into each other there do so here.
@@ -61,7 +64,7 @@ impl MemoryStore {
         if self.closed.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable(sqlx::Error::PoolClosed));
         }
-        // Whoever panicked has either changed its one entry or nothing.
+        // Whoever panicked did so while it was checking, and has changed nothing.
         Ok(self.database.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -38,9 +38,13 @@ impl FolderStore for MemoryStore {
         self.transaction().await?.folder(id, owner).cloned()
     }
 
-    async fn insert_folder(&self, folder: &Folder) -> Result<(), StoreError> {
+    async fn insert_folder(&self, folder: &Folder, limit: i64) -> Result<(), StoreError> {
         let mut tables = self.transaction().await?;
         tables.check_place(folder, 1)?;
+        let own = tables.folders.values().filter(|other| other.owner_id == folder.owner_id);
+        if own.count() >= most(limit) {
+            return Err(StoreError::TooManyFolders);
+        }
         tables.check_name(folder)?;
         match tables.folders.entry(folder.id) {
             Entry::Occupied(_) => Err(id_taken()),
@@ -93,7 +97,7 @@ impl Tables {
     }
 
     /// What lies right below one parent, or at the top of anyone's.
-    fn below(&self, parent: Option<FolderId>) -> impl Iterator<Item = &Folder> {
+    pub(super) fn below(&self, parent: Option<FolderId>) -> impl Iterator<Item = &Folder> {
         self.folders.values().filter(move |folder| folder.content.parent_id == parent)
     }
 

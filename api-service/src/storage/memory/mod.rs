@@ -2,8 +2,12 @@
 
 mod categories;
 mod database;
+mod deletion;
 mod folders;
+mod merges;
+mod revisions;
 mod store;
+mod subtrees;
 mod trees;
 
 #[cfg(test)]

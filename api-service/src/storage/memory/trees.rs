@@ -1,4 +1,4 @@
-//! Trees and their nodes.
+//! Trees.
 
 use std::{cmp::Reverse, collections::btree_map::Entry};
 
@@ -10,7 +10,6 @@ use crate::{
     domain::{
         etag::Etag,
         id::TreeId,
-        node::Nodes,
         tree::{Tree, Visibility},
     },
     storage::{StoreError, TreeFilter, TreeKey, TreeStore},
@@ -33,13 +32,11 @@ impl TreeStore for MemoryStore {
             .filter(|tree| after.is_none_or(|after| key(tree) < after))
             .collect();
         found.sort_unstable_by_key(|tree| Reverse(key(tree)));
-        Ok(found.into_iter().take(most(limit)).map(without_nodes).collect())
+        Ok(found.into_iter().take(most(limit)).cloned().map(Tree::without_nodes).collect())
     }
 
     async fn tree(&self, id: TreeId, reader: &str) -> Result<Tree, StoreError> {
-        let tables = self.transaction().await?;
-        let found = tables.trees.get(&id).filter(|tree| is_readable(tree, reader));
-        found.cloned().ok_or(StoreError::TreeNotFound)
+        self.transaction().await?.readable(id, reader).cloned()
     }
 
     async fn insert_tree(&self, tree: &Tree) -> Result<(), StoreError> {
@@ -49,6 +46,7 @@ impl TreeStore for MemoryStore {
             Entry::Occupied(_) => Err(id_taken()),
             Entry::Vacant(entry) => {
                 entry.insert(tree.clone());
+                tables.write_revision(tree);
                 Ok(())
             }
         }
@@ -62,23 +60,11 @@ impl TreeStore for MemoryStore {
         if current.etag != *seen {
             return Err(StoreError::EtagMismatch);
         }
-        let created_at = current.created_at;
+        let (created_at, revision) = (current.created_at, current.revision);
         tables.trees.insert(tree.id, Tree { created_at, ..tree.clone() });
-        Ok(())
-    }
-
-    async fn delete_tree(
-        &self,
-        id: TreeId,
-        owner: &str,
-        seen: Option<&Etag>,
-    ) -> Result<(), StoreError> {
-        let mut tables = self.transaction().await?;
-        let current = tables.tree(id, owner)?;
-        if seen.is_some_and(|seen| *seen != current.etag) {
-            return Err(StoreError::EtagMismatch);
+        if tree.revision > revision {
+            tables.write_revision(tree);
         }
-        tables.trees.remove(&id);
         Ok(())
     }
 }
@@ -86,6 +72,11 @@ impl TreeStore for MemoryStore {
 impl Tables {
     fn tree(&self, id: TreeId, owner: &str) -> Result<&Tree, StoreError> {
         let found = self.trees.get(&id).filter(|tree| tree.owner_id == owner);
+        found.ok_or(StoreError::TreeNotFound)
+    }
+
+    pub(super) fn readable(&self, id: TreeId, reader: &str) -> Result<&Tree, StoreError> {
+        let found = self.trees.get(&id).filter(|tree| is_readable(tree, reader));
         found.ok_or(StoreError::TreeNotFound)
     }
 
@@ -101,14 +92,17 @@ impl Tables {
 }
 
 fn is_readable(tree: &Tree, reader: &str) -> bool {
-    tree.owner_id == reader || tree.content.visibility == Visibility::Shared
+    let is_shared = tree.content.visibility == Visibility::Shared && tree.deletion.is_none();
+    tree.owner_id == reader || is_shared
 }
 
 fn is_listed(tree: &Tree, filter: &TreeFilter) -> bool {
-    let TreeFilter { reader, category_id, folder_id, status } = filter;
+    let TreeFilter { reader, category_id, folder_id, status, mine } = filter;
     let content = &tree.content;
     // A folder holds only trees of its owner's, and is the reader's or shows nothing.
-    is_readable(tree, reader)
+    tree.deletion.is_none()
+        && is_readable(tree, reader)
+        && (!mine || tree.owner_id == *reader)
         && folder_id.is_none_or(|id| content.folder_id == Some(id) && tree.owner_id == *reader)
         && category_id.is_none_or(|id| content.category_id == Some(id))
         && status.is_none_or(|status| content.status == status)
@@ -117,11 +111,4 @@ fn is_listed(tree: &Tree, filter: &TreeFilter) -> bool {
 /// Where it stands in its list, which begins with the greatest.
 fn key(tree: &Tree) -> (Timestamp, TreeId) {
     (tree.created_at, tree.id)
-}
-
-/// As it is listed.
-fn without_nodes(tree: &Tree) -> Tree {
-    let mut listed = tree.clone();
-    listed.content.nodes = Nodes::default();
-    listed
 }

@@ -7,6 +7,7 @@ use super::{
     error::or_taken,
     open::SqliteStore,
     row::{At, shown},
+    trees::Tx,
 };
 use crate::{
     domain::{
@@ -74,10 +75,8 @@ impl CategoryStore for SqliteStore {
 
     async fn delete_category(&self, id: CategoryId, seen: Option<&Etag>) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let etag: Option<String> =
-            sqlx::query_scalar(EXISTS).bind(id.0).fetch_optional(&mut *tx).await?;
-        let etag = etag.ok_or(StoreError::CategoryNotFound)?;
-        if seen.is_some_and(|seen| seen.0 != etag) {
+        let etag = current(&mut tx, id).await?;
+        if seen.is_some_and(|seen| *seen != etag) {
             return Err(StoreError::EtagMismatch);
         }
         if sqlx::query(USED).bind(id.0).fetch_optional(&mut *tx).await?.is_some() {
@@ -86,6 +85,13 @@ impl CategoryStore for SqliteStore {
         sqlx::query(DELETE).bind(id.0).execute(&mut *tx).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// The etag as of this transaction.
+pub(super) async fn current(tx: &mut Tx, id: CategoryId) -> Result<Etag, StoreError> {
+    let etag: Option<String> =
+        sqlx::query_scalar(EXISTS).bind(id.0).fetch_optional(&mut **tx).await?;
+    etag.map(Etag).ok_or(StoreError::CategoryNotFound)
 }
 
 pub(super) fn list(

@@ -1,13 +1,14 @@
 //! Folders.
 
 use async_trait::async_trait;
-use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
+use sqlx::{FromRow, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
 use super::{
     error::or_taken,
     open::SqliteStore,
     row::{At, shown},
+    trees::Tx,
 };
 use crate::{
     domain::{
@@ -28,19 +29,24 @@ impl FolderStore for SqliteStore {
         limit: i64,
     ) -> Result<Vec<Folder>, StoreError> {
         let mut query = list("", owner, parent, after, limit);
-        let rows: Vec<Row> = query.build_query_as().fetch_all(&self.reads).await?;
+        let rows: Vec<FolderRow> = query.build_query_as().fetch_all(&self.reads).await?;
         rows.into_iter().map(Folder::try_from).collect()
     }
 
     async fn folder(&self, id: FolderId, owner: &str) -> Result<Folder, StoreError> {
-        let row: Option<Row> =
+        let row: Option<FolderRow> =
             sqlx::query_as(FIND).bind(id.0).bind(owner).fetch_optional(&self.reads).await?;
         row.ok_or(StoreError::FolderNotFound)?.try_into()
     }
 
-    async fn insert_folder(&self, folder: &Folder) -> Result<(), StoreError> {
+    async fn insert_folder(&self, folder: &Folder, most: i64) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         place(&mut tx, folder, 1).await?;
+        let count: i64 =
+            sqlx::query_scalar(COUNT).bind(&folder.owner_id).fetch_one(&mut *tx).await?;
+        if count >= most {
+            return Err(StoreError::TooManyFolders);
+        }
         sqlx::query(INSERT)
             .bind(folder.id.0)
             .bind(&folder.owner_id)
@@ -101,15 +107,13 @@ impl FolderStore for SqliteStore {
     }
 }
 
-type Tx = Transaction<'static, Sqlite>;
-
 /// The etag and parent as of this transaction.
-async fn current(
+pub(super) async fn current(
     tx: &mut Tx,
     id: FolderId,
     owner: &str,
 ) -> Result<(Etag, Option<FolderId>), StoreError> {
-    let row: Option<Row> =
+    let row: Option<FolderRow> =
         sqlx::query_as(FIND).bind(id.0).bind(owner).fetch_optional(&mut **tx).await?;
     let folder = Folder::try_from(row.ok_or(StoreError::FolderNotFound)?)?;
     Ok((folder.etag, folder.content.parent_id))
@@ -158,7 +162,7 @@ pub(super) fn list(
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(super) struct FolderRow {
     id: Vec<u8>,
     owner_id: String,
     parent_id: Option<Vec<u8>>,
@@ -169,10 +173,10 @@ struct Row {
     updated_at: i64,
 }
 
-impl TryFrom<Row> for Folder {
+impl TryFrom<FolderRow> for Folder {
     type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, StoreError> {
+    fn try_from(row: FolderRow) -> Result<Self, StoreError> {
         let shown = shown(&row.id);
         let at = At::row("folders", &shown);
         let parent = row.parent_id.map(|parent| at.uuid("parent_id", &parent)).transpose()?;
@@ -195,6 +199,10 @@ const COLUMNS: &str = "id, owner_id, parent_id, name, position, etag, created_at
 
 pub(super) const FIND: &str = "SELECT id, owner_id, parent_id, name, position, etag, created_at, \
      updated_at FROM folders WHERE id = $1 AND owner_id = $2";
+/// Each half counts in an index of its own.
+pub(super) const COUNT: &str = "SELECT \
+     (SELECT COUNT(*) FROM folders WHERE owner_id = $1 AND parent_id IS NOT NULL) + \
+     (SELECT COUNT(*) FROM folders WHERE owner_id = $1 AND parent_id IS NULL)";
 const INSERT: &str = "INSERT INTO folders (id, owner_id, parent_id, name, position, etag, \
      created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 pub(super) const UPDATE: &str = "UPDATE folders SET parent_id = $2, name = $3, position = $4, \

@@ -1,11 +1,16 @@
 //! SQLite: a file in the data directory.
 
 mod categories;
+mod deletion;
 mod error;
 mod folders;
+mod merges;
 mod open;
+mod revisions;
 mod row;
 mod store;
+mod subtrees;
+mod tree_row;
 mod trees;
 
 #[cfg(test)]

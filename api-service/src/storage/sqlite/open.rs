@@ -35,7 +35,7 @@ pub(crate) enum OpenError {
     Newer(i64),
 }
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
 impl SqliteStore {
     const READERS: u32 = 4;

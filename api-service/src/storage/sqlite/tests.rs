@@ -9,17 +9,19 @@ use sqlx::{
 use token::clock::Timestamp;
 use uuid::Uuid;
 
-use super::{SqliteStore, categories, folders, trees};
+use super::{SqliteStore, categories, deletion, folders, merges, revisions, subtrees, trees};
 use crate::{
     domain::{
         id::{CategoryId, FolderId, TreeId},
         tree::Status,
     },
     storage::{
-        CategoryKey, FolderKey, StoreError, TreeFilter, TreeKey, TreeStore as _,
+        CategoryKey, DeletedKey, FolderKey, StoreError, TreeFilter, TreeKey, TreeStore as _,
         contract::{Opened, contract},
     },
 };
+
+mod upgrade;
 
 async fn file() -> (SqliteStore, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
@@ -84,8 +86,9 @@ async fn a_transaction_that_a_full_disk_has_ended_leaves_the_writer_usable() {
 
 /// Steps of a plan that read a whole table, or build an index to avoid it.
 fn bad_steps(plan: &[String]) -> Vec<&String> {
-    // What a recursive walk or a merge has gathered is read whole, as it must be.
-    let gathered = ["SCAN up", "SCAN down", "SCAN (subquery"];
+    // What a recursive walk or a merge has gathered is read whole, as it must be; and a constant row
+    // is no table's.
+    let gathered = ["SCAN up", "SCAN down", "SCAN (subquery", "SCAN CONSTANT ROW"];
     plan.iter()
         .filter(|step| step.starts_with("SCAN") || step.contains("AUTOMATIC"))
         .filter(|step| !gathered.iter().any(|allowed| step.starts_with(allowed)))
@@ -110,16 +113,23 @@ async fn no_statement_reads_a_whole_table() {
         folders::FIND,
         folders::UPDATE,
         folders::ABOVE,
+        folders::COUNT,
         folders::HEIGHT,
         folders::HOLDS_FOLDER,
         folders::HOLDS_TREE,
         folders::DELETE,
+        deletion::PURGE,
+        merges::MOVE,
+        revisions::FIND,
+        revisions::HEAD,
+        revisions::PRUNE,
+        subtrees::ALL,
+        subtrees::BELOW,
+        subtrees::DELETE,
+        subtrees::DELETE_TREES,
         trees::FIND,
-        trees::FIND_NODES,
-        trees::ETAG,
+        trees::REVISION,
         trees::UPDATE,
-        trees::DELETE,
-        trees::DELETE_NODES,
     ] {
         let plan = plan_of(format!("EXPLAIN QUERY PLAN {sql}")).await;
         assert!(!plan.is_empty());
@@ -137,14 +147,17 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
     for category in [None, Some(CategoryId(id))] {
         for folder in [None, Some(FolderId(id))] {
             for status in [None, Some(Status::Draft)] {
-                for after in [None, Some(&tree_key)] {
-                    let filter = TreeFilter {
-                        reader: "ada".into(),
-                        category_id: category,
-                        folder_id: folder,
-                        status,
-                    };
-                    queries.push(trees::list(EXPLAIN, &filter, after, 10));
+                for mine in [false, true] {
+                    for after in [None, Some(&tree_key)] {
+                        let filter = TreeFilter {
+                            reader: "ada".into(),
+                            category_id: category,
+                            folder_id: folder,
+                            status,
+                            mine,
+                        };
+                        queries.push(trees::list(EXPLAIN, &filter, after, 10));
+                    }
                 }
             }
         }
@@ -159,7 +172,14 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
     for after in [None, Some(&category_key)] {
         queries.push(categories::list(EXPLAIN, after, 10));
     }
-    assert_eq!(queries.len(), 22);
+    let deleted_key = DeletedKey { deleted_at: Timestamp::UNIX_EPOCH, id: TreeId(id) };
+    for after in [None, Some(&deleted_key)] {
+        queries.push(deletion::list(EXPLAIN, "ada", Timestamp::UNIX_EPOCH, after, 10));
+    }
+    for before in [None, Some(7)] {
+        queries.push(revisions::list(EXPLAIN, TreeId(id), before, 10));
+    }
+    assert_eq!(queries.len(), 42);
     for mut query in queries {
         let steps = query.build().fetch_all(&store.writes).await.unwrap();
         let plan: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
@@ -179,6 +199,10 @@ async fn an_impossible_row_is_named() {
                   etag, created_at, updated_at) \
                   VALUES ($1, 'ada', 't', '', 'draft', 'private', '[]', 'e', 0, 0)";
     sqlx::query(insert).bind(id).execute(&store.writes).await.unwrap();
+    let revision = "INSERT INTO tree_revisions (tree_id, revision, title, description, tags, nodes, \
+                    node_count, created_at) VALUES ($1, 1, 't', '', '[]', '[]', 0, 0)";
+    sqlx::query(revision).bind(id).execute(&store.writes).await.unwrap();
+    store.tree(TreeId(id), "ada").await.unwrap();
     for (column, bad) in [("tags", "'not JSON'"), ("tags", "'[1]'"), ("created_at", "-1")] {
         let sql = format!("UPDATE trees SET tags = '[]', created_at = 0, {column} = {bad}");
         let sql = if column == "tags" { sql.replace("tags = '[]', ", "") } else { sql };
@@ -192,9 +216,14 @@ async fn an_impossible_row_is_named() {
         }
     }
     sqlx::query("UPDATE trees SET created_at = 0").execute(&store.writes).await.unwrap();
-    let orphan = "INSERT INTO tree_nodes (tree_id, ordinal, node_id, parent_id, kind, title, body, \
-                  position) VALUES ($1, 0, 'a', 'gone', 'action', 't', '', 0)";
-    sqlx::query(orphan).bind(id).execute(&store.writes).await.unwrap();
-    let read = store.tree(TreeId(id), "ada").await;
-    assert!(matches!(read, Err(StoreError::Inconsistent { table: "tree_nodes", .. })));
+    for bad in ["UPDATE tree_revisions SET nodes = '[{}]'", "DELETE FROM tree_revisions"] {
+        sqlx::query(bad).execute(&store.writes).await.unwrap();
+        let read = store.tree(TreeId(id), "ada").await;
+        assert!(matches!(read, Err(StoreError::Inconsistent { table: "tree_revisions", .. })));
+    }
+    for bad in ["deleted_at = 0", "purge_at = 0", "deleted_at = 0, purge_at = 0, folder_id = id"] {
+        let sql = format!("PRAGMA foreign_keys = OFF; UPDATE trees SET {bad}");
+        let written = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&store.writes).await;
+        assert!(written.unwrap_err().to_string().contains("CHECK"), "{bad}");
+    }
 }

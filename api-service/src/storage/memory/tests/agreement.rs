@@ -12,14 +12,16 @@ use crate::{
     domain::{
         category::{self, Category},
         etag::Etag,
-        folder::{self, Folder},
+        folder::{self, Folder, in_order},
         id::{CategoryId, FolderId, TreeId},
         node::{Node, NodeKind, Nodes},
-        tree::{self, Status, Tree, Visibility},
+        revision::Revision,
+        tree::{self, Deletion, Edit, Status, Tree, Visibility},
     },
     storage::{
-        CategoryKey, CategoryStore as _, FolderKey, FolderStore as _, TreeFilter, TreeKey,
-        TreeStore as _, sqlite::SqliteStore,
+        CategoryKey, CategoryStore as _, DeletedKey, DeletionStore as _, FolderKey,
+        FolderStore as _, MergeStore as _, RevisionStore as _, SubtreeStore as _, Target,
+        TreeFilter, TreeKey, TreeStore as _, sqlite::SqliteStore,
     },
 };
 
@@ -37,9 +39,9 @@ async fn sqlite_and_memory_say_the_same() {
         for step in 0..STEPS {
             // Evaluates its arguments twice: they must draw nothing.
             macro_rules! both {
-                ($method:ident($($argument:expr),*)) => {{
-                    let expected = sqlite.$method($($argument),*).await;
-                    let said = memory.$method($($argument),*).await;
+                ($method:ident($($argument:expr),*) $(, $order:path)?) => {{
+                    let expected = sqlite.$method($($argument),*).await$(.map($order))?;
+                    let said = memory.$method($($argument),*).await$(.map($order))?;
                     let when = format!("seed {seed}, step {step}, {}", stringify!($method));
                     assert_eq!(format!("{said:?}"), format!("{expected:?}"), "{when}");
                     if let Err(refusal) = &expected {
@@ -48,7 +50,7 @@ async fn sqlite_and_memory_say_the_same() {
                     expected.ok()
                 }};
             }
-            match script.below(16) {
+            match script.below(20) {
                 0 => {
                     let category = script.category();
                     if both!(insert_category(&category)).is_some() {
@@ -70,8 +72,8 @@ async fn sqlite_and_memory_say_the_same() {
                     both!(delete_category(id, seen));
                 }
                 4 | 5 => {
-                    let folder = script.folder();
-                    if both!(insert_folder(&folder)).is_some() {
+                    let (folder, most) = (script.folder(), script.folders_at_most());
+                    if both!(insert_folder(&folder, most)).is_some() {
                         script.folders.push(folder.id);
                     }
                 }
@@ -95,19 +97,41 @@ async fn sqlite_and_memory_say_the_same() {
                         script.trees.push(tree.id);
                     }
                 }
-                11 | 12 => {
-                    let mut next = script.tree();
-                    next.id = script.a_tree();
-                    let current = both!(tree(next.id, &next.owner_id));
-                    let seen = script.seen(current.map(|current| current.etag));
+                11..14 => {
+                    let (id, owner) = (script.a_tree(), script.owner());
+                    // What is not there is written too, and must be refused.
+                    let current = both!(tree(id, &owner)).unwrap_or_else(|| {
+                        let mut absent = script.tree();
+                        (absent.id, absent.owner_id) = (id, owner);
+                        absent
+                    });
+                    let seen = script.seen(Some(current.etag.clone()));
+                    let next = script.change(current);
                     both!(update_tree(&next, &seen));
                 }
-                13 => {
-                    let (id, owner) = (script.a_tree(), script.owner());
-                    let current = both!(tree(id, &owner));
+                14 => {
+                    let (now, most) = (script.instant(), i64::from(script.position()));
+                    both!(purge(now, most));
+                }
+                15 => {
+                    let (id, owner) = (script.a_folder(), script.owner());
+                    let current = both!(folder(id, &owner));
                     let seen = script.seen(current.map(|current| current.etag));
                     let seen = script.chance().then_some(&seen);
-                    both!(delete_tree(id, &owner, seen));
+                    let (deletion, fresh) = (script.deletion(), Etag::new(&script.entropy));
+                    both!(delete_subtree(id, &owner, seen, deletion, &fresh));
+                }
+                16 => {
+                    let (id, into) = (script.a_category(), script.a_category());
+                    let current = both!(category(id));
+                    let seen = script.seen(current.map(|current| current.etag));
+                    let seen = script.chance().then_some(&seen);
+                    let (etag, now) = (Etag::new(&script.entropy), script.instant());
+                    // No use case merges a category into itself.
+                    if id != into {
+                        let into = Target { id: into, etag, now };
+                        both!(merge_category(id, seen, &into, 1_000));
+                    }
                 }
                 // Reads are cheap, and there are many lists.
                 _ => {
@@ -127,6 +151,18 @@ async fn sqlite_and_memory_say_the_same() {
                         let filter = script.filter();
                         let after = script.chance().then_some(&after);
                         both!(trees(&filter, after, limit));
+                        let deleted_at = script.instant();
+                        let after = DeletedKey { deleted_at, id: script.a_tree() };
+                        let after = script.chance().then_some(&after);
+                        let now = script.instant();
+                        both!(deleted_trees(&owner, now, after, limit));
+                        let (id, number) = (script.a_tree(), i64::from(script.position()));
+                        both!(tree(id, &owner));
+                        let top = script.chance().then(|| script.a_folder());
+                        both!(subtree(&owner, top), in_order);
+                        both!(revision(id, &owner, number));
+                        let before = script.chance().then_some(number);
+                        both!(revisions(id, &owner, before, limit));
                     }
                 }
             }
@@ -142,6 +178,7 @@ async fn sqlite_and_memory_say_the_same() {
         "FolderNameTaken",
         "FolderNotEmpty",
         "FolderNotFound",
+        "TooManyFolders",
         "TreeNotFound",
     ];
     assert!(refusals.iter().eq(expected), "{refusals:?}");
@@ -253,23 +290,51 @@ impl Script {
             body: String::new(),
             position: self.position(),
         };
-        Tree {
-            id: TreeId::new(self.instant(), &self.entropy),
-            owner_id: self.owner(),
-            content: tree::Content {
-                title: self.name(),
-                description: self.name(),
-                category_id: self.chance().then(|| self.a_category()),
-                folder_id: self.chance().then(|| self.a_folder()),
-                status: self.status(),
-                visibility: [Visibility::Private, Visibility::Shared][self.below(2)],
-                tags: (0..self.below(3)).map(|_| self.name()).collect(),
-                nodes: Nodes::parse("", (0..self.below(3)).map(node).collect()).unwrap(),
-            },
-            etag: Etag::new(&self.entropy),
-            created_at: self.instant(),
-            updated_at: self.instant(),
-        }
+        let (id, etag) = (TreeId::new(self.instant(), &self.entropy), Etag::new(&self.entropy));
+        let content = tree::Content {
+            title: self.name(),
+            description: self.name(),
+            category_id: self.chance().then(|| self.a_category()),
+            folder_id: self.chance().then(|| self.a_folder()),
+            status: self.status(),
+            visibility: [Visibility::Private, Visibility::Shared][self.below(2)],
+            tags: (0..self.below(3)).map(|_| self.name()).collect(),
+            nodes: Nodes::parse("", (0..self.below(3)).map(node).collect()).unwrap(),
+        };
+        Tree::new(id, self.owner(), content, etag, self.instant())
+    }
+
+    /// What may become of a tree; some of it no use case would write.
+    fn change(&self, tree: Tree) -> Tree {
+        let (etag, now) = (Etag::new(&self.entropy), self.instant());
+        let same = tree.clone();
+        let next = match self.below(6) {
+            0 => tree.deleted(self.deletion(), etag),
+            1 => tree.undeleted(etag, now),
+            2 => tree.rolled_back(Revision::of(&self.tree()), etag, now),
+            _ => {
+                let content = self.tree().content;
+                let edit = Edit {
+                    title: self.chance().then_some(content.title),
+                    category_id: Some(content.category_id),
+                    folder_id: Some(content.folder_id),
+                    visibility: Some(content.visibility),
+                    nodes: self.chance().then_some(content.nodes),
+                    ..Edit::default()
+                };
+                tree.edited(edit, etag, now)
+            }
+        };
+        next.unwrap_or(same)
+    }
+
+    fn deletion(&self) -> Deletion {
+        Deletion::new(self.instant(), Duration::from_millis(self.below(4) as u64))
+    }
+
+    /// Mostly more than there are.
+    fn folders_at_most(&self) -> i64 {
+        if self.below(8) == 0 { 2 } else { folder::MOST }
     }
 
     fn status(&self) -> Status {
@@ -282,6 +347,7 @@ impl Script {
             category_id: (self.below(3) == 0).then(|| self.a_category()),
             folder_id: (self.below(3) == 0).then(|| self.a_folder()),
             status: (self.below(3) == 0).then(|| self.status()),
+            mine: self.chance(),
         }
     }
 }

@@ -1,0 +1,40 @@
+//! Categories that go, and whose trees move to another.
+
+use async_trait::async_trait;
+
+use super::database::{MemoryStore, most};
+use crate::{
+    domain::{etag::Etag, id::CategoryId},
+    storage::{MergeStore, Step, StoreError, Target},
+};
+
+#[async_trait]
+impl MergeStore for MemoryStore {
+    async fn merge_category(
+        &self,
+        id: CategoryId,
+        seen: Option<&Etag>,
+        into: &Target,
+        limit: i64,
+    ) -> Result<Step, StoreError> {
+        let mut tables = self.transaction().await?;
+        let current = tables.category(id)?;
+        if seen.is_some_and(|seen| *seen != current.etag) {
+            return Err(StoreError::EtagMismatch);
+        }
+        tables.category(into.id)?;
+        let (mut moved, limit) = (0, most(limit));
+        let held = tables.trees.values_mut().filter(|tree| tree.content.category_id == Some(id));
+        for tree in held.take(limit) {
+            tree.content.category_id = Some(into.id);
+            tree.etag = into.etag.clone();
+            tree.updated_at = tree.updated_at.max(into.now);
+            moved += 1;
+        }
+        let done = !tables.trees.values().any(|tree| tree.content.category_id == Some(id));
+        if done {
+            tables.categories.remove(&id);
+        }
+        Ok(Step { moved, done })
+    }
+}
