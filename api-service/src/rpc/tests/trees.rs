@@ -55,7 +55,7 @@ async fn what_is_created_is_what_is_read() {
         tree_id: made.tree_id.clone(),
         owner_id: "ada".into(),
         revision: 1,
-        node_count: 2,
+        node_count: 3,
         etag: made.etag.clone(),
         create_time: made.create_time,
         update_time: made.create_time,
