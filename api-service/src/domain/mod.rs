@@ -9,6 +9,7 @@ pub(crate) mod node;
 pub(crate) mod page;
 pub(crate) mod policy;
 pub(crate) mod revision;
+pub(crate) mod search;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod violation;
