@@ -32,6 +32,8 @@ impl App {
         entropy: Arc<dyn Entropy>,
         deleted_retention: Duration,
     ) -> Result<Self, StoreError> {
+        // Whatever was written before trees were searched, or searched as they are now.
+        while store.renew_documents(DOCUMENTS_AT_ONCE).await? > 0 {}
         let key = store.page_token_key(entropy.array()).await?;
         let page_tokens = PageTokens::new(&key);
         Ok(Self { store, clock, entropy, page_tokens, deleted_retention })
@@ -64,6 +66,9 @@ impl App {
         Page { items, next_token }
     }
 }
+
+/// How many documents are made in one transaction at the start.
+const DOCUMENTS_AT_ONCE: i64 = 100;
 
 /// How often an update that overwrites whatever is there begins again because others wrote first.
 pub(super) const TRIES: usize = 16;

@@ -9,7 +9,8 @@ mod folders;
 mod merges;
 mod page_token;
 mod revisions;
+mod search;
 mod subtrees;
 mod trees;
 
-pub(crate) use self::{context::App, error::AppError, trees::TreeQuery};
+pub(crate) use self::{context::App, error::AppError, search::Hit, trees::TreeQuery};

@@ -7,6 +7,7 @@ mod folders;
 mod mask;
 mod methods;
 mod revisions;
+mod search;
 mod service;
 mod status;
 mod stream;

@@ -191,9 +191,9 @@ impl ApiService for Rpc {
 
     async fn search_trees(
         &self,
-        _: Request<pb::SearchTreesRequest>,
+        request: Request<pb::SearchTreesRequest>,
     ) -> Answer<pb::SearchTreesResponse> {
-        Err(not_implemented("SearchTrees"))
+        answer(self.found_trees(request).await?)
     }
 
     async fn watch_changes(

@@ -11,5 +11,6 @@ mod folders;
 mod lists;
 mod restarts;
 mod revisions;
+mod search;
 mod trees;
 mod validation;

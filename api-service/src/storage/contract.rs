@@ -3,6 +3,7 @@
 pub(in crate::storage) mod deletion;
 pub(in crate::storage) mod merges;
 pub(in crate::storage) mod revisions;
+pub(in crate::storage) mod search;
 pub(in crate::storage) mod subtrees;
 
 use std::{any::Any, sync::Arc, time::Duration};
@@ -54,6 +55,16 @@ macro_rules! contract {
             what_moves_a_tree_writes_no_revision
             the_newest_hundred_revisions_are_kept
             revisions_are_read_by_whoever_may_read_the_tree
+        }
+        $crate::storage::contract::contract! { $open, search:
+            a_tree_is_found_by_all_its_words
+            the_last_word_counts_by_its_beginning
+            trees_found_by_title_and_tags_come_first
+            only_what_one_may_read_is_found
+            what_was_changed_is_found_as_it_is_now
+            what_is_deleted_is_not_found_until_it_is_back
+            a_search_goes_on_where_it_was
+            hostile_queries_find_words_alone
         }
         $crate::storage::contract::contract! { $open, subtrees:
             a_subtree_holds_a_folder_and_all_below_it

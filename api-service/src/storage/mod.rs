@@ -14,7 +14,7 @@ pub(crate) use self::{
     error::StoreError,
     store::{
         CategoryKey, CategoryStore, Deleted, DeletedKey, DeletionStore, FolderKey, FolderStore,
-        MergeStore, RevisionStore, Step, Store, SubtreeStore, Target, TreeFilter, TreeKey,
-        TreeStore,
+        Found, MergeStore, RevisionStore, SearchKey, SearchStore, Step, Store, SubtreeStore,
+        Target, Tier, TreeFilter, TreeKey, TreeStore,
     },
 };

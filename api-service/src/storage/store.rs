@@ -3,6 +3,7 @@
 mod deletion;
 mod merges;
 mod revisions;
+mod search;
 mod subtrees;
 
 use std::fmt;
@@ -23,6 +24,7 @@ pub(crate) use self::{
     deletion::{DeletedKey, DeletionStore},
     merges::{MergeStore, Step, Target},
     revisions::RevisionStore,
+    search::{Found, SearchKey, SearchStore, Tier},
     subtrees::{Deleted, SubtreeStore},
 };
 
@@ -38,7 +40,14 @@ pub(crate) use self::{
 ///   neither repeats nor skips an item.
 #[async_trait]
 pub(crate) trait Store:
-    TreeStore + RevisionStore + DeletionStore + FolderStore + SubtreeStore + CategoryStore + MergeStore
+    TreeStore
+    + RevisionStore
+    + DeletionStore
+    + SearchStore
+    + FolderStore
+    + SubtreeStore
+    + CategoryStore
+    + MergeStore
 {
     /// The key that authenticates page tokens: `fresh` if there was none yet, the same for every
     /// instance on this database.

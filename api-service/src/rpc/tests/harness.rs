@@ -195,6 +195,7 @@ calls! {
     move_folder: MoveFolderRequest => MoveFolderResponse,
     rollback_tree: RollbackTreeRequest => RollbackTreeResponse,
     undelete_tree: UndeleteTreeRequest => UndeleteTreeResponse,
+    search_trees: SearchTreesRequest => SearchTreesResponse,
     update_category: UpdateCategoryRequest => UpdateCategoryResponse,
     update_folder: UpdateFolderRequest => UpdateFolderResponse,
     update_tree: UpdateTreeRequest => UpdateTreeResponse,

@@ -39,6 +39,8 @@ pub(super) struct Tables {
     pub(super) trees: BTreeMap<TreeId, Tree>,
     /// The ones that are kept, by tree and number; among them what each tree reads now.
     pub(super) revisions: BTreeMap<(TreeId, i64), Revision>,
+    /// Which tree came first: a later one has a greater number.
+    pub(super) search_numbers: BTreeMap<TreeId, i64>,
     pub(super) page_token_key: Option<[u8; 32]>,
 }
 

@@ -49,6 +49,7 @@ impl DeletionStore for MemoryStore {
         due.truncate(most(limit));
         for (_, id) in &due {
             tables.trees.remove(id);
+            tables.search_numbers.remove(id);
             tables.revisions.retain(|(tree, _), _| tree != id);
         }
         Ok(due.len() as u64)

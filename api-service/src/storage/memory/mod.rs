@@ -6,6 +6,7 @@ mod deletion;
 mod folders;
 mod merges;
 mod revisions;
+mod search;
 mod store;
 mod subtrees;
 mod trees;

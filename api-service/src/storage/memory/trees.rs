@@ -47,6 +47,7 @@ impl TreeStore for MemoryStore {
             Entry::Vacant(entry) => {
                 entry.insert(tree.clone());
                 tables.write_revision(tree);
+                tables.number(tree.id);
                 Ok(())
             }
         }
@@ -91,7 +92,7 @@ impl Tables {
     }
 }
 
-fn is_readable(tree: &Tree, reader: &str) -> bool {
+pub(super) fn is_readable(tree: &Tree, reader: &str) -> bool {
     let is_shared = tree.content.visibility == Visibility::Shared && tree.deletion.is_none();
     tree.owner_id == reader || is_shared
 }

@@ -8,6 +8,7 @@ mod merges;
 mod open;
 mod revisions;
 mod row;
+mod search;
 mod store;
 mod subtrees;
 mod tree_row;

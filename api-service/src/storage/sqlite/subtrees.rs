@@ -7,6 +7,7 @@ use super::{
     folders::{FolderRow, current},
     open::SqliteStore,
     row::At,
+    search,
 };
 use crate::{
     domain::{
@@ -45,6 +46,7 @@ impl SubtreeStore for SqliteStore {
         if seen.is_some_and(|seen| *seen != etag) {
             return Err(StoreError::EtagMismatch);
         }
+        search::unindex_below(&mut tx, id).await?;
         let trees = sqlx::query(DELETE_TREES)
             .bind(id.0)
             .bind(&fresh.0)

@@ -7,10 +7,11 @@ use super::{
     open::SqliteStore,
     revisions::write_revision,
     row::At,
+    search,
     tree_row::{TreeRow, status_name, tags_text, tree_columns, visibility_name},
 };
 use crate::{
-    domain::{etag::Etag, id::TreeId, tree::Tree},
+    domain::{etag::Etag, id::TreeId, search::Document, tree::Tree},
     storage::{StoreError, TreeFilter, TreeKey, TreeStore, stored_nodes},
 };
 
@@ -30,14 +31,12 @@ impl TreeStore for SqliteStore {
     async fn tree(&self, id: TreeId, reader: &str) -> Result<Tree, StoreError> {
         let row: Option<FullRow> =
             sqlx::query_as(FIND).bind(id.0).bind(reader).fetch_optional(&self.reads).await?;
-        let FullRow { tree, nodes } = row.ok_or(StoreError::TreeNotFound)?;
-        let mut tree = Tree::try_from(tree)?;
-        let nodes = nodes.and_then(|nodes| stored_nodes::read(&nodes));
-        tree.content.nodes = nodes.ok_or_else(|| At::row("tree_revisions", &id).bad("nodes"))?;
-        Ok(tree)
+        row.ok_or(StoreError::TreeNotFound)?.try_into()
     }
 
     async fn insert_tree(&self, tree: &Tree) -> Result<(), StoreError> {
+        // Made before anybody waits for the transaction to end.
+        let document = Document::of(&tree.content);
         let mut tx = self.begin().await?;
         check_references(&mut tx, tree).await?;
         let content = &tree.content;
@@ -59,10 +58,12 @@ impl TreeStore for SqliteStore {
             .execute(&mut *tx)
             .await?;
         write_revision(&mut tx, tree).await?;
+        search::index(&mut tx, tree, &document).await?;
         Ok(tx.commit().await?)
     }
 
     async fn update_tree(&self, tree: &Tree, seen: &Etag) -> Result<(), StoreError> {
+        let document = Document::of(&tree.content);
         let mut tx = self.begin().await?;
         let content = &tree.content;
         let written = sqlx::query(UPDATE)
@@ -97,11 +98,18 @@ impl TreeStore for SqliteStore {
         if tree.revision > current {
             write_revision(&mut tx, tree).await?;
         }
+        search::index(&mut tx, tree, &document).await?;
         Ok(tx.commit().await?)
     }
 }
 
 pub(super) type Tx = Transaction<'static, Sqlite>;
+
+/// A tree with its nodes, whoever may read it.
+pub(super) async fn whole(tx: &mut Tx, id: TreeId) -> Result<Tree, StoreError> {
+    let row: Option<FullRow> = sqlx::query_as(WHOLE).bind(id.0).fetch_optional(&mut **tx).await?;
+    row.ok_or(StoreError::TreeNotFound)?.try_into()
+}
 
 async fn check_references(tx: &mut Tx, tree: &Tree) -> Result<(), StoreError> {
     if let Some(id) = tree.content.folder_id
@@ -183,13 +191,35 @@ struct FullRow {
     nodes: Option<String>,
 }
 
+impl TryFrom<FullRow> for Tree {
+    type Error = StoreError;
+
+    fn try_from(row: FullRow) -> Result<Self, StoreError> {
+        let mut tree = Self::try_from(row.tree)?;
+        let nodes = row.nodes.and_then(|nodes| stored_nodes::read(&nodes));
+        let at = At::row("tree_revisions", &tree.id);
+        tree.content.nodes = nodes.ok_or_else(|| at.bad("nodes"))?;
+        Ok(tree)
+    }
+}
+
+/// Trees with their nodes.
+macro_rules! whole {
+    () => {
+        concat!(
+            "SELECT ",
+            tree_columns!(),
+            ", (SELECT nodes FROM tree_revisions \
+                WHERE tree_id = trees.id AND tree_revisions.revision = trees.revision) AS nodes \
+             FROM trees "
+        )
+    };
+}
+
+pub(super) const WHOLE: &str = concat!(whole!(), "WHERE id = $1");
 pub(super) const FIND: &str = concat!(
-    "SELECT ",
-    tree_columns!(),
-    ", (SELECT nodes FROM tree_revisions \
-        WHERE tree_id = trees.id AND tree_revisions.revision = trees.revision) AS nodes \
-     FROM trees \
-     WHERE id = $1 AND (owner_id = $2 OR (visibility = 'shared' AND deleted_at IS NULL))"
+    whole!(),
+    "WHERE id = $1 AND (owner_id = $2 OR (visibility = 'shared' AND deleted_at IS NULL))"
 );
 pub(super) const REVISION: &str = "SELECT revision FROM trees WHERE id = $1 AND owner_id = $2";
 const INSERT: &str = "INSERT INTO trees (id, owner_id, title, description, category_id, \

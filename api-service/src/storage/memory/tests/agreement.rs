@@ -16,12 +16,13 @@ use crate::{
         id::{CategoryId, FolderId, TreeId},
         node::{Node, NodeKind, Nodes},
         revision::Revision,
+        search::Query,
         tree::{self, Deletion, Edit, Status, Tree, Visibility},
     },
     storage::{
         CategoryKey, CategoryStore as _, DeletedKey, DeletionStore as _, FolderKey,
-        FolderStore as _, MergeStore as _, RevisionStore as _, SubtreeStore as _, Target,
-        TreeFilter, TreeKey, TreeStore as _, sqlite::SqliteStore,
+        FolderStore as _, MergeStore as _, RevisionStore as _, SearchKey, SearchStore as _,
+        SubtreeStore as _, Target, Tier, TreeFilter, TreeKey, TreeStore as _, sqlite::SqliteStore,
     },
 };
 
@@ -163,6 +164,13 @@ async fn sqlite_and_memory_say_the_same() {
                         both!(revision(id, &owner, number));
                         let before = script.chance().then_some(number);
                         both!(revisions(id, &owner, before, limit));
+                        let query = script.query();
+                        let after = SearchKey {
+                            tier: [Tier::Head, Tier::Text][script.below(2)],
+                            number: script.below(60) as i64,
+                        };
+                        let after = script.chance().then_some(&after);
+                        both!(search(&filter.reader, &query, after, limit.max(0)));
                     }
                 }
             }
@@ -335,6 +343,11 @@ impl Script {
     /// Mostly more than there are.
     fn folders_at_most(&self) -> i64 {
         if self.below(8) == 0 { 2 } else { folder::MOST }
+    }
+
+    fn query(&self) -> Query {
+        let words = (0..=self.below(3)).map(|_| ["a", "aa", "b", "Ä"][self.below(4)]);
+        Query::parse("", &words.collect::<Vec<_>>().join(" ")).unwrap()
     }
 
     fn status(&self) -> Status {

@@ -1,0 +1,159 @@
+//! Full text, by FTS5.
+
+use async_trait::async_trait;
+use sqlx::{FromRow, Sqlite, Transaction};
+use uuid::Uuid;
+
+use super::{open::SqliteStore, tree_row::TreeRow, trees};
+use crate::{
+    domain::{
+        id::{FolderId, TreeId},
+        search::{Document, Query, VERSION},
+        tree::{Tree, Visibility},
+    },
+    storage::{Found, SearchKey, SearchStore, StoreError, Tier},
+};
+
+#[async_trait]
+impl SearchStore for SqliteStore {
+    async fn search(
+        &self,
+        reader: &str,
+        query: &Query,
+        after: Option<&SearchKey>,
+        limit: i64,
+    ) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::new();
+        // One snapshot, or a tree could move from one tier to the other between the two.
+        let mut tx = self.reads.begin().await?;
+        for tier in [Tier::Head, Tier::Text] {
+            let before = match after {
+                Some(after) if after.tier > tier => continue,
+                Some(after) if after.tier == tier => after.number,
+                _ => i64::MAX,
+            };
+            let left = limit - i64::try_from(found.len()).unwrap_or(i64::MAX);
+            if left <= 0 {
+                break;
+            }
+            let rows: Vec<Row> = sqlx::query_as(FIND)
+                .bind(matching(reader, query, tier))
+                .bind(before)
+                .bind(reader)
+                .bind(left)
+                .fetch_all(&mut *tx)
+                .await?;
+            for row in rows {
+                let key = SearchKey { tier, number: row.number };
+                found.push(Found { tree: row.tree.try_into()?, key });
+            }
+        }
+        tx.commit().await?;
+        Ok(found)
+    }
+
+    async fn renew_documents(&self, limit: i64) -> Result<usize, StoreError> {
+        let mut tx = self.begin().await?;
+        let ids: Vec<Uuid> =
+            sqlx::query_scalar(STALE).bind(VERSION).bind(limit).fetch_all(&mut *tx).await?;
+        for &id in &ids {
+            let tree = trees::whole(&mut tx, TreeId(id)).await?;
+            index(&mut tx, &tree, &Document::of(&tree.content)).await?;
+        }
+        tx.commit().await?;
+        Ok(ids.len())
+    }
+}
+
+type Tx = Transaction<'static, Sqlite>;
+
+/// Makes a tree found by what it is now. One that is deleted is not found, and keeps its number until
+/// it is gone.
+pub(super) async fn index(tx: &mut Tx, tree: &Tree, document: &Document) -> Result<(), StoreError> {
+    let number: i64 =
+        sqlx::query_scalar(NUMBER).bind(tree.id.0).bind(VERSION).fetch_one(&mut **tx).await?;
+    if tree.deletion.is_some() {
+        sqlx::query(ERASE).bind(number).execute(&mut **tx).await?;
+        return Ok(());
+    }
+    let mut scope = owned_by(&tree.owner_id);
+    if tree.content.visibility == Visibility::Shared {
+        scope.push(' ');
+        scope.push_str(SHARED);
+    }
+    let joined = |words: &std::collections::BTreeSet<String>| {
+        words.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    sqlx::query(WRITE)
+        .bind(number)
+        .bind(scope)
+        .bind(joined(&document.head))
+        .bind(joined(&document.text))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Makes the trees in a folder and all below it not be found any more.
+pub(super) async fn unindex_below(tx: &mut Tx, top: FolderId) -> Result<(), StoreError> {
+    sqlx::query(ERASE_BELOW).bind(top.0).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// The expression of FTS5 for one tier. Every word is a string there, so that none is an operator.
+fn matching(reader: &str, query: &Query, tier: Tier) -> String {
+    let quoted = query.whole().iter().map(|word| format!("\"{}\"", word.replace('"', "\"\"")));
+    let last = format!("\"{}\" *", query.last().replace('"', "\"\""));
+    let words: Vec<_> = quoted.chain([last]).collect();
+    let words = words.join(" AND ");
+    let scope = format!("{{scope}} : (\"{}\" OR \"{SHARED}\")", owned_by(reader));
+    match tier {
+        Tier::Head => format!("({scope}) AND ({{head}} : ({words}))"),
+        Tier::Text => {
+            format!("({scope}) AND (({{head text}} : ({words})) NOT ({{head}} : ({words})))")
+        }
+    }
+}
+
+/// The word by which an owner's trees are found. An owner's id may hold anything, words may not.
+fn owned_by(owner: &str) -> String {
+    use std::fmt::Write as _;
+    owner.bytes().fold(String::from("o"), |mut word, byte| {
+        let _ = write!(word, "{byte:02x}");
+        word
+    })
+}
+
+/// The word by which shared trees are found.
+const SHARED: &str = "shared";
+
+#[derive(FromRow)]
+struct Row {
+    number: i64,
+    #[sqlx(flatten)]
+    tree: TreeRow,
+}
+
+/// The index knows who may find what; that the tree is asked too costs nothing. The order of the
+/// join is fixed, since the planner knows nothing of how much an expression matches.
+pub(super) const FIND: &str = "SELECT search_documents.number, trees.* FROM search_index \
+     CROSS JOIN search_documents ON search_documents.number = search_index.rowid \
+     CROSS JOIN trees ON trees.id = search_documents.tree_id \
+     WHERE search_index MATCH $1 AND search_index.rowid < $2 \
+     AND (trees.owner_id = $3 OR (trees.visibility = 'shared' AND trees.deleted_at IS NULL)) \
+     ORDER BY search_index.rowid DESC LIMIT $4";
+pub(super) const STALE: &str =
+    "SELECT tree_id FROM search_documents WHERE version < $1 ORDER BY version, number LIMIT $2";
+const NUMBER: &str = "INSERT INTO search_documents (tree_id, version) VALUES ($1, $2) \
+     ON CONFLICT (tree_id) DO UPDATE SET version = excluded.version RETURNING number";
+const WRITE: &str =
+    "INSERT OR REPLACE INTO search_index (rowid, scope, head, text) VALUES ($1, $2, $3, $4)";
+pub(super) const ERASE: &str = "DELETE FROM search_index WHERE rowid = $1";
+pub(super) const ERASE_BELOW: &str = "WITH RECURSIVE down (id, depth) AS ( \
+     SELECT $1, 0 \
+     UNION ALL \
+     SELECT folders.id, down.depth + 1 FROM down \
+     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
+     DELETE FROM search_index WHERE rowid IN ( \
+     SELECT number FROM down CROSS JOIN trees ON trees.folder_id = down.id \
+     CROSS JOIN search_documents ON search_documents.tree_id = trees.id)";
