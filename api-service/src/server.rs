@@ -251,10 +251,16 @@ impl Server {
             request_life: self.request_timeout,
         };
         let routes = Routes::new(guarded);
+        let shutdown = async {
+            shutdown.await;
+            self.app.end_streams();
+        };
         let served = tokio::select! {
             biased;
             served = serving.run(incoming, routes, &[SERVICE_NAME], shutdown) => served,
             () = self.app.keep_purging() => Ok(()),
+            () = self.app.keep_telling() => Ok(()),
+            () = self.app.keep_trimming() => Ok(()),
         };
         self.app.close().await;
         served

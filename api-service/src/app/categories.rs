@@ -97,6 +97,6 @@ impl App {
         etag: Option<Etag>,
     ) -> Result<(), AppError> {
         Self::allow(caller, Action::WriteCategories)?;
-        Ok(self.store.delete_category(id, etag.as_ref()).await?)
+        Ok(self.store.delete_category(id, etag.as_ref(), self.stamp()).await?)
     }
 }

@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use token::{clock::Clock, entropy::Entropy};
 
-use super::{error::AppError, page_token::PageTokens};
+use super::{changes::Feed, error::AppError, page_token::PageTokens};
 use crate::{
     domain::{
         caller::Caller,
+        change::Stamp,
         page::{Page, PageRequest},
         policy::Action,
     },
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub(super) page_tokens: PageTokens,
     /// How long a deleted tree can be brought back.
     pub(super) deleted_retention: Duration,
+    pub(super) feed: Arc<Feed>,
 }
 
 impl App {
@@ -35,8 +37,8 @@ impl App {
         // Whatever was written before trees were searched, or searched as they are now.
         while store.renew_documents(DOCUMENTS_AT_ONCE).await? > 0 {}
         let key = store.page_token_key(entropy.array()).await?;
-        let page_tokens = PageTokens::new(&key);
-        Ok(Self { store, clock, entropy, page_tokens, deleted_retention })
+        let (page_tokens, feed) = (PageTokens::new(&key), Arc::new(Feed::new()));
+        Ok(Self { store, clock, entropy, page_tokens, feed, deleted_retention })
     }
 
     /// Ends all use of the storage.
@@ -47,6 +49,11 @@ impl App {
     /// Refuses a caller to whom the action is not open at all.
     pub(super) fn allow(caller: &Caller, action: Action) -> Result<(), AppError> {
         if action.open_to(caller.role) { Ok(()) } else { Err(AppError::Denied) }
+    }
+
+    /// Of a write that leaves nothing behind.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp::new(self.clock.now(), &*self.entropy)
     }
 
     /// The page that `items` make, of which there is one more than the page holds if another page

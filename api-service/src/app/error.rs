@@ -13,12 +13,16 @@ pub(crate) enum AppError {
     /// Others kept changing what an overwrite was about to change.
     #[error("the write kept losing to others")]
     Contended,
+    #[error("the log does not have that place any more")]
+    CursorExpired,
     #[error("the caller's role does not allow it")]
     Denied,
     #[error("{0}")]
     Invalid(Violation),
     #[error("the page token is not one of this list")]
     PageTokenInvalid,
+    #[error("the server is stopping")]
+    Stopping,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the tree is deleted")]

@@ -101,6 +101,6 @@ impl App {
         etag: Option<Etag>,
     ) -> Result<(), AppError> {
         Self::allow(caller, Action::WriteFolders)?;
-        Ok(self.store.delete_folder(id, &caller.user_id, etag.as_ref()).await?)
+        Ok(self.store.delete_folder(id, &caller.user_id, etag.as_ref(), self.stamp()).await?)
     }
 }

@@ -1,6 +1,7 @@
 //! Use cases: who may, what is read, what is written.
 
 mod categories;
+mod changes;
 mod context;
 mod deletion;
 mod demo;
@@ -13,4 +14,10 @@ mod search;
 mod subtrees;
 mod trees;
 
-pub(crate) use self::{context::App, error::AppError, search::Hit, trees::TreeQuery};
+pub(crate) use self::{
+    changes::{Following, Told},
+    context::App,
+    error::AppError,
+    search::Hit,
+    trees::TreeQuery,
+};

@@ -53,6 +53,14 @@ impl PageTokens {
     }
 }
 
+impl PageTokens {
+    /// Whether a text could be a token that some key of some database has sealed.
+    pub(crate) fn looks_like_one(&self, text: &str) -> bool {
+        text.len() <= Self::MOST_BYTES
+            && BASE64_URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() > Self::MAC_BYTES)
+    }
+}
+
 impl fmt::Debug for PageTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PageTokens").finish_non_exhaustive()

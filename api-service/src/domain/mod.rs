@@ -2,6 +2,7 @@
 
 pub(crate) mod caller;
 pub(crate) mod category;
+pub(crate) mod change;
 pub(crate) mod etag;
 pub(crate) mod folder;
 pub(crate) mod id;

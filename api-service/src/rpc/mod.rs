@@ -1,6 +1,7 @@
 //! The transport: requests to use cases, results to responses, errors to statuses.
 
 mod categories;
+mod changes;
 mod convert;
 mod deletion;
 mod folders;

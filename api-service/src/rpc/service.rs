@@ -198,9 +198,9 @@ impl ApiService for Rpc {
 
     async fn watch_changes(
         &self,
-        _: Request<pb::WatchChangesRequest>,
+        request: Request<pb::WatchChangesRequest>,
     ) -> Answer<Self::WatchChangesStream> {
-        Err(not_implemented("WatchChanges"))
+        answer(self.changes(request).await?)
     }
 
     async fn export_trees(

@@ -24,6 +24,11 @@ impl IntoStatus for AppError {
     fn into_status(self) -> Status {
         match self {
             Self::Contended => unavailable("others keep writing here; try again"),
+            Self::CursorExpired => status(
+                Code::OutOfRange,
+                reason::CURSOR_EXPIRED,
+                "the changes since then are no longer kept; list anew, then watch without a cursor",
+            ),
             Self::Denied => status(
                 Code::PermissionDenied,
                 reason::PERMISSION_DENIED,
@@ -35,6 +40,7 @@ impl IntoStatus for AppError {
                 "page_token",
                 "must be the next_page_token of the page before, with the same filters",
             ),
+            Self::Stopping => unavailable("the server is stopping; go on from the last cursor"),
             Self::Store(error) => error.into_status(),
             Self::TreeDeleted => status(
                 Code::FailedPrecondition,

@@ -1,11 +1,19 @@
 //! What the streaming RPCs return.
 
+use std::pin::Pin;
+
 use evergreen_proto::api::v1 as pb;
-use tokio_stream::Empty;
+use tokio_stream::{Empty, Stream};
 use tonic::Status;
 
-/// Of `WatchChanges`, which this version does not serve.
-pub(super) type Changes = Empty<Result<pb::WatchChangesResponse, Status>>;
+/// Of `WatchChanges`.
+pub(super) type Changes = Boxed<pb::WatchChangesResponse>;
 
 /// Of `ExportTrees`, which this version does not serve.
 pub(super) type Exported = Empty<Result<pb::ExportTreesResponse, Status>>;
+
+type Boxed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+pub(super) fn boxed<T>(stream: impl Stream<Item = Result<T, Status>> + Send + 'static) -> Boxed<T> {
+    Box::pin(stream)
+}

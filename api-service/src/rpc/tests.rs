@@ -6,6 +6,7 @@ mod access;
 mod access_table;
 
 mod categories;
+mod changes;
 mod deletion;
 mod folders;
 mod lists;

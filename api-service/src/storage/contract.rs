@@ -1,5 +1,6 @@
 //! What [`Store`] promises, as tests that every backend passes.
 
+pub(in crate::storage) mod changes;
 pub(in crate::storage) mod deletion;
 pub(in crate::storage) mod merges;
 pub(in crate::storage) mod revisions;
@@ -16,6 +17,7 @@ use token::{
 use super::{CategoryKey, FolderKey, Store, StoreError, TreeFilter, TreeKey};
 use crate::domain::{
     category::{self, Category},
+    change::Stamp,
     etag::Etag,
     folder::{self, DEEPEST, Folder, MOST},
     id::{CategoryId, FolderId, TreeId},
@@ -43,6 +45,15 @@ macro_rules! contract {
         }
     };
     ($open:path) => {
+        $crate::storage::contract::contract! { $open, changes:
+            each_write_is_logged_in_its_order
+            what_goes_with_something_else_is_logged_too
+            what_was_refused_is_not_logged
+            one_reads_what_concerns_one_from_any_place
+            a_place_that_the_log_does_not_have_is_none
+            the_log_is_trimmed_from_its_front_and_never_to_nothing
+            a_write_rings
+        }
         $crate::storage::contract::contract! { $open, deletion:
             a_deleted_tree_is_its_owners_alone
             a_deleted_tree_comes_back_as_it_was_but_unfiled
@@ -118,6 +129,10 @@ impl World {
 
     fn etag(&self) -> Etag {
         Etag::new(self.entropy())
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp::new(minute_of_test(0), self.entropy())
     }
 
     fn a_tree(&self, owner: &str, minute: u64) -> Tree {
@@ -280,7 +295,7 @@ pub(super) async fn what_is_private_is_not_found_by_others(world: World) {
     let folder = world.folder("ada", None, "f").await;
     let read = world.store.folder(folder.id, "eve").await;
     assert!(matches!(read, Err(StoreError::FolderNotFound)));
-    let deleted = world.store.delete_folder(folder.id, "eve", None).await;
+    let deleted = world.store.delete_folder(folder.id, "eve", None, world.stamp()).await;
     assert!(matches!(deleted, Err(StoreError::FolderNotFound)));
     let seen = folder.etag.clone();
     let taken = Folder { owner_id: "eve".into(), ..folder };
@@ -328,14 +343,16 @@ pub(super) async fn a_stale_etag_writes_and_deletes_nothing(world: World) {
     let mut other = folder.clone();
     other.content.name = "g".into();
     assert!(is_stale(world.store.update_folder(&other, &stale).await));
-    assert!(is_stale(world.store.delete_folder(folder.id, "ada", Some(&stale)).await));
+    assert!(is_stale(
+        world.store.delete_folder(folder.id, "ada", Some(&stale), world.stamp()).await
+    ));
     assert_eq!(world.store.folder(folder.id, "ada").await.unwrap(), folder);
 
     let category = world.category("c", 0).await.unwrap();
     let mut other = category.clone();
     other.content.slug = "d".into();
     assert!(is_stale(world.store.update_category(&other, &stale).await));
-    assert!(is_stale(world.store.delete_category(category.id, Some(&stale)).await));
+    assert!(is_stale(world.store.delete_category(category.id, Some(&stale), world.stamp()).await));
     assert_eq!(world.store.category(category.id).await.unwrap(), category);
 }
 
@@ -496,16 +513,20 @@ pub(super) async fn of_two_racing_moves_that_make_a_ring_one_is_refused(world: W
 
 pub(super) async fn a_folder_that_holds_something_stays(world: World) {
     let chain = world.chain("ada", "ab").await;
-    let held = world.store.delete_folder(chain[0].id, "ada", None).await;
+    let held = world.store.delete_folder(chain[0].id, "ada", None, world.stamp()).await;
     assert!(matches!(held, Err(StoreError::FolderNotEmpty)));
     let tree = world.tree("ada", 0, |t| t.content.folder_id = Some(chain[1].id)).await;
-    let held = world.store.delete_folder(chain[1].id, "ada", None).await;
+    let held = world.store.delete_folder(chain[1].id, "ada", None, world.stamp()).await;
     assert!(matches!(held, Err(StoreError::FolderNotEmpty)));
     world.delete(&tree, 1).await;
     for folder in chain.iter().rev() {
-        world.store.delete_folder(folder.id, "ada", Some(&folder.etag)).await.unwrap();
+        world
+            .store
+            .delete_folder(folder.id, "ada", Some(&folder.etag), world.stamp())
+            .await
+            .unwrap();
     }
-    let again = world.store.delete_folder(chain[0].id, "ada", None).await;
+    let again = world.store.delete_folder(chain[0].id, "ada", None, world.stamp()).await;
     assert!(matches!(again, Err(StoreError::FolderNotFound)));
 }
 
@@ -559,14 +580,14 @@ pub(super) async fn categories_have_their_own_slugs(world: World) {
 pub(super) async fn a_category_in_use_stays(world: World) {
     let category = world.category("c", 0).await.unwrap();
     let tree = world.tree("ada", 0, |t| t.content.category_id = Some(category.id)).await;
-    let held = world.store.delete_category(category.id, None).await;
+    let held = world.store.delete_category(category.id, None, world.stamp()).await;
     assert!(matches!(held, Err(StoreError::CategoryInUse)));
     let edit = Edit { category_id: Some(None), ..Edit::default() };
     let edit = |tree: Tree, etag| tree.edited(edit, etag, minute_of_test(1));
     world.write(&tree, edit).await.unwrap();
-    world.store.delete_category(category.id, Some(&category.etag)).await.unwrap();
+    world.store.delete_category(category.id, Some(&category.etag), world.stamp()).await.unwrap();
     for result in [
-        world.store.delete_category(category.id, None).await,
+        world.store.delete_category(category.id, None, world.stamp()).await,
         world.store.category(category.id).await.map(drop),
         world.store.update_category(&category, &category.etag).await,
     ] {

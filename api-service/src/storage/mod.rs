@@ -13,8 +13,8 @@ mod contract;
 pub(crate) use self::{
     error::StoreError,
     store::{
-        CategoryKey, CategoryStore, Deleted, DeletedKey, DeletionStore, FolderKey, FolderStore,
-        Found, MergeStore, RevisionStore, SearchKey, SearchStore, Step, Store, SubtreeStore,
-        Target, Tier, TreeFilter, TreeKey, TreeStore,
+        CategoryKey, CategoryStore, ChangeKey, ChangeStore, Changes, Deleted, DeletedKey,
+        DeletionStore, FolderKey, FolderStore, Found, MergeStore, RevisionStore, SearchKey,
+        SearchStore, Step, Store, SubtreeStore, Target, Tier, TreeFilter, TreeKey, TreeStore,
     },
 };

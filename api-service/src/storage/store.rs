@@ -1,5 +1,6 @@
 //! The trait that every backend implements.
 
+mod changes;
 mod deletion;
 mod merges;
 mod revisions;
@@ -14,6 +15,7 @@ use token::clock::Timestamp;
 use super::error::StoreError;
 use crate::domain::{
     category::Category,
+    change::Stamp,
     etag::Etag,
     folder::Folder,
     id::{CategoryId, FolderId, TreeId},
@@ -21,6 +23,7 @@ use crate::domain::{
 };
 
 pub(crate) use self::{
+    changes::{ChangeKey, ChangeStore, Changes},
     deletion::{DeletedKey, DeletionStore},
     merges::{MergeStore, Step, Target},
     revisions::RevisionStore,
@@ -44,6 +47,7 @@ pub(crate) trait Store:
     + RevisionStore
     + DeletionStore
     + SearchStore
+    + ChangeStore
     + FolderStore
     + SubtreeStore
     + CategoryStore
@@ -108,6 +112,7 @@ pub(crate) trait FolderStore: fmt::Debug + Send + Sync {
         id: FolderId,
         owner: &str,
         seen: Option<&Etag>,
+        stamp: Stamp,
     ) -> Result<(), StoreError>;
 }
 
@@ -129,7 +134,12 @@ pub(crate) trait CategoryStore: fmt::Debug + Send + Sync {
     async fn update_category(&self, category: &Category, seen: &Etag) -> Result<(), StoreError>;
 
     /// Deletes a category that no tree is in, whose etag is `seen` if that is given.
-    async fn delete_category(&self, id: CategoryId, seen: Option<&Etag>) -> Result<(), StoreError>;
+    async fn delete_category(
+        &self,
+        id: CategoryId,
+        seen: Option<&Etag>,
+        stamp: Stamp,
+    ) -> Result<(), StoreError>;
 }
 
 /// Which trees to list.

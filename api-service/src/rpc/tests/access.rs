@@ -71,7 +71,7 @@ async fn without_keys_nobody_is_rejected() {
 #[tokio::test]
 async fn what_is_not_served_yet_says_so() {
     let world = World::new().await;
-    for rpc in ["ExportTrees", "ImportTrees", "WatchChanges"] {
+    for rpc in ["ExportTrees", "ImportTrees"] {
         let answer = said(&world.caller("ada", EDITOR).empty(rpc).await);
         assert_eq!(answer, (Code::Unimplemented, "NOT_IMPLEMENTED".into()), "{rpc}");
     }

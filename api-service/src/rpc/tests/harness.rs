@@ -1,6 +1,6 @@
 //! A server on a port of its own, and callers.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use client_sdk::guard::{FetchError, FetchFuture, Guard, KeyCache, KeySource, Keys, Kind};
 use evergreen_proto::api::v1::{self as pb, api_service_client::ApiServiceClient};
@@ -11,7 +11,7 @@ use token::{
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::{
-    Code, Request, Status,
+    Code, Request, Status, Streaming,
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt as _;
@@ -72,16 +72,27 @@ impl World {
     /// `before` is given the server before it serves.
     pub(super) async fn with(keys: TestKeys, before: impl AsyncFnOnce(&Server)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = Config { data_dir: dir.path().join("data"), ..Config::default() };
+        let world = Self::on(&dir.path().join("data"), 1, keys, before).await;
+        Self { _dir: Some(dir), ..world }
+    }
+
+    /// A server on a directory that outlives it, whose ids and etags `seed` decides.
+    pub(super) async fn on(
+        data_dir: &Path,
+        seed: u64,
+        keys: TestKeys,
+        before: impl AsyncFnOnce(&Server),
+    ) -> Self {
+        let config = Config { data_dir: data_dir.into(), ..Config::default() };
         let clock = a_clock();
-        let entropy = Arc::new(SeededEntropy::new(1));
+        let entropy = Arc::new(SeededEntropy::new(seed));
         let guard = a_guard(keys, clock.clone());
         let server =
             Server::open_with_guard(config, clock.clone(), entropy, Arc::new(LogObserver), guard)
                 .await
                 .unwrap();
         before(&server).await;
-        Self::serve(server, clock, Some(dir)).await
+        Self::serve(server, clock).await
     }
 
     /// A server in memory, whose ids and etags `seed` decides.
@@ -91,14 +102,10 @@ impl World {
         let guard = a_guard(TestKeys::Up, clock.clone());
         let opened =
             Server::open_in_memory(memory, config, clock.clone(), entropy, observer, guard);
-        Self::serve(opened.await.unwrap(), clock, None).await
+        Self::serve(opened.await.unwrap(), clock).await
     }
 
-    async fn serve(
-        server: Server,
-        clock: Arc<ManualClock>,
-        dir: Option<tempfile::TempDir>,
-    ) -> Self {
+    async fn serve(server: Server, clock: Arc<ManualClock>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -106,7 +113,7 @@ impl World {
             drop(stopped.await);
         }));
         let channel = Endpoint::from_shared(url).unwrap().connect_lazy();
-        Self { channel, clock, stop: Some(stop), served, _dir: dir }
+        Self { channel, clock, stop: Some(stop), served, _dir: None }
     }
 
     pub(super) fn caller(&self, user: &str, roles: &[&str]) -> Caller {
@@ -209,6 +216,15 @@ impl Caller {
             request.metadata_mut().insert("authorization", value);
         }
         request
+    }
+
+    pub(super) async fn watch(
+        &self,
+        cursor: &str,
+    ) -> Result<Streaming<pb::WatchChangesResponse>, Status> {
+        let mut client = ApiServiceClient::new(self.channel.clone());
+        let request = self.request(pb::WatchChangesRequest { cursor: cursor.into() });
+        Ok(client.watch_changes(request).await?.into_inner())
     }
 
     /// Any method, with an empty message.

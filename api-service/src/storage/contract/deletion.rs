@@ -96,8 +96,8 @@ pub(in crate::storage) async fn a_deleted_tree_is_in_no_folder_and_still_in_its_
     world.delete(&tree, 1).await;
     let filter = TreeFilter { folder_id: Some(folder.id), ..everything_of("ada") };
     assert!(world.titles(&filter).await.is_empty());
-    world.store.delete_folder(folder.id, "ada", None).await.unwrap();
-    let held = world.store.delete_category(category.id, None).await;
+    world.store.delete_folder(folder.id, "ada", None, world.stamp()).await.unwrap();
+    let held = world.store.delete_category(category.id, None, world.stamp()).await;
     assert!(matches!(held, Err(StoreError::CategoryInUse)), "{held:?}");
 }
 

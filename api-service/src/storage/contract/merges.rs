@@ -59,7 +59,7 @@ pub(in crate::storage) async fn a_merge_that_is_refused_moves_nothing(world: Wor
     let target = world.target(&into);
     let stale = world.store.merge_category(from.id, Some(&world.etag()), &target, 10).await;
     assert!(matches!(stale, Err(StoreError::EtagMismatch)), "{stale:?}");
-    world.store.delete_category(into.id, None).await.unwrap();
+    world.store.delete_category(into.id, None, world.stamp()).await.unwrap();
     for (id, into) in [(from.id, &target), (into.id, &world.target(&from))] {
         let missing = world.store.merge_category(id, None, into, 10).await;
         assert!(matches!(missing, Err(StoreError::CategoryNotFound)), "{missing:?}");

@@ -6,7 +6,12 @@ use async_trait::async_trait;
 
 use super::database::{MemoryStore, Tables, id_taken, most};
 use crate::{
-    domain::{category::Category, etag::Etag, id::CategoryId},
+    domain::{
+        category::Category,
+        change::{Change, ChangeKind, Stamp},
+        etag::Etag,
+        id::CategoryId,
+    },
     storage::{CategoryKey, CategoryStore, StoreError},
 };
 
@@ -39,6 +44,8 @@ impl CategoryStore for MemoryStore {
             Entry::Occupied(_) => Err(id_taken()),
             Entry::Vacant(entry) => {
                 entry.insert(category.clone());
+                let (kind, stamp) = (ChangeKind::Created, category.stamp());
+                tables.log.record(Change::of_category(category.id, kind, stamp));
                 Ok(())
             }
         }
@@ -53,10 +60,17 @@ impl CategoryStore for MemoryStore {
         let created_at = current.created_at;
         tables.check_slug(category)?;
         tables.categories.insert(category.id, Category { created_at, ..category.clone() });
+        let (kind, stamp) = (ChangeKind::Updated, category.stamp());
+        tables.log.record(Change::of_category(category.id, kind, stamp));
         Ok(())
     }
 
-    async fn delete_category(&self, id: CategoryId, seen: Option<&Etag>) -> Result<(), StoreError> {
+    async fn delete_category(
+        &self,
+        id: CategoryId,
+        seen: Option<&Etag>,
+        stamp: Stamp,
+    ) -> Result<(), StoreError> {
         let mut tables = self.transaction().await?;
         let current = tables.category(id)?;
         if seen.is_some_and(|seen| *seen != current.etag) {
@@ -66,6 +80,7 @@ impl CategoryStore for MemoryStore {
             return Err(StoreError::CategoryInUse);
         }
         tables.categories.remove(&id);
+        tables.log.record(Change::of_category(id, ChangeKind::Deleted, stamp));
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use super::changes::Log;
 use crate::{
     domain::{
         category::Category,
@@ -41,6 +42,7 @@ pub(super) struct Tables {
     pub(super) revisions: BTreeMap<(TreeId, i64), Revision>,
     /// Which tree came first: a later one has a greater number.
     pub(super) search_numbers: BTreeMap<TreeId, i64>,
+    pub(super) log: Log,
     pub(super) page_token_key: Option<[u8; 32]>,
 }
 
@@ -66,8 +68,13 @@ impl MemoryStore {
         if self.closed.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable(sqlx::Error::PoolClosed));
         }
+        Ok(self.now())
+    }
+
+    /// Everything, without giving anybody a turn.
+    pub(super) fn now(&self) -> MutexGuard<'_, Tables> {
         // Whoever panicked did so while it was checking, and has changed nothing.
-        Ok(self.database.0.lock().unwrap_or_else(PoisonError::into_inner))
+        self.database.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn end(&self) {

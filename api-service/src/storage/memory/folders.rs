@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::database::{MemoryStore, Tables, id_taken, most};
 use crate::{
     domain::{
+        change::{Change, ChangeKind, Stamp},
         etag::Etag,
         folder::{Folder, Misplaced, check_place},
         id::FolderId,
@@ -50,6 +51,12 @@ impl FolderStore for MemoryStore {
             Entry::Occupied(_) => Err(id_taken()),
             Entry::Vacant(entry) => {
                 entry.insert(folder.clone());
+                tables.log.record(Change::of_folder(
+                    folder.id,
+                    &folder.owner_id,
+                    ChangeKind::Created,
+                    folder.stamp(),
+                ));
                 Ok(())
             }
         }
@@ -67,6 +74,8 @@ impl FolderStore for MemoryStore {
         }
         tables.check_name(folder)?;
         tables.folders.insert(folder.id, Folder { created_at, ..folder.clone() });
+        let (kind, stamp) = (ChangeKind::Updated, folder.stamp());
+        tables.log.record(Change::of_folder(folder.id, &folder.owner_id, kind, stamp));
         Ok(())
     }
 
@@ -75,6 +84,7 @@ impl FolderStore for MemoryStore {
         id: FolderId,
         owner: &str,
         seen: Option<&Etag>,
+        stamp: Stamp,
     ) -> Result<(), StoreError> {
         let mut tables = self.transaction().await?;
         let current = tables.folder(id, owner)?;
@@ -86,6 +96,7 @@ impl FolderStore for MemoryStore {
             return Err(StoreError::FolderNotEmpty);
         }
         tables.folders.remove(&id);
+        tables.log.record(Change::of_folder(id, owner, ChangeKind::Deleted, stamp));
         Ok(())
     }
 }

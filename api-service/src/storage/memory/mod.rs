@@ -1,6 +1,7 @@
 //! Memory: for simulations, in which no thread but the simulation's own may run.
 
 mod categories;
+mod changes;
 mod database;
 mod deletion;
 mod folders;

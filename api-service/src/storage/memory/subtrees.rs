@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::database::{MemoryStore, Tables};
 use crate::{
     domain::{
+        change::{Audience, Change, ChangeKind, Stamp},
         etag::Etag,
         folder::{Entry, Folder},
         id::FolderId,
@@ -51,6 +52,17 @@ impl SubtreeStore for MemoryStore {
             .filter_map(|tree| tree.clone().deleted(deletion, fresh.clone()).ok())
             .collect();
         let (folders, trees) = (entries.len() as u64, deleted.len() as u64);
+        for tree in &deleted {
+            // By whom it was found before it was deleted.
+            let before = tables.trees.get(&tree.id).map_or(Audience::Nobody, Tree::audience);
+            let (after, stamp) = (Audience::Nobody, tree.stamp());
+            tables.log.record(Change::of_tree(tree.id, owner, before, after, stamp));
+        }
+        for entry in &entries {
+            let stamp = Stamp { mark: fresh.clone(), at: deletion.deleted_at };
+            let (id, kind) = (entry.folder.id, ChangeKind::Deleted);
+            tables.log.record(Change::of_folder(id, owner, kind, stamp));
+        }
         tables.trees.extend(deleted.into_iter().map(|tree| (tree.id, tree)));
         tables.folders.retain(|id, _| !gone.contains(&Some(*id)));
         Ok(Deleted { folders, trees })

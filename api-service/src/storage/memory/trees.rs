@@ -8,6 +8,7 @@ use token::clock::Timestamp;
 use super::database::{MemoryStore, Tables, id_taken, most};
 use crate::{
     domain::{
+        change::{Audience, Change},
         etag::Etag,
         id::TreeId,
         tree::{Tree, Visibility},
@@ -48,6 +49,13 @@ impl TreeStore for MemoryStore {
                 entry.insert(tree.clone());
                 tables.write_revision(tree);
                 tables.number(tree.id);
+                tables.log.record(Change::of_tree(
+                    tree.id,
+                    &tree.owner_id,
+                    Audience::Nobody,
+                    tree.audience(),
+                    tree.stamp(),
+                ));
                 Ok(())
             }
         }
@@ -62,10 +70,12 @@ impl TreeStore for MemoryStore {
             return Err(StoreError::EtagMismatch);
         }
         let (created_at, revision) = (current.created_at, current.revision);
+        let (before, after) = (current.audience(), tree.audience());
         tables.trees.insert(tree.id, Tree { created_at, ..tree.clone() });
         if tree.revision > revision {
             tables.write_revision(tree);
         }
+        tables.log.record(Change::of_tree(tree.id, &tree.owner_id, before, after, tree.stamp()));
         Ok(())
     }
 }

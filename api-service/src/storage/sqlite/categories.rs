@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::{
+    changes::record,
     error::or_taken,
     open::SqliteStore,
     row::{At, shown},
@@ -12,6 +13,7 @@ use super::{
 use crate::{
     domain::{
         category::{Category, Content},
+        change::{Change, ChangeKind, Stamp},
         etag::Etag,
         id::CategoryId,
     },
@@ -49,7 +51,9 @@ impl CategoryStore for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(|error| or_taken(error, StoreError::CategorySlugTaken))?;
-        Ok(tx.commit().await?)
+        let (kind, stamp) = (ChangeKind::Created, category.stamp());
+        record(&mut tx, Change::of_category(category.id, kind, stamp)).await?;
+        self.commit(tx).await
     }
 
     async fn update_category(&self, category: &Category, seen: &Etag) -> Result<(), StoreError> {
@@ -70,10 +74,17 @@ impl CategoryStore for SqliteStore {
             let exists = sqlx::query(EXISTS).bind(category.id.0).fetch_optional(&mut *tx).await?;
             return Err(exists.map_or(StoreError::CategoryNotFound, |_| StoreError::EtagMismatch));
         }
-        Ok(tx.commit().await?)
+        let (kind, stamp) = (ChangeKind::Updated, category.stamp());
+        record(&mut tx, Change::of_category(category.id, kind, stamp)).await?;
+        self.commit(tx).await
     }
 
-    async fn delete_category(&self, id: CategoryId, seen: Option<&Etag>) -> Result<(), StoreError> {
+    async fn delete_category(
+        &self,
+        id: CategoryId,
+        seen: Option<&Etag>,
+        stamp: Stamp,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let etag = current(&mut tx, id).await?;
         if seen.is_some_and(|seen| *seen != etag) {
@@ -83,7 +94,8 @@ impl CategoryStore for SqliteStore {
             return Err(StoreError::CategoryInUse);
         }
         sqlx::query(DELETE).bind(id.0).execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        record(&mut tx, Change::of_category(id, ChangeKind::Deleted, stamp)).await?;
+        self.commit(tx).await
     }
 }
 
@@ -111,7 +123,7 @@ pub(super) fn list(
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(super) struct Row {
     id: Vec<u8>,
     name: String,
     slug: String,

@@ -5,6 +5,7 @@ use sqlx::{FromRow, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
 use super::{
+    changes::record,
     error::or_taken,
     open::SqliteStore,
     row::{At, shown},
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
+        change::{Change, ChangeKind, Stamp},
         etag::Etag,
         folder::{Content, Folder, Misplaced, check_place},
         id::FolderId,
@@ -59,7 +61,9 @@ impl FolderStore for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(|error| or_taken(error, StoreError::FolderNameTaken))?;
-        Ok(tx.commit().await?)
+        let (kind, stamp) = (ChangeKind::Created, folder.stamp());
+        record(&mut tx, Change::of_folder(folder.id, &folder.owner_id, kind, stamp)).await?;
+        self.commit(tx).await
     }
 
     async fn update_folder(&self, folder: &Folder, seen: &Etag) -> Result<(), StoreError> {
@@ -83,7 +87,9 @@ impl FolderStore for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(|error| or_taken(error, StoreError::FolderNameTaken))?;
-        Ok(tx.commit().await?)
+        let (kind, stamp) = (ChangeKind::Updated, folder.stamp());
+        record(&mut tx, Change::of_folder(folder.id, &folder.owner_id, kind, stamp)).await?;
+        self.commit(tx).await
     }
 
     async fn delete_folder(
@@ -91,6 +97,7 @@ impl FolderStore for SqliteStore {
         id: FolderId,
         owner: &str,
         seen: Option<&Etag>,
+        stamp: Stamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let (etag, _) = current(&mut tx, id, owner).await?;
@@ -103,7 +110,8 @@ impl FolderStore for SqliteStore {
             }
         }
         sqlx::query(DELETE).bind(id.0).execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        record(&mut tx, Change::of_folder(id, owner, ChangeKind::Deleted, stamp)).await?;
+        self.commit(tx).await
     }
 }
 

@@ -1,10 +1,21 @@
 //! Categories that go, and whose trees move to another.
 
 use async_trait::async_trait;
+use sqlx::FromRow;
 
-use super::{categories, open::SqliteStore};
+use super::{
+    categories,
+    changes::record,
+    open::SqliteStore,
+    row::{At, shown},
+    trees::{Tx, audience},
+};
 use crate::{
-    domain::{etag::Etag, id::CategoryId},
+    domain::{
+        change::{Change, ChangeKind, Stamp},
+        etag::Etag,
+        id::{CategoryId, TreeId},
+    },
     storage::{MergeStore, Step, StoreError, Target},
 };
 
@@ -23,25 +34,52 @@ impl MergeStore for SqliteStore {
             return Err(StoreError::EtagMismatch);
         }
         categories::current(&mut tx, into.id).await?;
-        let moved = sqlx::query(MOVE)
+        let moved: Vec<Moved> = sqlx::query_as(MOVE)
             .bind(id.0)
             .bind(into.id.0)
             .bind(&into.etag.0)
             .bind(into.now.unix_millis())
             .bind(most)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
+            .fetch_all(&mut *tx)
+            .await?;
+        for tree in &moved {
+            tree.record(&mut tx, into).await?;
+        }
         let done = sqlx::query(categories::USED).bind(id.0).fetch_optional(&mut *tx).await?;
         let done = done.is_none();
         if done {
             sqlx::query(categories::DELETE).bind(id.0).execute(&mut *tx).await?;
+            let stamp = Stamp { mark: into.etag.clone(), at: into.now };
+            record(&mut tx, Change::of_category(id, ChangeKind::Deleted, stamp)).await?;
         }
-        tx.commit().await?;
-        Ok(Step { moved, done })
+        self.commit(tx).await?;
+        Ok(Step { moved: moved.len() as u64, done })
+    }
+}
+
+/// A tree that has moved.
+#[derive(FromRow)]
+struct Moved {
+    id: Vec<u8>,
+    owner_id: String,
+    visibility: String,
+    deleted: bool,
+}
+
+impl Moved {
+    /// Logs it; what is deleted is nothing to anybody.
+    async fn record(&self, tx: &mut Tx, into: &Target) -> Result<(), StoreError> {
+        let id = TreeId(At::row("trees", &shown(&self.id)).uuid("id", &self.id)?);
+        let seen = audience(&self.visibility, self.deleted);
+        let stamp = Stamp { mark: into.etag.clone(), at: into.now };
+        match Change::of_tree(id, &self.owner_id, seen, seen, stamp) {
+            Some(change) => record(tx, change).await,
+            None => Ok(()),
+        }
     }
 }
 
 pub(super) const MOVE: &str = "UPDATE trees SET category_id = $2, etag = $3, \
      updated_at = MAX(updated_at, $4) \
-     WHERE id IN (SELECT id FROM trees WHERE category_id = $1 ORDER BY id LIMIT $5)";
+     WHERE id IN (SELECT id FROM trees WHERE category_id = $1 ORDER BY id LIMIT $5) \
+     RETURNING id, owner_id, visibility, deleted_at IS NOT NULL AS deleted";

@@ -1,6 +1,7 @@
 //! SQLite: a file in the data directory.
 
 mod categories;
+mod changes;
 mod deletion;
 mod error;
 mod folders;

@@ -8,6 +8,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use thiserror::Error;
+use tokio::sync::watch;
 
 use super::error::code;
 use crate::storage::StoreError;
@@ -20,6 +21,8 @@ use crate::storage::StoreError;
 pub(crate) struct SqliteStore {
     pub(super) reads: SqlitePool,
     pub(super) writes: SqlitePool,
+    /// Rung by every commit.
+    pub(super) bell: watch::Sender<()>,
 }
 
 /// Why the file could not be opened.
@@ -63,13 +66,20 @@ impl SqliteStore {
         let reads = pool()
             .max_connections(Self::READERS)
             .connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { reads, writes })
+        Ok(Self { reads, writes, bell: watch::Sender::default() })
     }
 
     /// A transaction that may write. It takes the write lock at once: one that first reads and then
     /// writes would fail whenever another wrote in between, however long it is willing to wait.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         Ok(self.writes.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Makes what was written durable, and wakes whoever follows the log.
+    pub(super) async fn commit(&self, tx: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+        tx.commit().await?;
+        self.bell.send_replace(());
+        Ok(())
     }
 }
 

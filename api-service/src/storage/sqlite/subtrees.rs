@@ -4,16 +4,19 @@ use async_trait::async_trait;
 use sqlx::FromRow;
 
 use super::{
+    changes::record,
     folders::{FolderRow, current},
     open::SqliteStore,
-    row::At,
+    row::{At, shown},
     search,
+    trees::audience,
 };
 use crate::{
     domain::{
+        change::{Audience, Change, ChangeKind, Stamp},
         etag::Etag,
         folder::{Entry, Folder},
-        id::FolderId,
+        id::{FolderId, TreeId},
         tree::Deletion,
     },
     storage::{Deleted, StoreError, SubtreeStore},
@@ -47,16 +50,29 @@ impl SubtreeStore for SqliteStore {
             return Err(StoreError::EtagMismatch);
         }
         search::unindex_below(&mut tx, id).await?;
-        let trees = sqlx::query(DELETE_TREES)
+        let trees: Vec<(Vec<u8>, String)> = sqlx::query_as(DELETE_TREES)
             .bind(id.0)
             .bind(&fresh.0)
             .bind(deletion.deleted_at.unix_millis())
             .bind(deletion.purge_at.unix_millis())
-            .execute(&mut *tx)
+            .fetch_all(&mut *tx)
             .await?;
-        let folders = sqlx::query(DELETE).bind(id.0).execute(&mut *tx).await?;
-        tx.commit().await?;
-        Ok(Deleted { folders: folders.rows_affected(), trees: trees.rows_affected() })
+        let folders: Vec<Vec<u8>> =
+            sqlx::query_scalar(DELETE).bind(id.0).fetch_all(&mut *tx).await?;
+        let stamp = || Stamp { mark: fresh.clone(), at: deletion.deleted_at };
+        for (id, visibility) in &trees {
+            let id = TreeId(At::row("trees", &shown(id)).uuid("id", id)?);
+            let before = audience(visibility, false);
+            if let Some(change) = Change::of_tree(id, owner, before, Audience::Nobody, stamp()) {
+                record(&mut tx, change).await?;
+            }
+        }
+        for id in &folders {
+            let id = FolderId(At::row("folders", &shown(id)).uuid("id", id)?);
+            record(&mut tx, Change::of_folder(id, owner, ChangeKind::Deleted, stamp())).await?;
+        }
+        self.commit(tx).await?;
+        Ok(Deleted { folders: folders.len() as u64, trees: trees.len() as u64 })
     }
 }
 
@@ -109,11 +125,12 @@ pub(super) const DELETE_TREES: &str = "WITH RECURSIVE down (id, depth) AS ( \
      SELECT folders.id, down.depth + 1 FROM down \
      JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
      UPDATE trees SET folder_id = NULL, etag = $2, updated_at = MAX(updated_at, $3), \
-     deleted_at = $3, purge_at = $4 WHERE folder_id IN (SELECT id FROM down)";
+     deleted_at = $3, purge_at = $4 WHERE folder_id IN (SELECT id FROM down) \
+     RETURNING id, visibility";
 /// In one statement, at whose end no folder lies in one that is gone.
 pub(super) const DELETE: &str = "WITH RECURSIVE down (id, depth) AS ( \
      SELECT $1, 0 \
      UNION ALL \
      SELECT folders.id, down.depth + 1 FROM down \
      JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-     DELETE FROM folders WHERE id IN (SELECT id FROM down)";
+     DELETE FROM folders WHERE id IN (SELECT id FROM down) RETURNING id";

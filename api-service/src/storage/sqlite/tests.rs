@@ -10,7 +10,7 @@ use token::clock::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    SqliteStore, categories, deletion, folders, merges, revisions, search, subtrees, trees,
+    SqliteStore, categories, changes, deletion, folders, merges, revisions, search, subtrees, trees,
 };
 use crate::{
     domain::{
@@ -115,6 +115,11 @@ async fn no_statement_reads_a_whole_table() {
     };
     for sql in [
         categories::FIND,
+        changes::FOLDER,
+        changes::LAST,
+        changes::MARK,
+        changes::TREE,
+        changes::TRIM,
         categories::EXISTS,
         categories::UPDATE,
         categories::USED,
@@ -137,7 +142,7 @@ async fn no_statement_reads_a_whole_table() {
         subtrees::DELETE,
         subtrees::DELETE_TREES,
         trees::FIND,
-        trees::REVISION,
+        trees::STATE,
         trees::WHOLE,
         search::ERASE,
         search::ERASE_BELOW,
@@ -193,7 +198,10 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
     for before in [None, Some(7)] {
         queries.push(revisions::list(EXPLAIN, TreeId(id), before, 10));
     }
-    assert_eq!(queries.len(), 42);
+    for reader in [None, Some("ada")] {
+        queries.push(changes::list(EXPLAIN, reader, 1, 10));
+    }
+    assert_eq!(queries.len(), 44);
     for mut query in queries {
         let steps = query.build().fetch_all(&store.writes).await.unwrap();
         let plan: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();

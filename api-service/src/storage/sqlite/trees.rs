@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 
 use super::{
+    changes::record,
     open::SqliteStore,
     revisions::write_revision,
     row::At,
@@ -11,7 +12,13 @@ use super::{
     tree_row::{TreeRow, status_name, tags_text, tree_columns, visibility_name},
 };
 use crate::{
-    domain::{etag::Etag, id::TreeId, search::Document, tree::Tree},
+    domain::{
+        change::{Audience, Change},
+        etag::Etag,
+        id::TreeId,
+        search::Document,
+        tree::{Tree, Visibility},
+    },
     storage::{StoreError, TreeFilter, TreeKey, TreeStore, stored_nodes},
 };
 
@@ -59,7 +66,8 @@ impl TreeStore for SqliteStore {
             .await?;
         write_revision(&mut tx, tree).await?;
         search::index(&mut tx, tree, &document).await?;
-        Ok(tx.commit().await?)
+        record_tree(&mut tx, tree, Audience::Nobody).await?;
+        self.commit(tx).await
     }
 
     async fn update_tree(&self, tree: &Tree, seen: &Etag) -> Result<(), StoreError> {
@@ -85,12 +93,13 @@ impl TreeStore for SqliteStore {
             .bind(tree.deletion.map(|deletion| deletion.purge_at.unix_millis()));
         // A tree that is gone comes before what it referred to, and that before the write, or a
         // dangling reference would be a broken key instead of an answer.
-        let current: Option<i64> = sqlx::query_scalar(REVISION)
+        let current: Option<(i64, String, bool)> = sqlx::query_as(STATE)
             .bind(tree.id.0)
             .bind(&tree.owner_id)
             .fetch_optional(&mut *tx)
             .await?;
-        let current = current.ok_or(StoreError::TreeNotFound)?;
+        let (current, visibility, deleted) = current.ok_or(StoreError::TreeNotFound)?;
+        let before = audience(&visibility, deleted);
         check_references(&mut tx, tree).await?;
         if written.execute(&mut *tx).await?.rows_affected() != 1 {
             return Err(StoreError::EtagMismatch);
@@ -99,7 +108,8 @@ impl TreeStore for SqliteStore {
             write_revision(&mut tx, tree).await?;
         }
         search::index(&mut tx, tree, &document).await?;
-        Ok(tx.commit().await?)
+        record_tree(&mut tx, tree, before).await?;
+        self.commit(tx).await
     }
 }
 
@@ -109,6 +119,24 @@ pub(super) type Tx = Transaction<'static, Sqlite>;
 pub(super) async fn whole(tx: &mut Tx, id: TreeId) -> Result<Tree, StoreError> {
     let row: Option<FullRow> = sqlx::query_as(WHOLE).bind(id.0).fetch_optional(&mut **tx).await?;
     row.ok_or(StoreError::TreeNotFound)?.try_into()
+}
+
+/// Who finds a tree of which this is stored.
+pub(super) fn audience(visibility: &str, deleted: bool) -> Audience {
+    match (deleted, visibility == visibility_name(Visibility::Shared)) {
+        (true, _) => Audience::Nobody,
+        (false, true) => Audience::Everybody,
+        (false, false) => Audience::Owner,
+    }
+}
+
+/// Logs what became of a tree.
+async fn record_tree(tx: &mut Tx, tree: &Tree, before: Audience) -> Result<(), StoreError> {
+    let after = tree.audience();
+    match Change::of_tree(tree.id, &tree.owner_id, before, after, tree.stamp()) {
+        Some(change) => record(tx, change).await,
+        None => Ok(()),
+    }
 }
 
 async fn check_references(tx: &mut Tx, tree: &Tree) -> Result<(), StoreError> {
@@ -221,7 +249,8 @@ pub(super) const FIND: &str = concat!(
     whole!(),
     "WHERE id = $1 AND (owner_id = $2 OR (visibility = 'shared' AND deleted_at IS NULL))"
 );
-pub(super) const REVISION: &str = "SELECT revision FROM trees WHERE id = $1 AND owner_id = $2";
+pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL FROM trees \
+     WHERE id = $1 AND owner_id = $2";
 const INSERT: &str = "INSERT INTO trees (id, owner_id, title, description, category_id, \
      folder_id, status, visibility, tags, revision, node_count, etag, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";

@@ -11,6 +11,7 @@ use super::{MemoryDatabase, MemoryStore};
 use crate::{
     domain::{
         category::{self, Category},
+        change::Stamp,
         etag::Etag,
         folder::{self, Folder, in_order},
         id::{CategoryId, FolderId, TreeId},
@@ -70,7 +71,8 @@ async fn sqlite_and_memory_say_the_same() {
                     let current = both!(category(id));
                     let seen = script.seen(current.map(|current| current.etag));
                     let seen = script.chance().then_some(&seen);
-                    both!(delete_category(id, seen));
+                    let stamp = script.stamp();
+                    both!(delete_category(id, seen, stamp.clone()));
                 }
                 4 | 5 => {
                     let (folder, most) = (script.folder(), script.folders_at_most());
@@ -90,7 +92,8 @@ async fn sqlite_and_memory_say_the_same() {
                     let current = both!(folder(id, &owner));
                     let seen = script.seen(current.map(|current| current.etag));
                     let seen = script.chance().then_some(&seen);
-                    both!(delete_folder(id, &owner, seen));
+                    let stamp = script.stamp();
+                    both!(delete_folder(id, &owner, seen, stamp.clone()));
                 }
                 9 | 10 => {
                     let tree = script.tree();
@@ -257,6 +260,10 @@ impl Script {
     /// Mostly the current one.
     fn seen(&self, current: Option<Etag>) -> Etag {
         current.filter(|_| self.below(4) > 0).unwrap_or_else(|| Etag("stale".into()))
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp::new(self.instant(), &self.entropy)
     }
 
     fn category(&self) -> Category {

@@ -1,0 +1,133 @@
+//! Reading the log, for all who follow it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, broadcast, watch},
+    time::sleep,
+};
+
+use crate::{
+    domain::change::{Change, Resource},
+    storage::{ChangeKey, Store, StoreError},
+};
+
+/// Tells whoever follows in this process. Nothing is read while nobody does.
+#[derive(Debug)]
+pub(in crate::app) struct Feed {
+    said: broadcast::Sender<Said>,
+    /// Somebody has begun to follow.
+    wanted: Notify,
+    closed: watch::Sender<bool>,
+}
+
+/// What is said to all who follow.
+#[derive(Clone, Debug)]
+pub(super) enum Said {
+    /// Every change after this place is said from now on, and none before it was for certain.
+    From(i64),
+    Change(Arc<Entry>),
+}
+
+/// A change, and what it is about as it was when the change was read, or later.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: ChangeKey,
+    pub(super) change: Change,
+    /// `None` if it is deleted.
+    pub(super) now: Option<Resource>,
+}
+
+/// What one who follows listens to.
+#[derive(Debug)]
+pub(super) struct Ears {
+    pub(super) said: broadcast::Receiver<Said>,
+    pub(super) closed: watch::Receiver<bool>,
+}
+
+impl Feed {
+    pub(in crate::app) fn new() -> Self {
+        Self {
+            said: broadcast::Sender::new(MOST_UNHEARD),
+            wanted: Notify::new(),
+            closed: watch::Sender::new(false),
+        }
+    }
+
+    pub(super) fn listen(&self) -> Ears {
+        let ears = Ears { said: self.said.subscribe(), closed: self.closed.subscribe() };
+        self.wanted.notify_one();
+        ears
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Reads for as long as it is polled.
+    pub(super) async fn keep_reading(&self, store: &dyn Store) {
+        let mut bell = store.bell();
+        let mut place = None;
+        let mut failing = false;
+        loop {
+            if self.said.receiver_count() == 0 {
+                self.wanted.notified().await;
+                place = None;
+            }
+            bell.mark_unchanged();
+            match self.read(store, &mut place).await {
+                Ok(()) => failing = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "changes cannot be read; followers hear nothing");
+                    }
+                    sleep(LONGEST_SILENCE).await;
+                }
+            }
+            tokio::select! {
+                // A bell that is gone leaves the timer. What is written by others is not rung for.
+                Ok(()) = bell.changed() => {}
+                () = sleep(LONGEST_SILENCE) => {}
+            }
+        }
+    }
+
+    /// Says whatever is new after `place`.
+    async fn read(
+        &self,
+        store: &dyn Store,
+        place: &mut Option<ChangeKey>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let after = match place {
+                Some(after) => after,
+                None => {
+                    let last = place.insert(store.last_change().await?);
+                    // To nobody, if everybody has left.
+                    let _ = self.said.send(Said::From(last.seq));
+                    last
+                }
+            };
+            let Some(read) = store.changes(None, after, AT_ONCE).await? else {
+                // Another log than before: everybody looks for their own place in it.
+                *place = None;
+                let _ = self.said.send(Said::From(i64::MAX));
+                continue;
+            };
+            let more = i64::try_from(read.changes.len()).is_ok_and(|count| count >= AT_ONCE);
+            for (key, change) in read.changes {
+                let now = store.resource(change.what).await?;
+                *place = Some(key.clone());
+                let _ = self.said.send(Said::Change(Arc::new(Entry { key, change, now })));
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// How many changes wait for the slowest who follows; one who is slower reads the log instead.
+const MOST_UNHEARD: usize = 256;
+const AT_ONCE: i64 = 100;
+const LONGEST_SILENCE: Duration = Duration::from_secs(1);

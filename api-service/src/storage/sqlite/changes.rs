@@ -1,0 +1,207 @@
+//! The log of what was written.
+
+use async_trait::async_trait;
+use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
+use token::clock::Timestamp;
+use tokio::sync::watch;
+
+use super::{
+    categories,
+    folders::FolderRow,
+    open::SqliteStore,
+    row::At,
+    tree_row::{TreeRow, tree_columns},
+};
+use crate::{
+    domain::{
+        change::{Change, ChangeKind, Resource, ResourceId, Stamp},
+        etag::Etag,
+        id::{CategoryId, FolderId, TreeId},
+    },
+    storage::{ChangeKey, ChangeStore, Changes, StoreError},
+};
+
+#[async_trait]
+impl ChangeStore for SqliteStore {
+    async fn last_change(&self) -> Result<ChangeKey, StoreError> {
+        let (seq, mark) = sqlx::query_as(LAST).fetch_one(&self.reads).await?;
+        Ok(ChangeKey { seq, mark })
+    }
+
+    async fn changes(
+        &self,
+        reader: Option<&str>,
+        after: &ChangeKey,
+        limit: i64,
+    ) -> Result<Option<Changes>, StoreError> {
+        let mut tx = self.reads.begin().await?;
+        let mark: Option<String> =
+            sqlx::query_scalar(MARK).bind(after.seq).fetch_optional(&mut *tx).await?;
+        if mark.is_none_or(|mark| mark != after.mark) {
+            return Ok(None);
+        }
+        let mut query = list("", reader, after.seq, limit);
+        let rows: Vec<Row> = query.build_query_as().fetch_all(&mut *tx).await?;
+        let more = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
+        let (seq, mark) = sqlx::query_as(LAST).fetch_one(&mut *tx).await?;
+        tx.commit().await?;
+        let changes: Result<Vec<_>, _> = rows.into_iter().map(Row::change).collect();
+        let changes = changes?;
+        let last = changes.last().map(|(key, _)| key.clone()).filter(|_| more);
+        Ok(Some(Changes { changes, until: last.unwrap_or(ChangeKey { seq, mark }) }))
+    }
+
+    async fn resource(&self, id: ResourceId) -> Result<Option<Resource>, StoreError> {
+        Ok(match id {
+            ResourceId::Category(id) => {
+                let row: Option<categories::Row> =
+                    sqlx::query_as(categories::FIND).bind(id.0).fetch_optional(&self.reads).await?;
+                row.map(TryInto::try_into).transpose()?.map(Resource::Category)
+            }
+            ResourceId::Folder(id) => {
+                let row: Option<FolderRow> =
+                    sqlx::query_as(FOLDER).bind(id.0).fetch_optional(&self.reads).await?;
+                row.map(TryInto::try_into).transpose()?.map(Resource::Folder)
+            }
+            ResourceId::Tree(id) => {
+                let row: Option<TreeRow> =
+                    sqlx::query_as(TREE).bind(id.0).fetch_optional(&self.reads).await?;
+                row.map(TryInto::try_into).transpose()?.map(Resource::Tree)
+            }
+        })
+    }
+
+    async fn trim_changes(&self, before: Timestamp, most: i64) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let oldest: Vec<(i64, i64)> = sqlx::query_as(OLDEST).bind(most).fetch_all(&mut *tx).await?;
+        // Only from the front: a gap in the log would be a change that nobody is told of.
+        let before = before.unix_millis();
+        let trimmed = oldest.into_iter().take_while(|&(_, at)| at < before).last();
+        let Some((until, _)) = trimmed else { return Ok(0) };
+        let removed = sqlx::query(TRIM).bind(until).execute(&mut *tx).await?.rows_affected();
+        tx.commit().await?;
+        Ok(removed)
+    }
+
+    fn bell(&self) -> watch::Receiver<()> {
+        self.bell.subscribe()
+    }
+}
+
+/// Logs a change in the transaction that makes it.
+pub(super) async fn record(
+    tx: &mut Transaction<'static, Sqlite>,
+    change: Change,
+) -> Result<(), StoreError> {
+    let (resource, id) = match change.what {
+        ResourceId::Category(id) => ("category", id.0),
+        ResourceId::Folder(id) => ("folder", id.0),
+        ResourceId::Tree(id) => ("tree", id.0),
+    };
+    sqlx::query(INSERT)
+        .bind(change.stamp.at.unix_millis())
+        .bind(resource)
+        .bind(id)
+        .bind(change.owner_id)
+        .bind(kind_name(change.own))
+        .bind(change.shared.map(kind_name))
+        .bind(change.stamp.mark.0)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// What is a reader's or nobody's and what others share, each read in order from an index and no
+/// further than asked, then merged; or everything.
+pub(super) fn list(
+    prefix: &'static str,
+    reader: Option<&str>,
+    after: i64,
+    limit: i64,
+) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(prefix);
+    let Some(reader) = reader else {
+        query.push("SELECT ").push(COLUMNS).push(" FROM changes WHERE seq > ").push_bind(after);
+        query.push(" ORDER BY seq LIMIT ").push_bind(limit);
+        return query;
+    };
+    for (i, whose) in ["owner_id = ", "owner_id IS NULL", "owner_id <> "].into_iter().enumerate() {
+        query.push(if i == 0 {
+            "SELECT * FROM (SELECT "
+        } else {
+            ") UNION ALL SELECT * FROM (SELECT "
+        });
+        query.push(COLUMNS).push(" FROM changes WHERE ").push(whose);
+        if i != 1 {
+            query.push_bind(reader.to_owned());
+        }
+        if i == 2 {
+            query.push(" AND shared_kind IS NOT NULL");
+        }
+        query.push(" AND seq > ").push_bind(after);
+        query.push(" ORDER BY seq LIMIT ").push_bind(limit);
+    }
+    query.push(") ORDER BY seq LIMIT ").push_bind(limit);
+    query
+}
+
+#[derive(FromRow)]
+struct Row {
+    seq: i64,
+    at: i64,
+    resource: String,
+    resource_id: Vec<u8>,
+    owner_id: Option<String>,
+    own_kind: String,
+    shared_kind: Option<String>,
+    mark: String,
+}
+
+impl Row {
+    fn change(self) -> Result<(ChangeKey, Change), StoreError> {
+        let at = At::row("changes", &self.seq);
+        let id = at.uuid("resource_id", &self.resource_id)?;
+        let what = match self.resource.as_str() {
+            "category" => ResourceId::Category(CategoryId(id)),
+            "folder" => ResourceId::Folder(FolderId(id)),
+            "tree" => ResourceId::Tree(TreeId(id)),
+            _ => return Err(at.bad("resource")),
+        };
+        let kind = |column, name: &str| {
+            let mut kinds = KINDS.into_iter();
+            kinds.find(|&kind| kind_name(kind) == name).ok_or_else(|| at.bad(column))
+        };
+        let change = Change {
+            what,
+            owner_id: self.owner_id,
+            own: kind("own_kind", &self.own_kind)?,
+            shared: self.shared_kind.map(|name| kind("shared_kind", &name)).transpose()?,
+            stamp: Stamp { mark: Etag(self.mark.clone()), at: at.instant("at", self.at)? },
+        };
+        Ok((ChangeKey { seq: self.seq, mark: self.mark }, change))
+    }
+}
+
+const KINDS: [ChangeKind; 3] = [ChangeKind::Created, ChangeKind::Deleted, ChangeKind::Updated];
+
+fn kind_name(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Created => "created",
+        ChangeKind::Deleted => "deleted",
+        ChangeKind::Updated => "updated",
+    }
+}
+
+const COLUMNS: &str = "seq, at, resource, resource_id, owner_id, own_kind, shared_kind, mark";
+
+pub(super) const LAST: &str =
+    "SELECT seq, mark FROM changes WHERE seq = (SELECT MAX(seq) FROM changes)";
+pub(super) const MARK: &str = "SELECT mark FROM changes WHERE seq = $1";
+pub(super) const OLDEST: &str = "SELECT seq, at FROM changes ORDER BY seq LIMIT $1";
+pub(super) const TRIM: &str =
+    "DELETE FROM changes WHERE seq <= $1 AND seq < (SELECT MAX(seq) FROM changes)";
+pub(super) const FOLDER: &str = "SELECT * FROM folders WHERE id = $1";
+pub(super) const TREE: &str =
+    concat!("SELECT ", tree_columns!(), " FROM trees WHERE id = $1 AND deleted_at IS NULL");
+const INSERT: &str = "INSERT INTO changes (at, resource, resource_id, owner_id, own_kind, \
+     shared_kind, mark) VALUES ($1, $2, $3, $4, $5, $6, $7)";
