@@ -7,7 +7,10 @@ use std::time::Duration;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use client_sdk::Session;
 use evergreen_proto::{
-    api::v1::{ListTreesRequest, api_service_client::ApiServiceClient},
+    api::v1::{
+        ChangeKind, CreateTreeRequest, ListTreesRequest, Tree, WatchChangesRequest,
+        api_service_client::ApiServiceClient,
+    },
     auth::v1::{
         ChangePasswordRequest, DisableUserRequest, LogoutRequest, RevokeAllSessionsRequest,
         RevokeSessionRequest, SetUserRolesRequest, TokenPair,
@@ -151,6 +154,38 @@ async fn while_auth_service_is_down_good_tokens_are_served_and_revoked_ones_refu
         client.list_trees(request).await.expect("five minutes without AuthService");
         let request = bearing(&revoked.access_token, ListTreesRequest::default());
         assert_eq!(reason(client.list_trees(request).await), "SESSION_REVOKED");
+    }
+}
+
+/// A stream under way is not asked for its token again, and ends all the same.
+#[tokio::test]
+async fn a_stream_of_changes_ends_when_its_session_is_revoked() {
+    let world = World::following(|_| {}).await;
+    follows(&world).await;
+    let ada = world.register("ada").await;
+    let bystander = login(&world, "ada").await;
+    let watch = async |token: &str, cursor: &str| {
+        let request = WatchChangesRequest { cursor: cursor.to_owned() };
+        let answer = world.api_client().watch_changes(bearing(token, request)).await;
+        let mut stream = answer.unwrap().into_inner();
+        let first = stream.message().await.unwrap().unwrap();
+        assert_eq!(first.change, None);
+        (stream, first.cursor)
+    };
+    let (mut revoked, cursor) = watch(&ada.access_token, "").await;
+    let (mut good, _) = watch(&bystander.access_token, "").await;
+    let logout = bearing(&ada.access_token, LogoutRequest {});
+    world.auth_client().logout(logout).await.unwrap();
+    let ended = timeout(Duration::from_secs(10), revoked.message()).await.expect("it ends");
+    assert_eq!(reason(ended), "SESSION_REVOKED");
+    // Of the same user, so the cursor is as good as ever.
+    let (mut resumed, _) = watch(&bystander.access_token, &cursor).await;
+    let tree = Tree { title: "t".into(), ..Tree::default() };
+    let create = bearing(&bystander.access_token, CreateTreeRequest { tree: Some(tree) });
+    world.api_client().create_tree(create).await.unwrap();
+    for stream in [&mut good, &mut resumed] {
+        let told = stream.message().await.unwrap().unwrap().change.unwrap();
+        assert_eq!(told.kind(), ChangeKind::Created);
     }
 }
 
