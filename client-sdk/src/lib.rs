@@ -89,6 +89,12 @@
 //! # }
 //! ```
 //!
+//! # Streams
+//!
+//! A stream that is refused before its first message is replayed like any call. One that breaks
+//! later is not: its receiver alone knows how far it had come. [`resume::Resumed`] opens it again
+//! from the cursor of the last message.
+//!
 //! # Many users over one channel
 //!
 //! [`ReauthLayer::per_request`] sends each call as the [`Session`] in its extensions: a gateway puts
@@ -193,6 +199,9 @@ mod once;
 mod pair;
 mod reauth;
 mod refresher;
+// It needs no other schedule than its one caller's.
+#[cfg(not(interleaved))]
+pub mod resume;
 mod session;
 pub mod store;
 mod sync;

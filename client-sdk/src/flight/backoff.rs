@@ -27,13 +27,16 @@ impl Backoff {
     /// Waits before the next repetition, for as long as the other side asked if that is longer.
     /// False, at once, if the budget does not last until then.
     pub(crate) async fn wait(&mut self, asked: Option<Duration>) -> bool {
-        let delay = self.next_delay().max(asked.unwrap_or_default());
-        if delay >= self.remaining() {
-            return false;
-        }
+        let Some(delay) = self.delay(asked) else { return false };
         telemetry::backing_off(delay);
         tokio::time::sleep(delay).await;
         true
+    }
+
+    /// How long to wait before the next repetition; `None` if the budget does not last until then.
+    pub(crate) fn delay(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        let delay = self.next_delay().max(asked.unwrap_or_default());
+        (delay < self.remaining()).then_some(delay)
     }
 
     /// Half of each step is fixed, so that repetitions do thin out; half is drawn, so that many
