@@ -249,6 +249,7 @@ impl Server {
             clock: self.clock,
             observer: self.observer,
             request_life: self.request_timeout,
+            uploads: &["/evergreen.api.v1.ApiService/ImportTrees"],
         };
         let routes = Routes::new(guarded);
         let shutdown = async {

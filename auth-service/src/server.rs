@@ -131,7 +131,8 @@ impl Server {
             clock: Arc::clone(&clock),
             entropy,
         };
-        let serving = Serving { clock, observer, request_life: config.request_timeout };
+        let request_life = config.request_timeout;
+        let serving = Serving { clock, observer, request_life, uploads: &[] };
         let audit_retention = config.audit_retention;
         Ok(Self { app: Arc::new(app), audit_retention, serving, operations: None })
     }

@@ -17,6 +17,10 @@ pub(crate) enum AppError {
     CursorExpired,
     #[error("the caller's role does not allow it")]
     Denied,
+    #[error("the trees that the import has created are not the ones of the stream")]
+    ImportChanged,
+    #[error("another stream goes on with the import")]
+    ImportRunning,
     #[error("{0}")]
     Invalid(Violation),
     #[error("the page token is not one of this list")]

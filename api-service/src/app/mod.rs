@@ -6,7 +6,9 @@ mod context;
 mod deletion;
 mod demo;
 mod error;
+mod export;
 mod folders;
+mod import;
 mod merges;
 mod page_token;
 mod revisions;
@@ -18,6 +20,8 @@ pub(crate) use self::{
     changes::{Following, Told},
     context::App,
     error::AppError,
+    export::Exporting,
+    import::Importing,
     search::Hit,
     trees::TreeQuery,
 };

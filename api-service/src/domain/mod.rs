@@ -6,6 +6,7 @@ pub(crate) mod change;
 pub(crate) mod etag;
 pub(crate) mod folder;
 pub(crate) mod id;
+pub(crate) mod import;
 pub(crate) mod node;
 pub(crate) mod page;
 pub(crate) mod policy;

@@ -12,6 +12,7 @@ mod search;
 mod service;
 mod status;
 mod stream;
+mod transfer;
 mod trees;
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use evergreen_proto::api::v1::{self as pb, api_service_server::ApiService};
 use tonic::{Request, Response, Status, Streaming, async_trait};
-use transport::status::not_implemented;
 
 use super::{
     status::IntoStatus as _,
@@ -205,15 +204,15 @@ impl ApiService for Rpc {
 
     async fn export_trees(
         &self,
-        _: Request<pb::ExportTreesRequest>,
+        request: Request<pb::ExportTreesRequest>,
     ) -> Answer<Self::ExportTreesStream> {
-        Err(not_implemented("ExportTrees"))
+        answer(self.exported_trees(request).await?)
     }
 
     async fn import_trees(
         &self,
-        _: Request<Streaming<pb::ImportTreesRequest>>,
+        request: Request<Streaming<pb::ImportTreesRequest>>,
     ) -> Answer<pb::ImportTreesResponse> {
-        Err(not_implemented("ImportTrees"))
+        answer(self.imported_trees(request).await?)
     }
 }

@@ -34,6 +34,16 @@ impl IntoStatus for AppError {
                 reason::PERMISSION_DENIED,
                 "the caller may not do this",
             ),
+            Self::ImportChanged => status(
+                Code::FailedPrecondition,
+                reason::IMPORT_CHANGED,
+                "this key has created other trees than the stream begins with; use a new key",
+            ),
+            Self::ImportRunning => status(
+                Code::Aborted,
+                reason::IMPORT_RUNNING,
+                "another stream goes on with this key; wait for it to end",
+            ),
             Self::Invalid(violation) => violation.into_status(),
             Self::PageTokenInvalid => argument_invalid(
                 reason::PAGE_TOKEN_INVALID,

@@ -3,14 +3,14 @@
 use std::pin::Pin;
 
 use evergreen_proto::api::v1 as pb;
-use tokio_stream::{Empty, Stream};
+use tokio_stream::Stream;
 use tonic::Status;
 
 /// Of `WatchChanges`.
 pub(super) type Changes = Boxed<pb::WatchChangesResponse>;
 
-/// Of `ExportTrees`, which this version does not serve.
-pub(super) type Exported = Empty<Result<pb::ExportTreesResponse, Status>>;
+/// Of `ExportTrees`.
+pub(super) type Exported = Boxed<pb::ExportTreesResponse>;
 
 type Boxed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 

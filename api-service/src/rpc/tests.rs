@@ -13,5 +13,6 @@ mod lists;
 mod restarts;
 mod revisions;
 mod search;
+mod transfer;
 mod trees;
 mod validation;

@@ -139,6 +139,7 @@ async fn keys_come_from_the_auth_service_that_is_named() {
         clock: Arc::new(SystemClock::new()),
         observer: Arc::new(LogObserver),
         request_life: Duration::from_secs(5),
+        uploads: &[],
     };
     let routes = Routes::new(FakeAuth(Arc::clone(&key)));
     tokio::spawn(serving.run(connections(listener), routes, &[], std::future::pending()));

@@ -6,6 +6,7 @@ pub(in crate::storage) mod merges;
 pub(in crate::storage) mod revisions;
 pub(in crate::storage) mod search;
 pub(in crate::storage) mod subtrees;
+pub(in crate::storage) mod transfer;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -83,6 +84,12 @@ macro_rules! contract {
             a_folder_is_deleted_with_all_that_is_in_it
             a_subtree_that_is_not_deleted_stays_whole
             what_is_filed_while_its_folder_is_deleted_is_never_lost
+        }
+        $crate::storage::contract::contract! { $open, transfer:
+            own_trees_are_gone_through_oldest_first
+            a_group_is_created_wholly_or_not_at_all
+            of_two_streams_of_one_import_one_goes_on
+            an_import_runs_out
         }
         $crate::storage::contract::contract! { $open, merges:
             trees_move_batch_by_batch_and_the_category_goes_with_the_last

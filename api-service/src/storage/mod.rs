@@ -14,7 +14,8 @@ pub(crate) use self::{
     error::StoreError,
     store::{
         CategoryKey, CategoryStore, ChangeKey, ChangeStore, Changes, Deleted, DeletedKey,
-        DeletionStore, FolderKey, FolderStore, Found, MergeStore, RevisionStore, SearchKey,
-        SearchStore, Step, Store, SubtreeStore, Target, Tier, TreeFilter, TreeKey, TreeStore,
+        DeletionStore, FolderKey, FolderStore, Found, ImportError, ImportStep, MergeStore,
+        RevisionStore, SearchKey, SearchStore, Step, Store, SubtreeStore, Target, Tier,
+        TransferStore, TreeFilter, TreeKey, TreeStore,
     },
 };

@@ -6,6 +6,7 @@ mod merges;
 mod revisions;
 mod search;
 mod subtrees;
+mod transfer;
 
 use std::fmt;
 
@@ -29,6 +30,7 @@ pub(crate) use self::{
     revisions::RevisionStore,
     search::{Found, SearchKey, SearchStore, Tier},
     subtrees::{Deleted, SubtreeStore},
+    transfer::{ImportError, ImportStep, TransferStore},
 };
 
 /// Keeps trees, folders and categories. [`contract`](super) is its meaning in tests, which every
@@ -52,6 +54,7 @@ pub(crate) trait Store:
     + SubtreeStore
     + CategoryStore
     + MergeStore
+    + TransferStore
 {
     /// The key that authenticates page tokens: `fresh` if there was none yet, the same for every
     /// instance on this database.

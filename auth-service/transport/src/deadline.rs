@@ -41,13 +41,22 @@ impl Deadline {
 pub struct DeadlineLayer {
     clock: Arc<dyn Clock>,
     life: Duration,
+    uploads: &'static [&'static str],
 }
 
 impl DeadlineLayer {
     /// Requests live for at most `life`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, life: Duration) -> Self {
-        Self { clock, life }
+        Self { clock, life, uploads: &[] }
+    }
+
+    /// Except for requests to these paths, which are streams and may take as long as they last:
+    /// they live as long as their callers ask for.
+    #[must_use]
+    pub fn uploads(mut self, paths: &'static [&'static str]) -> Self {
+        self.uploads = paths;
+        self
     }
 }
 
@@ -80,8 +89,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<Req>) -> Self::Future {
-        let life = requested(request.headers())
-            .map_or(self.layer.life, |asked| asked.min(self.layer.life));
+        let uploads = self.layer.uploads.contains(&request.uri().path());
+        let most = if uploads { UPLOAD } else { self.layer.life };
+        let life = requested(request.headers()).map_or(most, |asked| asked.min(most));
         request.extensions_mut().insert(Deadline(self.layer.clock.now() + life));
         ResponseFuture {
             inner: self.inner.call(request),
@@ -124,6 +134,8 @@ where
     }
 }
 
+/// No upload takes longer.
+const UPLOAD: Duration = Duration::from_secs(24 * 3_600);
 /// tonic runs a timer of its own from the same header, outside of this layer; ours must fire first,
 /// and timers are precise to a millisecond.
 const AHEAD_OF_TONIC: Duration = Duration::from_millis(2);
@@ -194,6 +206,25 @@ mod tests {
             (Some("-1S"), 10_000),
         ] {
             assert_eq!(deadline(timeout).await, NOW + Duration::from_millis(millis), "{timeout:?}");
+        }
+    }
+
+    /// What streams to the server is answered when it has ended.
+    #[tokio::test]
+    async fn an_upload_lives_as_long_as_its_caller_asks_for() {
+        for (timeout, seconds) in [(None, 24 * 3_600), (Some("60S"), 60), (Some("9H"), 9 * 3_600)] {
+            let answer = service_fn(|request: Request<Body>| async move {
+                let deadline: Deadline = *request.extensions().get().unwrap();
+                let mut response = Response::new(Body::empty());
+                response.extensions_mut().insert(deadline);
+                Ok::<_, Infallible>(response)
+            });
+            let service = layer().uploads(&["/an.Upload"]).layer(answer);
+            let mut request = request(timeout);
+            *request.uri_mut() = "/an.Upload".parse().unwrap();
+            let deadline: Deadline =
+                *service.oneshot(request).await.unwrap().extensions().get().unwrap();
+            assert_eq!(deadline.0, NOW + Duration::from_secs(seconds), "{timeout:?}");
         }
     }
 

@@ -100,6 +100,8 @@ pub struct Serving {
     pub observer: Arc<dyn Observer>,
     /// No request lives longer.
     pub request_life: Duration,
+    /// The paths of RPCs whose requests are streams, and which that does not hold for.
+    pub uploads: &'static [&'static str],
 }
 
 impl Serving {
@@ -150,7 +152,7 @@ impl Serving {
         Server::builder()
             .max_concurrent_streams(MOST_STREAMS)
             .layer(ObserveLayer::new(self.observer))
-            .layer(DeadlineLayer::new(self.clock, self.request_life))
+            .layer(DeadlineLayer::new(self.clock, self.request_life).uploads(self.uploads))
             .layer(MapResponseLayer::new(oversize::explain::<Body>))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, drained)

@@ -60,6 +60,10 @@ impl Feed {
         ears
     }
 
+    pub(super) fn closed(&self) -> watch::Receiver<bool> {
+        self.closed.subscribe()
+    }
+
     pub(super) fn close(&self) {
         self.closed.send_replace(true);
     }

@@ -12,6 +12,7 @@ mod tests;
 use std::time::Duration;
 
 use token::clock::Timestamp;
+use tokio::sync::watch;
 
 use super::{context::App, error::AppError};
 use crate::{
@@ -51,9 +52,14 @@ impl App {
         self.feed.keep_reading(&*self.store).await;
     }
 
-    /// Ends every stream of changes, so that a server that stops does not wait for them.
+    /// Ends every stream, so that a server that stops does not wait for them.
     pub(crate) fn end_streams(&self) {
         self.feed.close();
+    }
+
+    /// Becomes true when streams are to end.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.feed.closed()
     }
 
     /// Forgets the changes that are kept no longer, batch by batch, so that writers get their turn
@@ -70,7 +76,7 @@ impl App {
         }
     }
 
-    /// Trims now and every hour. What fails is tried again an hour later.
+    /// Trims, also imports, now and every hour. What fails is tried again an hour later.
     pub(crate) async fn keep_trimming(&self) {
         let mut rounds = tokio::time::interval(INTERVAL);
         loop {
@@ -79,6 +85,9 @@ impl App {
                 Ok(0) => {}
                 Ok(changes) => tracing::info!(changes, "removed old changes from the log"),
                 Err(error) => tracing::warn!(%error, "old changes could not be removed"),
+            }
+            if let Err(error) = self.trim_imports().await {
+                tracing::warn!(%error, "old imports could not be forgotten");
             }
         }
     }

@@ -68,15 +68,6 @@ async fn without_keys_nobody_is_rejected() {
     assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
 }
 
-#[tokio::test]
-async fn what_is_not_served_yet_says_so() {
-    let world = World::new().await;
-    for rpc in ["ExportTrees", "ImportTrees"] {
-        let answer = said(&world.caller("ada", EDITOR).empty(rpc).await);
-        assert_eq!(answer, (Code::Unimplemented, "NOT_IMPLEMENTED".into()), "{rpc}");
-    }
-}
-
 /// What each role gets from a well-formed call of each writing RPC, on what is its own, another's
 /// but shared, another's alone, and on nothing.
 #[tokio::test]

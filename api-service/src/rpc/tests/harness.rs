@@ -10,6 +10,7 @@ use token::{
     entropy::SeededEntropy,
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{
     Code, Request, Status, Streaming,
     transport::{Channel, Endpoint},
@@ -225,6 +226,28 @@ impl Caller {
         let mut client = ApiServiceClient::new(self.channel.clone());
         let request = self.request(pb::WatchChangesRequest { cursor: cursor.into() });
         Ok(client.watch_changes(request).await?.into_inner())
+    }
+
+    pub(super) async fn export(
+        &self,
+        request: pb::ExportTreesRequest,
+    ) -> Result<Streaming<pb::ExportTreesResponse>, Status> {
+        let mut client = ApiServiceClient::new(self.channel.clone());
+        Ok(client.export_trees(self.request(request)).await?.into_inner())
+    }
+
+    pub(super) async fn import(
+        &self,
+        key: Option<&str>,
+        trees: impl Stream<Item = pb::Tree> + Send + 'static,
+    ) -> Result<pb::ImportTreesResponse, Status> {
+        let mut client = ApiServiceClient::new(self.channel.clone());
+        let messages = trees.map(|tree| pb::ImportTreesRequest { tree: Some(tree) });
+        let mut request = self.request(messages);
+        if let Some(key) = key {
+            request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
+        }
+        Ok(client.import_trees(request).await?.into_inner())
     }
 
     /// Any method, with an empty message.

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::changes::Log;
+use super::{changes::Log, transfer::Imports};
 use crate::{
     domain::{
         category::Category,
@@ -43,6 +43,7 @@ pub(super) struct Tables {
     /// Which tree came first: a later one has a greater number.
     pub(super) search_numbers: BTreeMap<TreeId, i64>,
     pub(super) log: Log,
+    pub(super) imports: Imports,
     pub(super) page_token_key: Option<[u8; 32]>,
 }
 

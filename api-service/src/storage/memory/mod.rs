@@ -10,6 +10,7 @@ mod revisions;
 mod search;
 mod store;
 mod subtrees;
+mod transfer;
 mod trees;
 
 #[cfg(test)]

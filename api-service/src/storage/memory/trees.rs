@@ -1,6 +1,6 @@
 //! Trees.
 
-use std::{cmp::Reverse, collections::btree_map::Entry};
+use std::cmp::Reverse;
 
 use async_trait::async_trait;
 use token::clock::Timestamp;
@@ -42,23 +42,9 @@ impl TreeStore for MemoryStore {
 
     async fn insert_tree(&self, tree: &Tree) -> Result<(), StoreError> {
         let mut tables = self.transaction().await?;
-        tables.check_references(tree)?;
-        match tables.trees.entry(tree.id) {
-            Entry::Occupied(_) => Err(id_taken()),
-            Entry::Vacant(entry) => {
-                entry.insert(tree.clone());
-                tables.write_revision(tree);
-                tables.number(tree.id);
-                tables.log.record(Change::of_tree(
-                    tree.id,
-                    &tree.owner_id,
-                    Audience::Nobody,
-                    tree.audience(),
-                    tree.stamp(),
-                ));
-                Ok(())
-            }
-        }
+        tables.check_new(tree)?;
+        tables.create(tree);
+        Ok(())
     }
 
     async fn update_tree(&self, tree: &Tree, seen: &Etag) -> Result<(), StoreError> {
@@ -81,6 +67,21 @@ impl TreeStore for MemoryStore {
 }
 
 impl Tables {
+    /// Whether a tree may be created.
+    pub(super) fn check_new(&self, tree: &Tree) -> Result<(), StoreError> {
+        self.check_references(tree)?;
+        if self.trees.contains_key(&tree.id) { Err(id_taken()) } else { Ok(()) }
+    }
+
+    /// Creates a tree that may be.
+    pub(super) fn create(&mut self, tree: &Tree) {
+        self.trees.insert(tree.id, tree.clone());
+        self.write_revision(tree);
+        self.number(tree.id);
+        let (before, after) = (Audience::Nobody, tree.audience());
+        self.log.record(Change::of_tree(tree.id, &tree.owner_id, before, after, tree.stamp()));
+    }
+
     fn tree(&self, id: TreeId, owner: &str) -> Result<&Tree, StoreError> {
         let found = self.trees.get(&id).filter(|tree| tree.owner_id == owner);
         found.ok_or(StoreError::TreeNotFound)

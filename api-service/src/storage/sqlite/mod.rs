@@ -12,6 +12,7 @@ mod row;
 mod search;
 mod store;
 mod subtrees;
+mod transfer;
 mod tree_row;
 mod trees;
 

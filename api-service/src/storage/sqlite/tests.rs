@@ -10,7 +10,8 @@ use token::clock::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    SqliteStore, categories, changes, deletion, folders, merges, revisions, search, subtrees, trees,
+    SqliteStore, categories, changes, deletion, folders, merges, revisions, search, subtrees,
+    transfer, trees,
 };
 use crate::{
     domain::{
@@ -141,6 +142,9 @@ async fn no_statement_reads_a_whole_table() {
         subtrees::BELOW,
         subtrees::DELETE,
         subtrees::DELETE_TREES,
+        transfer::IMPORT,
+        transfer::STEP,
+        transfer::TRIM,
         trees::FIND,
         trees::STATE,
         trees::WHOLE,
@@ -201,7 +205,12 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
     for reader in [None, Some("ada")] {
         queries.push(changes::list(EXPLAIN, reader, 1, 10));
     }
-    assert_eq!(queries.len(), 44);
+    for folder in [None, Some(FolderId(id))] {
+        for after in [None, Some(&tree_key)] {
+            queries.push(transfer::keys(EXPLAIN, "ada", folder, after, 10));
+        }
+    }
+    assert_eq!(queries.len(), 48);
     for mut query in queries {
         let steps = query.build().fetch_all(&store.writes).await.unwrap();
         let plan: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();

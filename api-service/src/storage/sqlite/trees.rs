@@ -45,28 +45,7 @@ impl TreeStore for SqliteStore {
         // Made before anybody waits for the transaction to end.
         let document = Document::of(&tree.content);
         let mut tx = self.begin().await?;
-        check_references(&mut tx, tree).await?;
-        let content = &tree.content;
-        sqlx::query(INSERT)
-            .bind(tree.id.0)
-            .bind(&tree.owner_id)
-            .bind(&content.title)
-            .bind(&content.description)
-            .bind(content.category_id.map(|id| id.0))
-            .bind(content.folder_id.map(|id| id.0))
-            .bind(status_name(content.status))
-            .bind(visibility_name(content.visibility))
-            .bind(tags_text(&content.tags))
-            .bind(tree.revision)
-            .bind(tree.node_count)
-            .bind(&tree.etag.0)
-            .bind(tree.created_at.unix_millis())
-            .bind(tree.updated_at.unix_millis())
-            .execute(&mut *tx)
-            .await?;
-        write_revision(&mut tx, tree).await?;
-        search::index(&mut tx, tree, &document).await?;
-        record_tree(&mut tx, tree, Audience::Nobody).await?;
+        create(&mut tx, tree, &document).await?;
         self.commit(tx).await
     }
 
@@ -114,6 +93,36 @@ impl TreeStore for SqliteStore {
 }
 
 pub(super) type Tx = Transaction<'static, Sqlite>;
+
+/// Creates a tree that has these words.
+pub(super) async fn create(
+    tx: &mut Tx,
+    tree: &Tree,
+    document: &Document,
+) -> Result<(), StoreError> {
+    check_references(tx, tree).await?;
+    let content = &tree.content;
+    sqlx::query(INSERT)
+        .bind(tree.id.0)
+        .bind(&tree.owner_id)
+        .bind(&content.title)
+        .bind(&content.description)
+        .bind(content.category_id.map(|id| id.0))
+        .bind(content.folder_id.map(|id| id.0))
+        .bind(status_name(content.status))
+        .bind(visibility_name(content.visibility))
+        .bind(tags_text(&content.tags))
+        .bind(tree.revision)
+        .bind(tree.node_count)
+        .bind(&tree.etag.0)
+        .bind(tree.created_at.unix_millis())
+        .bind(tree.updated_at.unix_millis())
+        .execute(&mut **tx)
+        .await?;
+    write_revision(tx, tree).await?;
+    search::index(tx, tree, document).await?;
+    record_tree(tx, tree, Audience::Nobody).await
+}
 
 /// A tree with its nodes, whoever may read it.
 pub(super) async fn whole(tx: &mut Tx, id: TreeId) -> Result<Tree, StoreError> {
