@@ -112,13 +112,19 @@ mod tests {
         let entropy = Arc::new(SeededEntropy::new(1));
         let app = App::new(store, clock.clone(), entropy, Duration::from_secs(1)).await.unwrap();
         let ada = Caller::new("ada", ["editor"]);
+        let mut ids = Vec::new();
         for i in 0..1_050 {
             clock.advance(Duration::from_millis(1));
             let edit = Edit { title: Some(i.to_string()), ..Edit::default() };
-            app.create_tree(&ada, edit).await.unwrap();
+            ids.push(app.create_tree(&ada, edit).await.unwrap().id);
         }
         let mut exporting = app.export_trees(&ada, None, None).await.unwrap();
-        for i in 0..1_050 {
+        for i in (0..1_050).filter(|i| ![5, 500].contains(i)) {
+            // One whose place was read already, and one whose place was not.
+            if i == 1 {
+                app.delete_tree(&ada, ids[5], None).await.unwrap();
+                app.delete_tree(&ada, ids[500], None).await.unwrap();
+            }
             let tree = exporting.next().await.unwrap().unwrap();
             assert_eq!(tree.content.title, i.to_string());
             assert!(exporting.keys.len() <= 100);
