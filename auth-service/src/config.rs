@@ -10,10 +10,9 @@ use std::{
 
 use clap::Args;
 use token::Verifier;
-use transport::config::ConfigError;
+use transport::{config::ConfigError, database_url::DatabaseUrl};
 
 use crate::{
-    DatabaseUrl,
     app::{HashLimits, HashParams, STALE_AFTER},
     domain::{
         policy::{Lifetimes, Policy},

@@ -8,7 +8,6 @@
 
 mod app;
 mod config;
-mod database_url;
 pub mod domain;
 mod rpc;
 mod server;
@@ -19,7 +18,6 @@ pub use self::storage::memory::{Committed, MemoryDatabase, Pace, Snapshot};
 pub use self::{
     app::{HashParams, KeysError},
     config::Config,
-    database_url::DatabaseUrl,
     server::{
         AuditError, AuditRecord, CreateUserError, Server, ServiceCredentials, ServiceError,
         SetUserError, SigningKeyError, SigningKeyRecord, StartError, UserKind,

@@ -2,10 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use auth_service::DatabaseUrl;
 use clap::Args;
 use token::clock::{Clock, SystemClock};
-use transport::{observe::LogObserver, process::stop_signal};
+use transport::{database_url::DatabaseUrl, observe::LogObserver, process::stop_signal};
 
 use crate::{
     lab::{DEMO_PASSWORD, DEMO_USER, Failure, start_api, start_auth},

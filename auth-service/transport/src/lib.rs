@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod data_dir;
+pub mod database_url;
 pub mod deadline;
 pub mod observe;
 mod oversize;

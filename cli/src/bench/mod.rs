@@ -8,7 +8,6 @@ mod soak;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use auth_service::DatabaseUrl;
 use clap::Args;
 use client_sdk::{Reauth, Session, store::MemoryStore};
 use evergreen_proto::{
@@ -31,7 +30,10 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use tower::Layer as _;
-use transport::observe::{Ended, Observer};
+use transport::{
+    database_url::DatabaseUrl,
+    observe::{Ended, Observer},
+};
 
 pub(crate) use self::soak::Soak;
 use self::{

@@ -4,7 +4,8 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
-use transport::config::ConfigError;
+
+use crate::config::ConfigError;
 
 /// `postgres://user:password@host:5432/database?sslmode=verify-full`. It may hold a password, so it
 /// is never shown, not even where it cannot be read: it is checked with the other settings, and not
@@ -13,7 +14,12 @@ use transport::config::ConfigError;
 pub struct DatabaseUrl(SecretString);
 
 impl DatabaseUrl {
-    pub(crate) fn options(&self) -> Result<PgConnectOptions, ConfigError> {
+    /// How to connect.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], if it is no URL of a PostgreSQL database.
+    pub fn options(&self) -> Result<PgConnectOptions, ConfigError> {
         let url = self.0.expose_secret();
         let refused = |why: &str| {
             let mend = "must look like postgres://user:password@host:5432/database";
