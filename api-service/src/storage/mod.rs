@@ -3,6 +3,8 @@
 mod error;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) mod memory;
+pub(crate) mod postgres;
+mod rows;
 pub(crate) mod sqlite;
 mod store;
 mod stored_nodes;

@@ -20,7 +20,7 @@ use crate::{
 mod agreement;
 
 async fn open() -> Opened {
-    (Arc::new(MemoryStore::open(&MemoryDatabase::default())), Box::new(()))
+    Some((Arc::new(MemoryStore::open(&MemoryDatabase::default())), Box::new(())))
 }
 
 contract!(open);

@@ -2,7 +2,7 @@
 
 use sqlx::Error;
 
-use crate::storage::StoreError;
+use crate::storage::{StoreError, postgres::error as postgres};
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
@@ -10,7 +10,13 @@ impl From<Error> for StoreError {
             Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed | Error::Io(_) => {
                 Self::Unavailable(error)
             }
-            Error::Database(_) if code(&error).is_some_and(is_passing) => Self::Unavailable(error),
+            Error::Database(database) => {
+                let passing = match postgres::sqlstate(&**database) {
+                    Some(sqlstate) => postgres::is_passing(sqlstate),
+                    None => code(&error).is_some_and(is_passing),
+                };
+                if passing { Self::Unavailable(error) } else { Self::Internal(error) }
+            }
             _ => Self::Internal(error),
         }
     }

@@ -35,7 +35,7 @@ async fn file() -> (SqliteStore, tempfile::TempDir) {
 
 async fn open() -> Opened {
     let (store, dir) = file().await;
-    (Arc::new(store), Box::new(dir))
+    Some((Arc::new(store), Box::new(dir)))
 }
 
 contract!(open);

@@ -1,0 +1,120 @@
+-- What the files under ../sqlite make up to the same number: PostgreSQL came later than those, so
+-- there is nothing here to carry over. From here on each number means the same in both.
+--
+-- Instants are milliseconds since the Unix epoch, owners are the opaque user ids of AuthService. What
+-- lists are ordered by is compared byte by byte (COLLATE "C"), whatever the database's own order is.
+
+-- The organisation's shared shelf.
+CREATE TABLE categories (
+    id          uuid    NOT NULL PRIMARY KEY,
+    name        text    NOT NULL COLLATE "C",
+    slug        text    NOT NULL COLLATE "C",
+    description text    NOT NULL,
+    position    integer NOT NULL,
+    -- Drawn anew at every write, so that no two states of a row ever share one, not even across a
+    -- restored backup.
+    etag        text    NOT NULL,
+    created_at  bigint  NOT NULL,
+    updated_at  bigint  NOT NULL
+);
+
+CREATE UNIQUE INDEX categories_by_slug ON categories (slug);
+-- The order of the list; the id makes it total.
+CREATE INDEX categories_by_position ON categories (position, name, id);
+
+-- Each user's own filing.
+CREATE TABLE folders (
+    id         uuid    NOT NULL PRIMARY KEY,
+    owner_id   text    NOT NULL COLLATE "C",
+    -- NULL: at the top.
+    parent_id  uuid,
+    name       text    NOT NULL COLLATE "C",
+    position   integer NOT NULL,
+    etag       text    NOT NULL,
+    created_at bigint  NOT NULL,
+    updated_at bigint  NOT NULL,
+    -- What a composite foreign key may point at.
+    UNIQUE (id, owner_id),
+    -- A folder lies in a folder of the same owner, or nowhere.
+    FOREIGN KEY (parent_id, owner_id) REFERENCES folders (id, owner_id)
+);
+
+-- Siblings have different names. Two indexes, since NULLs never equal each other.
+CREATE UNIQUE INDEX folders_by_name ON folders (owner_id, parent_id, name)
+    WHERE parent_id IS NOT NULL;
+CREATE UNIQUE INDEX folders_by_name_at_top ON folders (owner_id, name)
+    WHERE parent_id IS NULL;
+-- The order of the list. The first, led by the parent, also serves the foreign key; the second is
+-- there since a search for NULL in an index is not taken to come in the order of the rest.
+CREATE INDEX folders_by_position ON folders (parent_id, owner_id, position, name);
+CREATE INDEX folders_by_position_at_top ON folders (owner_id, position, name)
+    WHERE parent_id IS NULL;
+
+CREATE TABLE trees (
+    id          uuid    NOT NULL PRIMARY KEY,
+    owner_id    text    NOT NULL COLLATE "C",
+    title       text    NOT NULL,
+    description text    NOT NULL,
+    category_id uuid    REFERENCES categories (id),
+    folder_id   uuid,
+    status      text    NOT NULL CHECK (status IN ('draft', 'published', 'archived')),
+    visibility  text    NOT NULL CHECK (visibility IN ('private', 'shared')),
+    -- A JSON array of strings.
+    tags        text    NOT NULL,
+    etag        text    NOT NULL,
+    created_at  bigint  NOT NULL,
+    updated_at  bigint  NOT NULL,
+    -- The one that is read now.
+    revision    bigint  NOT NULL,
+    node_count  integer NOT NULL,
+    -- NULL: it is not deleted. What is deleted is in no folder.
+    deleted_at  bigint  CHECK (deleted_at IS NULL OR folder_id IS NULL),
+    -- When a deleted tree goes for good.
+    purge_at    bigint  CHECK ((purge_at IS NULL) = (deleted_at IS NULL)),
+    FOREIGN KEY (folder_id, owner_id) REFERENCES folders (id, owner_id)
+);
+
+-- A list is the caller's own trees and the shared ones of others, each read in order from one of
+-- these: newest first, the id making the order total. They pass over deleted trees without meeting
+-- them.
+CREATE INDEX trees_by_owner ON trees (owner_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX trees_by_owner_category ON trees (owner_id, category_id, created_at, id)
+    WHERE deleted_at IS NULL;
+CREATE INDEX trees_by_owner_status ON trees (owner_id, status, created_at, id)
+    WHERE deleted_at IS NULL;
+CREATE INDEX trees_by_visibility ON trees (visibility, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX trees_by_visibility_status ON trees (visibility, status, created_at, id)
+    WHERE deleted_at IS NULL;
+CREATE INDEX trees_by_category ON trees (category_id, visibility, created_at, id)
+    WHERE deleted_at IS NULL;
+-- These two also serve foreign keys, for which deleted trees count.
+CREATE INDEX trees_by_folder ON trees (folder_id, owner_id, created_at, id)
+    WHERE folder_id IS NOT NULL;
+CREATE INDEX trees_in_category ON trees (category_id, id) WHERE category_id IS NOT NULL;
+-- A user's deleted trees, the last deleted first; and what is to go for good, the longest due first.
+CREATE INDEX trees_deleted_by_owner ON trees (owner_id, deleted_at, id)
+    WHERE deleted_at IS NOT NULL;
+CREATE INDEX trees_by_purge ON trees (purge_at, id) WHERE purge_at IS NOT NULL;
+
+-- What a tree read from one write to the next. A tree has at least the one that it reads now.
+CREATE TABLE tree_revisions (
+    tree_id     uuid    NOT NULL REFERENCES trees (id) ON DELETE CASCADE,
+    -- Counts from 1.
+    revision    bigint  NOT NULL,
+    title       text    NOT NULL,
+    description text    NOT NULL,
+    -- A JSON array of strings.
+    tags        text    NOT NULL,
+    -- A JSON array of objects, in the order in which the writer gave them.
+    nodes       text    NOT NULL,
+    node_count  integer NOT NULL,
+    created_at  bigint  NOT NULL,
+    PRIMARY KEY (tree_id, revision)
+);
+
+-- Random values that every instance on this database shares. `page_token`: the key that
+-- authenticates page tokens.
+CREATE TABLE secrets (
+    name  text  NOT NULL PRIMARY KEY,
+    value bytea NOT NULL
+);

@@ -1,0 +1,156 @@
+//! Categories.
+
+use async_trait::async_trait;
+use sqlx::{FromRow, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::{error::or_broken, open::PostgresStore, retry::retrying};
+use crate::{
+    domain::{
+        category::{Category, Content},
+        etag::Etag,
+        id::CategoryId,
+    },
+    storage::{CategoryKey, CategoryStore, StoreError, rows::At},
+};
+
+#[async_trait]
+impl CategoryStore for PostgresStore {
+    async fn categories(
+        &self,
+        after: Option<&CategoryKey>,
+        limit: i64,
+    ) -> Result<Vec<Category>, StoreError> {
+        let rows: Vec<Row> = list(after, limit).build_query_as().fetch_all(&self.pool).await?;
+        rows.into_iter().map(Category::try_from).collect()
+    }
+
+    async fn category(&self, id: CategoryId) -> Result<Category, StoreError> {
+        let row: Option<Row> = sqlx::query_as(FIND).bind(id.0).fetch_optional(&self.pool).await?;
+        row.ok_or(StoreError::CategoryNotFound)?.try_into()
+    }
+
+    async fn insert_category(&self, category: &Category) -> Result<(), StoreError> {
+        retrying(async || {
+            sqlx::query(INSERT)
+                .bind(category.id.0)
+                .bind(&category.content.name)
+                .bind(&category.content.slug)
+                .bind(&category.content.description)
+                .bind(category.content.position)
+                .bind(&category.etag.0)
+                .bind(category.created_at.unix_millis())
+                .bind(category.updated_at.unix_millis())
+                .execute(&self.pool)
+                .await
+                .map_err(or_taken)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn update_category(&self, category: &Category, seen: &Etag) -> Result<(), StoreError> {
+        retrying(async || {
+            let written = sqlx::query(UPDATE)
+                .bind(category.id.0)
+                .bind(&seen.0)
+                .bind(&category.content.name)
+                .bind(&category.content.slug)
+                .bind(&category.content.description)
+                .bind(category.content.position)
+                .bind(&category.etag.0)
+                .bind(category.updated_at.unix_millis())
+                .execute(&self.pool)
+                .await
+                .map_err(or_taken)?;
+            if written.rows_affected() == 1 {
+                return Ok(());
+            }
+            let found = sqlx::query(FIND).bind(category.id.0).fetch_optional(&self.pool).await?;
+            Err(found.map_or(StoreError::CategoryNotFound, |_| StoreError::EtagMismatch))
+        })
+        .await
+    }
+
+    async fn delete_category(&self, id: CategoryId, seen: Option<&Etag>) -> Result<(), StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            let etag: Option<String> =
+                sqlx::query_scalar(HOLD).bind(id.0).fetch_optional(&mut *tx).await?;
+            let etag = etag.ok_or(StoreError::CategoryNotFound)?;
+            if seen.is_some_and(|seen| seen.0 != etag) {
+                return Err(StoreError::EtagMismatch);
+            }
+            // Who was about to file a tree there has committed or now waits to find it gone.
+            if sqlx::query(USED).bind(id.0).fetch_optional(&mut *tx).await?.is_some() {
+                return Err(StoreError::CategoryInUse);
+            }
+            sqlx::query(DELETE).bind(id.0).execute(&mut *tx).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+}
+
+fn or_taken(error: sqlx::Error) -> StoreError {
+    or_broken(error, &["categories_by_slug"], StoreError::CategorySlugTaken)
+}
+
+pub(super) fn list(after: Option<&CategoryKey>, limit: i64) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(COLUMNS).push(" FROM categories");
+    if let Some(after) = after {
+        query.push(" WHERE (position, name, id) > (").push_bind(after.position);
+        query.push(", ").push_bind(after.name.clone());
+        query.push(", ").push_bind(after.id.0).push(")");
+    }
+    query.push(" ORDER BY position, name, id LIMIT ").push_bind(limit);
+    query
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    name: String,
+    slug: String,
+    description: String,
+    position: i32,
+    etag: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl TryFrom<Row> for Category {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let at = At::row("categories", &row.id);
+        Ok(Self {
+            id: CategoryId(row.id),
+            content: Content {
+                name: row.name,
+                slug: row.slug,
+                description: row.description,
+                position: row.position,
+            },
+            etag: Etag(row.etag),
+            created_at: at.instant("created_at", row.created_at)?,
+            updated_at: at.instant("updated_at", row.updated_at)?,
+        })
+    }
+}
+
+const COLUMNS: &str = "id, name, slug, description, position, etag, created_at, updated_at";
+
+pub(super) const FIND: &str = "SELECT id, name, slug, description, position, etag, created_at, \
+     updated_at FROM categories WHERE id = $1";
+/// Keeps others from filing trees there, and waits for those who are about to.
+pub(super) const HOLD: &str = "SELECT etag FROM categories WHERE id = $1 FOR UPDATE";
+/// Keeps it from being deleted, for those who are about to file a tree there.
+pub(super) const KEEP: &str = "SELECT 1 FROM categories WHERE id = $1 FOR KEY SHARE";
+const INSERT: &str = "INSERT INTO categories (id, name, slug, description, position, etag, \
+     created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+pub(super) const UPDATE: &str = "UPDATE categories SET name = $3, slug = $4, description = $5, \
+     position = $6, etag = $7, updated_at = $8 WHERE id = $1 AND etag = $2";
+pub(super) const USED: &str = "SELECT 1 FROM trees WHERE category_id = $1 LIMIT 1";
+pub(super) const DELETE: &str = "DELETE FROM categories WHERE id = $1";

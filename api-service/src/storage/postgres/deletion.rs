@@ -1,0 +1,62 @@
+//! Deleted trees.
+
+use async_trait::async_trait;
+use sqlx::{Postgres, QueryBuilder};
+use token::clock::Timestamp;
+
+use super::{
+    open::PostgresStore,
+    retry::retrying,
+    tree_row::{TreeRow, tree_columns},
+};
+use crate::{
+    domain::tree::Tree,
+    storage::{DeletedKey, DeletionStore, StoreError},
+};
+
+#[async_trait]
+impl DeletionStore for PostgresStore {
+    async fn deleted_trees(
+        &self,
+        owner: &str,
+        now: Timestamp,
+        after: Option<&DeletedKey>,
+        limit: i64,
+    ) -> Result<Vec<Tree>, StoreError> {
+        let mut query = list(owner, now, after, limit);
+        let rows: Vec<TreeRow> = query.build_query_as().fetch_all(&self.pool).await?;
+        rows.into_iter().map(Tree::try_from).collect()
+    }
+
+    async fn purge(&self, now: Timestamp, most: i64) -> Result<u64, StoreError> {
+        retrying(async || {
+            let purged =
+                sqlx::query(PURGE).bind(now.unix_millis()).bind(most).execute(&self.pool).await?;
+            Ok(purged.rows_affected())
+        })
+        .await
+    }
+}
+
+pub(super) fn list(
+    owner: &str,
+    now: Timestamp,
+    after: Option<&DeletedKey>,
+    limit: i64,
+) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(tree_columns!()).push(" FROM trees WHERE owner_id = ");
+    query.push_bind(owner.to_owned());
+    query.push(" AND deleted_at IS NOT NULL AND purge_at > ").push_bind(now.unix_millis());
+    if let Some(after) = after {
+        query.push(" AND (deleted_at, id) < (").push_bind(after.deleted_at.unix_millis());
+        query.push(", ").push_bind(after.id.0).push(")");
+    }
+    query.push(" ORDER BY deleted_at DESC, id DESC LIMIT ").push_bind(limit);
+    query
+}
+
+/// Of several instances each takes others, and none waits for a tree that is just brought back.
+pub(super) const PURGE: &str = "DELETE FROM trees WHERE id IN ( \
+     SELECT id FROM trees WHERE purge_at <= $1 ORDER BY purge_at, id LIMIT $2 \
+     FOR UPDATE SKIP LOCKED)";

@@ -1,0 +1,232 @@
+//! Folders.
+
+use async_trait::async_trait;
+use sqlx::{FromRow, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::{error::or_broken, open::PostgresStore, retry::retrying, trees::Tx};
+use crate::{
+    domain::{
+        etag::Etag,
+        folder::{Content, Folder, Misplaced, check_place},
+        id::FolderId,
+    },
+    storage::{FolderKey, FolderStore, StoreError, rows::At},
+};
+
+#[async_trait]
+impl FolderStore for PostgresStore {
+    async fn folders(
+        &self,
+        owner: &str,
+        parent: Option<FolderId>,
+        after: Option<&FolderKey>,
+        limit: i64,
+    ) -> Result<Vec<Folder>, StoreError> {
+        let mut query = list(owner, parent, after, limit);
+        let rows: Vec<FolderRow> = query.build_query_as().fetch_all(&self.pool).await?;
+        rows.into_iter().map(Folder::try_from).collect()
+    }
+
+    async fn folder(&self, id: FolderId, owner: &str) -> Result<Folder, StoreError> {
+        let row: Option<FolderRow> =
+            sqlx::query_as(FIND).bind(id.0).bind(owner).fetch_optional(&self.pool).await?;
+        row.ok_or(StoreError::FolderNotFound)?.try_into()
+    }
+
+    async fn insert_folder(&self, folder: &Folder, most: i64) -> Result<(), StoreError> {
+        retrying(async || {
+            let mut tx = self.begin_as(&folder.owner_id).await?;
+            let count: i64 =
+                sqlx::query_scalar(COUNT).bind(&folder.owner_id).fetch_one(&mut *tx).await?;
+            if count >= most {
+                return Err(StoreError::TooManyFolders);
+            }
+            place(&mut tx, folder, 1).await?;
+            sqlx::query(INSERT)
+                .bind(folder.id.0)
+                .bind(&folder.owner_id)
+                .bind(folder.content.parent_id.map(|parent| parent.0))
+                .bind(&folder.content.name)
+                .bind(folder.content.position)
+                .bind(&folder.etag.0)
+                .bind(folder.created_at.unix_millis())
+                .bind(folder.updated_at.unix_millis())
+                .execute(&mut *tx)
+                .await
+                .map_err(or_taken)?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn update_folder(&self, folder: &Folder, seen: &Etag) -> Result<(), StoreError> {
+        retrying(async || {
+            let mut tx = self.begin_as(&folder.owner_id).await?;
+            let (etag, parent) = current(&mut tx, folder.id, &folder.owner_id).await?;
+            if etag != *seen {
+                return Err(StoreError::EtagMismatch);
+            }
+            if parent != folder.content.parent_id {
+                let height: i32 =
+                    sqlx::query_scalar(HEIGHT).bind(folder.id.0).fetch_one(&mut *tx).await?;
+                place(&mut tx, folder, usize::try_from(height).unwrap_or(usize::MAX)).await?;
+            }
+            sqlx::query(UPDATE)
+                .bind(folder.id.0)
+                .bind(folder.content.parent_id.map(|parent| parent.0))
+                .bind(&folder.content.name)
+                .bind(folder.content.position)
+                .bind(&folder.etag.0)
+                .bind(folder.updated_at.unix_millis())
+                .execute(&mut *tx)
+                .await
+                .map_err(or_taken)?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn delete_folder(
+        &self,
+        id: FolderId,
+        owner: &str,
+        seen: Option<&Etag>,
+    ) -> Result<(), StoreError> {
+        retrying(async || {
+            let mut tx = self.begin_as(owner).await?;
+            let (etag, _) = current(&mut tx, id, owner).await?;
+            if seen.is_some_and(|seen| *seen != etag) {
+                return Err(StoreError::EtagMismatch);
+            }
+            for held in [HOLDS_FOLDER, HOLDS_TREE] {
+                if sqlx::query(held).bind(id.0).fetch_optional(&mut *tx).await?.is_some() {
+                    return Err(StoreError::FolderNotEmpty);
+                }
+            }
+            sqlx::query(DELETE).bind(id.0).execute(&mut *tx).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+}
+
+fn or_taken(error: sqlx::Error) -> StoreError {
+    let names = ["folders_by_name", "folders_by_name_at_top"];
+    or_broken(error, &names, StoreError::FolderNameTaken)
+}
+
+/// The etag and parent as of this transaction.
+pub(super) async fn current(
+    tx: &mut Tx,
+    id: FolderId,
+    owner: &str,
+) -> Result<(Etag, Option<FolderId>), StoreError> {
+    let row: Option<FolderRow> =
+        sqlx::query_as(FIND).bind(id.0).bind(owner).fetch_optional(&mut **tx).await?;
+    let folder = Folder::try_from(row.ok_or(StoreError::FolderNotFound)?)?;
+    Ok((folder.etag, folder.content.parent_id))
+}
+
+/// Whether the folder, with so many levels of its own, may lie where it should.
+async fn place(tx: &mut Tx, folder: &Folder, height: usize) -> Result<(), StoreError> {
+    let mut above = Vec::new();
+    if let Some(parent) = folder.content.parent_id {
+        let ids: Vec<Uuid> = sqlx::query_scalar(ABOVE)
+            .bind(parent.0)
+            .bind(&folder.owner_id)
+            .fetch_all(&mut **tx)
+            .await?;
+        if ids.is_empty() {
+            return Err(StoreError::FolderNotFound);
+        }
+        above.extend(ids.into_iter().map(FolderId));
+    }
+    check_place(folder.id, &above, height).map_err(|misplaced| match misplaced {
+        Misplaced::Cycle => StoreError::FolderCycle,
+        Misplaced::TooDeep => StoreError::FolderTooDeep,
+    })
+}
+
+pub(super) fn list(
+    owner: &str,
+    parent: Option<FolderId>,
+    after: Option<&FolderKey>,
+    limit: i64,
+) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(COLUMNS).push(" FROM folders WHERE parent_id");
+    match parent {
+        Some(parent) => query.push(" = ").push_bind(parent.0),
+        None => query.push(" IS NULL"),
+    };
+    query.push(" AND owner_id = ").push_bind(owner.to_owned());
+    if let Some(after) = after {
+        query.push(" AND (position, name) > (").push_bind(after.position);
+        query.push(", ").push_bind(after.name.clone()).push(")");
+    }
+    query.push(" ORDER BY position, name LIMIT ").push_bind(limit);
+    query
+}
+
+#[derive(FromRow)]
+pub(super) struct FolderRow {
+    id: Uuid,
+    owner_id: String,
+    parent_id: Option<Uuid>,
+    name: String,
+    position: i32,
+    etag: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl TryFrom<FolderRow> for Folder {
+    type Error = StoreError;
+
+    fn try_from(row: FolderRow) -> Result<Self, StoreError> {
+        let at = At::row("folders", &row.id);
+        Ok(Self {
+            id: FolderId(row.id),
+            owner_id: row.owner_id,
+            content: Content {
+                parent_id: row.parent_id.map(FolderId),
+                name: row.name,
+                position: row.position,
+            },
+            etag: Etag(row.etag),
+            created_at: at.instant("created_at", row.created_at)?,
+            updated_at: at.instant("updated_at", row.updated_at)?,
+        })
+    }
+}
+
+const COLUMNS: &str = "id, owner_id, parent_id, name, position, etag, created_at, updated_at";
+
+pub(super) const FIND: &str = "SELECT id, owner_id, parent_id, name, position, etag, created_at, \
+     updated_at FROM folders WHERE id = $1 AND owner_id = $2";
+const INSERT: &str = "INSERT INTO folders (id, owner_id, parent_id, name, position, etag, \
+     created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+pub(super) const UPDATE: &str = "UPDATE folders SET parent_id = $2, name = $3, position = $4, \
+     etag = $5, updated_at = $6 WHERE id = $1";
+/// Each half counts in an index of its own.
+pub(super) const COUNT: &str = "SELECT \
+     (SELECT count(*) FROM folders WHERE owner_id = $1 AND parent_id IS NOT NULL) + \
+     (SELECT count(*) FROM folders WHERE owner_id = $1 AND parent_id IS NULL)";
+/// A folder and all that it lies in. The level bounds the walk even over rows that form a ring.
+pub(super) const ABOVE: &str = "WITH RECURSIVE up (id, parent_id, level) AS ( \
+     SELECT id, parent_id, 1 FROM folders WHERE id = $1 AND owner_id = $2 \
+     UNION ALL \
+     SELECT folders.id, folders.parent_id, up.level + 1 FROM up \
+     JOIN folders ON folders.id = up.parent_id WHERE up.level < 64) \
+     SELECT id FROM up ORDER BY level";
+/// How many levels a folder and what lies in it have.
+pub(super) const HEIGHT: &str = "WITH RECURSIVE down (id, level) AS ( \
+     SELECT id, 1 FROM folders WHERE id = $1 \
+     UNION ALL \
+     SELECT folders.id, down.level + 1 FROM down \
+     JOIN folders ON folders.parent_id = down.id WHERE down.level < 64) \
+     SELECT MAX(level) FROM down";
+pub(super) const HOLDS_FOLDER: &str = "SELECT 1 FROM folders WHERE parent_id = $1 LIMIT 1";
+pub(super) const HOLDS_TREE: &str = "SELECT 1 FROM trees WHERE folder_id = $1 LIMIT 1";
+pub(super) const DELETE: &str = "DELETE FROM folders WHERE id = $1";

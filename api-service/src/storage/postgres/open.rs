@@ -1,0 +1,153 @@
+//! Connects, and makes and migrates the tables.
+
+use std::time::Duration;
+
+use sqlx::{
+    Connection as _, PgConnection, PgPool, Postgres, Transaction,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use thiserror::Error;
+
+use super::lock::{Turn, take_turn};
+use crate::storage::StoreError;
+
+/// The store on PostgreSQL.
+#[derive(Clone, Debug)]
+pub(crate) struct PostgresStore {
+    pub(super) pool: PgPool,
+}
+
+/// Why the database could not be opened.
+#[derive(Debug, Error)]
+pub(crate) enum OpenError {
+    #[error("has the schema of a newer version (migration {0})")]
+    Newer(i64),
+    #[error("cannot be used: {detail}")]
+    Server { detail: String, mend: &'static str },
+}
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
+
+impl PostgresStore {
+    const CONNECTIONS: u32 = 8;
+    /// How long a request waits for a connection, a server that is starting included: well within a
+    /// request's life, so that its client hears of the outage and comes back.
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    /// Connects, makes the schema if there is none, and brings it up to date.
+    pub(crate) async fn open(options: PgConnectOptions) -> Result<Self, OpenError> {
+        let options = options.application_name("evergreen-api-service");
+        // A pool would try again what cannot succeed, and tell of nothing but the time it took.
+        let mut first = PgConnection::connect_with(&options).await.map_err(OpenError::from_sqlx)?;
+        migrate(&mut first).await?;
+        first.close().await.map_err(OpenError::from_sqlx)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(Self::CONNECTIONS)
+            .acquire_timeout(Self::PATIENCE)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    prepare(connection).await?;
+                    bound(connection).await
+                })
+            })
+            .connect_with(options)
+            .await
+            .map_err(OpenError::from_sqlx)?;
+        Ok(Self { pool })
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// A transaction that only reads, all of it as of one moment.
+    pub(super) async fn begin_snapshot(
+        &self,
+    ) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+    }
+}
+
+/// Makes the schema and its tables, one instance after another.
+async fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
+    prepare(connection).await.map_err(OpenError::from_sqlx)?;
+    make_schema(connection).await.map_err(OpenError::from_sqlx)?;
+    MIGRATIONS.run(connection).await.map_err(OpenError::from_migration)
+}
+
+async fn make_schema(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut tx = connection.begin().await?;
+    take_turn(&mut tx, Turn::Schema).await?;
+    // Asked first: who may not create schemas may use one that an administrator has made.
+    let exists: bool = sqlx::query_scalar("SELECT to_regnamespace('evergreen_api') IS NOT NULL")
+        .fetch_one(&mut *tx)
+        .await?;
+    if !exists {
+        sqlx::query("CREATE SCHEMA evergreen_api").execute(&mut *tx).await?;
+    }
+    tx.commit().await
+}
+
+/// Refuses a standby, whose rows may be old; names the schema; and makes commits durable before they
+/// are acknowledged where the server's default does not.
+async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let (read_only, durable): (String, String) = sqlx::query_as(
+        "SELECT current_setting('transaction_read_only'), current_setting('synchronous_commit')",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if read_only != "off" {
+        return Err(sqlx::Error::Configuration(
+            "the server is a standby or read-only, and what is written is read on the primary"
+                .into(),
+        ));
+    }
+    sqlx::query("SET search_path = evergreen_api").execute(&mut *connection).await?;
+    if durable == "off" {
+        sqlx::query("SET synchronous_commit = on").execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Lets no statement run on that nobody waits for any more, and no transaction keep its locks whose
+/// instance has stalled.
+async fn bound(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SET statement_timeout = '10s'").execute(&mut *connection).await?;
+    sqlx::query("SET idle_in_transaction_session_timeout = '10s'").execute(connection).await?;
+    Ok(())
+}
+
+impl OpenError {
+    fn from_sqlx(error: sqlx::Error) -> Self {
+        let mend = match &error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => {
+                "check that the server runs and that its address is right"
+            }
+            sqlx::Error::Tls(_) => "check sslmode and sslrootcert in the URL",
+            sqlx::Error::Database(error) => match error.code().as_deref() {
+                Some("28P01" | "28000") => "check user and password in the URL",
+                Some("3D000") => "create the database, or name another one in the URL",
+                Some("42501") => {
+                    "let this user create schemas in the database, or make the schema \
+                     evergreen_api and give it to this user"
+                }
+                _ => "see the server's log",
+            },
+            _ => "connect to the primary, as a user who may create tables",
+        };
+        Self::Server { detail: error.to_string(), mend }
+    }
+
+    fn from_migration(error: MigrateError) -> Self {
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+        match error {
+            MigrateError::VersionMissing(found) if found > known => Self::Newer(found),
+            MigrateError::Execute(error) => Self::from_sqlx(error),
+            error => Self::Server {
+                detail: error.to_string(),
+                mend: "see the server's log, and restore the schema evergreen_api from a backup",
+            },
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Folders with all that lies in them.
+
+use async_trait::async_trait;
+use sqlx::FromRow;
+
+use super::{
+    folders::{FolderRow, current},
+    open::PostgresStore,
+    retry::retrying,
+};
+use crate::{
+    domain::{
+        etag::Etag,
+        folder::{Entry, Folder},
+        id::FolderId,
+        tree::Deletion,
+    },
+    storage::{Deleted, StoreError, SubtreeStore, rows::At},
+};
+
+#[async_trait]
+impl SubtreeStore for PostgresStore {
+    async fn subtree(&self, owner: &str, top: Option<FolderId>) -> Result<Vec<Entry>, StoreError> {
+        let query = match top {
+            Some(top) => sqlx::query_as(BELOW).bind(owner).bind(top.0),
+            None => sqlx::query_as(ALL).bind(owner),
+        };
+        let rows: Vec<Row> = query.fetch_all(&self.pool).await?;
+        if top.is_some() && rows.is_empty() {
+            return Err(StoreError::FolderNotFound);
+        }
+        rows.into_iter().map(Entry::try_from).collect()
+    }
+
+    async fn delete_subtree(
+        &self,
+        id: FolderId,
+        owner: &str,
+        seen: Option<&Etag>,
+        deletion: Deletion,
+        fresh: &Etag,
+    ) -> Result<Deleted, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin_as(owner).await?;
+            let (etag, _) = current(&mut tx, id, owner).await?;
+            if seen.is_some_and(|seen| *seen != etag) {
+                return Err(StoreError::EtagMismatch);
+            }
+            let trees = sqlx::query(DELETE_TREES)
+                .bind(id.0)
+                .bind(&fresh.0)
+                .bind(deletion.deleted_at.unix_millis())
+                .bind(deletion.purge_at.unix_millis())
+                .execute(&mut *tx)
+                .await?;
+            let folders = sqlx::query(DELETE).bind(id.0).execute(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(Deleted { folders: folders.rows_affected(), trees: trees.rows_affected() })
+        })
+        .await
+    }
+}
+
+#[derive(FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    folder: FolderRow,
+    depth: i32,
+    tree_count: i64,
+}
+
+impl TryFrom<Row> for Entry {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let folder = Folder::try_from(row.folder)?;
+        let tree_count = At::row("folders", &folder.id).int("tree_count", row.tree_count)?;
+        Ok(Self { folder, depth: row.depth, tree_count })
+    }
+}
+
+/// What walks down ends with. A deleted tree is in no folder, so it is not counted.
+macro_rules! entries {
+    () => {
+        " UNION ALL \
+         SELECT folders.id, down.depth + 1 FROM down \
+         JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
+         SELECT folders.id, owner_id, parent_id, name, position, etag, created_at, updated_at, \
+         depth, (SELECT count(*) FROM trees WHERE trees.folder_id = folders.id) AS tree_count \
+         FROM down JOIN folders ON folders.id = down.id"
+    };
+}
+
+pub(super) const BELOW: &str = concat!(
+    "WITH RECURSIVE down (id, depth) AS ( \
+     SELECT id, 0 FROM folders WHERE owner_id = $1 AND id = $2",
+    entries!()
+);
+pub(super) const ALL: &str = concat!(
+    "WITH RECURSIVE down (id, depth) AS ( \
+     SELECT id, 0 FROM folders WHERE owner_id = $1 AND parent_id IS NULL",
+    entries!()
+);
+/// Locked in the order in which a merge of categories locks them.
+pub(super) const DELETE_TREES: &str = "WITH RECURSIVE down (id, depth) AS ( \
+     SELECT $1::uuid, 0 \
+     UNION ALL \
+     SELECT folders.id, down.depth + 1 FROM down \
+     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
+     UPDATE trees SET folder_id = NULL, etag = $2, updated_at = greatest(updated_at, $3), \
+     deleted_at = $3, purge_at = $4 WHERE id IN ( \
+       SELECT trees.id FROM trees JOIN down ON trees.folder_id = down.id \
+       ORDER BY trees.id FOR UPDATE OF trees)";
+/// In one statement, at whose end no folder lies in one that is gone.
+pub(super) const DELETE: &str = "WITH RECURSIVE down (id, depth) AS ( \
+     SELECT $1::uuid, 0 \
+     UNION ALL \
+     SELECT folders.id, down.depth + 1 FROM down \
+     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
+     DELETE FROM folders WHERE id IN (SELECT id FROM down)";

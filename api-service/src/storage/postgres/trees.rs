@@ -1,0 +1,224 @@
+//! Trees.
+
+use async_trait::async_trait;
+use sqlx::{FromRow, Postgres, QueryBuilder, Transaction};
+
+use super::{
+    open::PostgresStore,
+    retry::retrying,
+    revisions::write_revision,
+    tree_row::{TreeRow, tree_columns},
+};
+use crate::{
+    domain::{etag::Etag, id::TreeId, tree::Tree},
+    storage::{
+        StoreError, TreeFilter, TreeKey, TreeStore,
+        rows::{At, status_name, tags_text, visibility_name},
+        stored_nodes,
+    },
+};
+
+#[async_trait]
+impl TreeStore for PostgresStore {
+    async fn trees(
+        &self,
+        filter: &TreeFilter,
+        after: Option<&TreeKey>,
+        limit: i64,
+    ) -> Result<Vec<Tree>, StoreError> {
+        let mut query = list(filter, after, limit);
+        let rows: Vec<TreeRow> = query.build_query_as().fetch_all(&self.pool).await?;
+        rows.into_iter().map(Tree::try_from).collect()
+    }
+
+    async fn tree(&self, id: TreeId, reader: &str) -> Result<Tree, StoreError> {
+        let row: Option<FullRow> =
+            sqlx::query_as(FIND).bind(id.0).bind(reader).fetch_optional(&self.pool).await?;
+        let FullRow { tree, nodes } = row.ok_or(StoreError::TreeNotFound)?;
+        let mut tree = Tree::try_from(tree)?;
+        let nodes = nodes.and_then(|nodes| stored_nodes::read(&nodes));
+        tree.content.nodes = nodes.ok_or_else(|| At::row("tree_revisions", &id).bad("nodes"))?;
+        Ok(tree)
+    }
+
+    async fn insert_tree(&self, tree: &Tree) -> Result<(), StoreError> {
+        retrying(async || {
+            let mut tx = self.begin_as(&tree.owner_id).await?;
+            hold_references(&mut tx, tree).await??;
+            insert(&mut tx, tree).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn update_tree(&self, tree: &Tree, seen: &Etag) -> Result<(), StoreError> {
+        retrying(async || {
+            let mut tx = self.begin_as(&tree.owner_id).await?;
+            // A category is locked before any tree, but a tree that is gone comes before what it
+            // referred to.
+            let references = hold_references(&mut tx, tree).await?;
+            let current: Option<i64> = sqlx::query_scalar(REVISION)
+                .bind(tree.id.0)
+                .bind(&tree.owner_id)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let current = current.ok_or(StoreError::TreeNotFound)?;
+            references?;
+            if !update(&mut tx, tree, seen).await? {
+                return Err(StoreError::EtagMismatch);
+            }
+            if tree.revision > current {
+                write_revision(&mut tx, tree).await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+}
+
+pub(super) type Tx = Transaction<'static, Postgres>;
+
+/// Whether what the tree refers to is there, and stays until the transaction ends: the folder by its
+/// owner's lock, the category by its own.
+async fn hold_references(tx: &mut Tx, tree: &Tree) -> Result<Result<(), StoreError>, StoreError> {
+    let mut held = Ok(());
+    if let Some(id) = tree.content.category_id
+        && sqlx::query(super::categories::KEEP)
+            .bind(id.0)
+            .fetch_optional(&mut **tx)
+            .await?
+            .is_none()
+    {
+        held = Err(StoreError::CategoryNotFound);
+    }
+    if let Some(id) = tree.content.folder_id
+        && sqlx::query(super::folders::FIND)
+            .bind(id.0)
+            .bind(&tree.owner_id)
+            .fetch_optional(&mut **tx)
+            .await?
+            .is_none()
+    {
+        held = Err(StoreError::FolderNotFound);
+    }
+    Ok(held)
+}
+
+async fn insert(tx: &mut Tx, tree: &Tree) -> Result<(), StoreError> {
+    let content = &tree.content;
+    sqlx::query(INSERT)
+        .bind(tree.id.0)
+        .bind(&tree.owner_id)
+        .bind(&content.title)
+        .bind(&content.description)
+        .bind(content.category_id.map(|id| id.0))
+        .bind(content.folder_id.map(|id| id.0))
+        .bind(status_name(content.status))
+        .bind(visibility_name(content.visibility))
+        .bind(tags_text(&content.tags))
+        .bind(tree.revision)
+        .bind(tree.node_count)
+        .bind(&tree.etag.0)
+        .bind(tree.created_at.unix_millis())
+        .bind(tree.updated_at.unix_millis())
+        .execute(&mut **tx)
+        .await?;
+    write_revision(tx, tree).await
+}
+
+/// Whether the etag was the one that is seen.
+async fn update(tx: &mut Tx, tree: &Tree, seen: &Etag) -> Result<bool, StoreError> {
+    let content = &tree.content;
+    let written = sqlx::query(UPDATE)
+        .bind(tree.id.0)
+        .bind(&tree.owner_id)
+        .bind(&seen.0)
+        .bind(&content.title)
+        .bind(&content.description)
+        .bind(content.category_id.map(|id| id.0))
+        .bind(content.folder_id.map(|id| id.0))
+        .bind(status_name(content.status))
+        .bind(visibility_name(content.visibility))
+        .bind(tags_text(&content.tags))
+        .bind(tree.revision)
+        .bind(tree.node_count)
+        .bind(&tree.etag.0)
+        .bind(tree.updated_at.unix_millis())
+        .bind(tree.deletion.map(|deletion| deletion.deleted_at.unix_millis()))
+        .bind(tree.deletion.map(|deletion| deletion.purge_at.unix_millis()))
+        .execute(&mut **tx)
+        .await?;
+    Ok(written.rows_affected() == 1)
+}
+
+/// The reader's own trees and the shared ones of others, each read in order from an index and no
+/// further than the page needs, then merged.
+pub(super) fn list(
+    filter: &TreeFilter,
+    after: Option<&TreeKey>,
+    limit: i64,
+) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new("SELECT * FROM (SELECT ");
+    query.push(tree_columns!()).push(" FROM trees WHERE owner_id = ");
+    query.push_bind(filter.reader.clone());
+    if let Some(folder) = filter.folder_id {
+        query.push(" AND folder_id = ").push_bind(folder.0);
+    }
+    narrow(&mut query, filter, after, limit);
+    query.push(") AS own");
+    // A folder holds only trees of its owner's.
+    if filter.folder_id.is_none() && !filter.mine {
+        query.push(" UNION ALL SELECT * FROM (SELECT ").push(tree_columns!());
+        query.push(" FROM trees WHERE visibility = 'shared' AND owner_id <> ");
+        query.push_bind(filter.reader.clone());
+        narrow(&mut query, filter, after, limit);
+        query.push(") AS shared");
+    }
+    query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
+    query
+}
+
+fn narrow(
+    query: &mut QueryBuilder<Postgres>,
+    filter: &TreeFilter,
+    after: Option<&TreeKey>,
+    limit: i64,
+) {
+    query.push(" AND deleted_at IS NULL");
+    if let Some(category) = filter.category_id {
+        query.push(" AND category_id = ").push_bind(category.0);
+    }
+    if let Some(status) = filter.status {
+        query.push(" AND status = ").push_bind(status_name(status));
+    }
+    if let Some(after) = after {
+        query.push(" AND (created_at, id) < (").push_bind(after.created_at.unix_millis());
+        query.push(", ").push_bind(after.id.0).push(")");
+    }
+    query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
+}
+
+/// A tree with its nodes.
+#[derive(FromRow)]
+struct FullRow {
+    #[sqlx(flatten)]
+    tree: TreeRow,
+    nodes: Option<String>,
+}
+
+pub(super) const FIND: &str = concat!(
+    "SELECT ",
+    tree_columns!(),
+    ", (SELECT nodes FROM tree_revisions \
+        WHERE tree_id = trees.id AND tree_revisions.revision = trees.revision) AS nodes \
+     FROM trees \
+     WHERE id = $1 AND (owner_id = $2 OR (visibility = 'shared' AND deleted_at IS NULL))"
+);
+pub(super) const REVISION: &str = "SELECT revision FROM trees WHERE id = $1 AND owner_id = $2";
+const INSERT: &str = "INSERT INTO trees (id, owner_id, title, description, category_id, \
+     folder_id, status, visibility, tags, revision, node_count, etag, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+pub(super) const UPDATE: &str = "UPDATE trees SET title = $4, description = $5, category_id = $6, \
+     folder_id = $7, status = $8, visibility = $9, tags = $10, revision = $11, node_count = $12, \
+     etag = $13, updated_at = $14, deleted_at = $15, purge_at = $16 \
+     WHERE id = $1 AND owner_id = $2 AND etag = $3";
