@@ -8,7 +8,7 @@ use clap::Args;
 use client_sdk::guard::RevocationsBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 use tonic::transport::{Endpoint, Uri};
-use transport::config::ConfigError;
+use transport::{config::ConfigError, database_url::DatabaseUrl};
 
 /// How to serve. Flags win over environment variables, those over the defaults.
 #[derive(Clone, Debug, Args)]
@@ -17,9 +17,15 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_API_LISTEN", default_value = "127.0.0.1:50052")]
     pub listen: SocketAddr,
 
-    /// Directory of the database, which no other process may use at the same time
+    /// Directory of the database, which no other process may use at the same time; not used with
+    /// --database-url
     #[arg(long, env = "EVERGREEN_API_DATA_DIR", default_value = "evergreen-data")]
     pub data_dir: PathBuf,
+
+    /// A PostgreSQL database to use instead of a file, so that several instances can serve it; it may
+    /// be AuthService's: postgres://user:password@host:5432/database
+    #[arg(long, env = "EVERGREEN_API_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<DatabaseUrl>,
 
     /// Where AuthService publishes the keys that verify access tokens
     #[arg(long, env = "EVERGREEN_API_AUTH_URL", default_value = "http://127.0.0.1:50051")]
@@ -78,6 +84,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50052)),
             data_dir: "evergreen-data".into(),
+            database_url: None,
             auth_url: "http://127.0.0.1:50051".into(),
             issuer: "evergreen".into(),
             audience: "evergreen".into(),
@@ -100,6 +107,9 @@ impl Config {
     /// [`ConfigError`], for the first setting that cannot be what it is.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.auth_endpoint()?;
+        if let Some(url) = &self.database_url {
+            url.options()?;
+        }
         for (setting, value) in [("--issuer", &self.issuer), ("--audience", &self.audience)] {
             if value.is_empty() {
                 return Err(ConfigError::new(setting, "must not be empty"));
@@ -255,6 +265,7 @@ mod tests {
             config.validate().unwrap_err().setting
         };
         assert_eq!(bad(|c| c.auth_url = "localhost".into()), "--auth-url");
+        assert_eq!(bad(|c| c.database_url = Some("mysql://db".into())), "--database-url");
         assert_eq!(bad(|c| c.auth_url = "https://127.0.0.1".into()), "--auth-url");
         assert_eq!(bad(|c| c.auth_url = "http://auth.example:50051".into()), "--auth-url");
         assert_eq!(bad(|c| c.issuer.clear()), "--issuer");

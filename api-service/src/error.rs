@@ -5,6 +5,8 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 use transport::{config::ConfigError, data_dir::DataDirError};
 
+use crate::storage::{StoreError, postgres};
+
 /// Why a server could not be opened. Each names the setting and what to do.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -23,6 +25,14 @@ pub enum StartError {
         /// What the driver said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The PostgreSQL database cannot be reached or used.
+    #[error("--database-url: PostgreSQL cannot be used: {detail}; {mend}")]
+    Database {
+        /// What it said.
+        detail: String,
+        /// What to do about it.
+        mend: &'static str,
+    },
     /// The directory or a file in it cannot be written.
     #[error(
         "--data-dir: {path} cannot be written; make it writable for this user, or choose another one"
@@ -40,6 +50,15 @@ pub enum StartError {
     InUse {
         /// The directory.
         path: PathBuf,
+    },
+    /// The PostgreSQL database was written by a newer version.
+    #[error(
+        "--database-url: the database has the schema of a newer version (migration {migration}); \
+         run that version, or restore the backup from before it"
+    )]
+    NewerDatabase {
+        /// The first migration that this version does not know.
+        migration: i64,
     },
     /// The database was written by a newer version.
     #[error(
@@ -60,6 +79,24 @@ pub enum StartError {
         /// What the driver said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl StartError {
+    /// The PostgreSQL database was opened, and then failed.
+    pub(crate) fn database(error: &StoreError) -> Self {
+        let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+        let detail = format!("{error}{}", source.unwrap_or_default());
+        Self::Database { detail, mend: "see the server's log" }
+    }
+}
+
+impl From<postgres::OpenError> for StartError {
+    fn from(error: postgres::OpenError) -> Self {
+        match error {
+            postgres::OpenError::Newer(migration) => Self::NewerDatabase { migration },
+            postgres::OpenError::Server { detail, mend } => Self::Database { detail, mend },
+        }
+    }
 }
 
 impl From<DataDirError> for StartError {

@@ -72,9 +72,12 @@ async fn serve(config: Config) -> Result<(), Failure> {
 }
 
 async fn migrate(config: Config) -> Result<(), Failure> {
-    let dir = config.data_dir.clone();
+    let database = match &config.database_url {
+        Some(_) => "at --database-url".to_owned(),
+        None => format!("in {}", config.data_dir.display()),
+    };
     open(config).await?;
-    println!("The database in {} is up to date", dir.display());
+    println!("The database {database} is up to date");
     Ok(())
 }
 

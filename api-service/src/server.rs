@@ -33,6 +33,7 @@ use crate::{
     rpc::{Rpc, guard_policy},
     storage::{
         Store, StoreError,
+        postgres::PostgresStore,
         sqlite::{OpenError, SqliteStore},
     },
 };
@@ -43,7 +44,8 @@ use crate::storage::memory::{MemoryDatabase, MemoryStore};
 #[cfg(test)]
 mod tests;
 
-/// An ApiService on its data directory. While it lives, no other process can open the directory.
+/// An ApiService on its database. While it lives, no other process can open the data directory, if
+/// the database is there.
 #[derive(Debug)]
 pub struct Server {
     app: App,
@@ -53,7 +55,7 @@ pub struct Server {
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     request_timeout: Duration,
-    /// Held while the server lives; none in memory.
+    /// Held while the server lives; none without a file in it.
     _directory: Option<DataDir>,
 }
 
@@ -63,8 +65,8 @@ pub struct Server {
 pub struct SeedError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl Server {
-    /// Opens the database in the data directory, which is created if need be, and brings its schema
-    /// up to date. AuthService is not asked for anything yet.
+    /// Opens the database, which is in the data directory unless the settings name another, makes it
+    /// if need be, and brings its schema up to date. AuthService is not asked for anything yet.
     ///
     /// # Errors
     ///
@@ -91,6 +93,12 @@ impl Server {
         guard: Guard,
     ) -> Result<Self, StartError> {
         config.validate()?;
+        if let Some(url) = &config.database_url {
+            let opened = PostgresStore::open(url.options()?).await?;
+            return Self::compose(Arc::new(opened), None, config, clock, entropy, observer, guard)
+                .await
+                .map_err(|error| StartError::database(&error));
+        }
         let directory = DataDir::claim(&config.data_dir, "api")?;
         let file = directory.private_file("api.db")?;
         let opened = SqliteStore::open(&file).await.map_err(|error| match error {
