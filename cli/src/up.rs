@@ -13,15 +13,15 @@ use crate::{
 
 /// Run AuthService and ApiService together until Ctrl-C or SIGTERM.
 ///
-/// Everything is kept in one directory: two SQLite files, ApiService's account, and the master keys
-/// that the sessions depend on. Registration is open.
+/// Everything is kept in one directory: two SQLite files, unless a PostgreSQL database stands in for
+/// them, ApiService's account, and the master keys that the sessions depend on. Registration is open.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Up {
     /// Where everything is kept
     #[arg(long, env = "EVERGREEN_DATA_DIR", default_value = "evergreen-data", value_name = "DIR")]
     data_dir: PathBuf,
 
-    /// Keep AuthService's users and sessions in this PostgreSQL database instead of a file:
+    /// Keep what both services store in this PostgreSQL database instead of in files:
     /// postgres://user:password@host:5432/database
     #[arg(long, env = "EVERGREEN_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<DatabaseUrl>,
@@ -97,7 +97,7 @@ impl Up {
         let auth = auth_service::Config {
             listen: self.auth_listen,
             data_dir: self.data_dir.clone(),
-            database_url: self.database_url,
+            database_url: self.database_url.clone(),
             access_token_ttl: self.access_token_ttl,
             refresh_token_ttl: self.refresh_token_ttl,
             session_ttl: defaults.session_ttl.max(self.refresh_token_ttl),
@@ -116,6 +116,7 @@ impl Up {
         let api = api_service::Config {
             listen: self.api_listen,
             data_dir: self.data_dir,
+            database_url: self.database_url,
             insecure: self.insecure,
             ..api_service::Config::default()
         };
