@@ -75,6 +75,12 @@ pub fn auth_client_of(auth: &Running) -> AuthServiceClient<Channel> {
     AuthServiceClient::new(channel(auth.address))
 }
 
+/// A bare client of an ApiService.
+#[must_use]
+pub fn api_client_of(api: &Running) -> ApiServiceClient<Channel> {
+    ApiServiceClient::new(channel(api.address))
+}
+
 /// A password that is good enough.
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -227,6 +233,16 @@ impl World {
         auth
     }
 
+    /// An ApiService of its own on a free port, with these settings changed: it may keep nothing where
+    /// another one does, unless that is a PostgreSQL database.
+    pub async fn another_api(&self, change: impl FnOnce(&mut api_service::Config)) -> Running {
+        let mut config = api_service::Config { listen: free_port(), ..self.api_config.clone() };
+        change(&mut config);
+        start_api(config, self.clock.clone(), self.api_seen.clone(), None)
+            .await
+            .expect("another ApiService starts")
+    }
+
     /// Stops AuthService, and gives back what is left and the settings to start it with again.
     pub async fn stop_auth(self) -> (Stopped, auth_service::Config) {
         self.auth.stop().await.expect("AuthService stops");
@@ -269,7 +285,7 @@ impl World {
     /// A bare client of ApiService.
     #[must_use]
     pub fn api_client(&self) -> ApiServiceClient<Channel> {
-        ApiServiceClient::new(channel(self.api.address))
+        api_client_of(&self.api)
     }
 
     /// Registers a user.
