@@ -118,3 +118,19 @@ CREATE TABLE secrets (
     name  text  NOT NULL PRIMARY KEY,
     value bytea NOT NULL
 );
+
+-- What is searched of a tree. The number never changes, so a search that goes on after one finds no
+-- tree twice; the older the tree, the lesser its number.
+CREATE TABLE search_documents (
+    number  bigint   NOT NULL PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    tree_id uuid     NOT NULL UNIQUE REFERENCES trees (id) ON DELETE CASCADE,
+    -- Of the rules by which its words were made.
+    version bigint   NOT NULL,
+    -- The words of title and tags, and all words; among each are those for who may find it.
+    head    tsvector NOT NULL,
+    words   tsvector NOT NULL
+);
+
+CREATE INDEX search_documents_by_version ON search_documents (version, number);
+CREATE INDEX search_documents_by_head ON search_documents USING gin (head);
+CREATE INDEX search_documents_by_words ON search_documents USING gin (words);

@@ -16,6 +16,7 @@ mod merges;
 mod open;
 mod retry;
 mod revisions;
+mod search;
 mod store;
 mod subtrees;
 mod tree_row;

@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 use sqlx::FromRow;
+use uuid::Uuid;
 
 use super::{
     folders::{FolderRow, current},
     open::PostgresStore,
     retry::retrying,
+    search,
 };
 use crate::{
     domain::{
@@ -46,16 +48,17 @@ impl SubtreeStore for PostgresStore {
             if seen.is_some_and(|seen| *seen != etag) {
                 return Err(StoreError::EtagMismatch);
             }
-            let trees = sqlx::query(DELETE_TREES)
+            let trees: Vec<Uuid> = sqlx::query_scalar(DELETE_TREES)
                 .bind(id.0)
                 .bind(&fresh.0)
                 .bind(deletion.deleted_at.unix_millis())
                 .bind(deletion.purge_at.unix_millis())
-                .execute(&mut *tx)
+                .fetch_all(&mut *tx)
                 .await?;
+            search::unindex(&mut tx, &trees).await?;
             let folders = sqlx::query(DELETE).bind(id.0).execute(&mut *tx).await?;
             tx.commit().await?;
-            Ok(Deleted { folders: folders.rows_affected(), trees: trees.rows_affected() })
+            Ok(Deleted { folders: folders.rows_affected(), trees: trees.len() as u64 })
         })
         .await
     }
@@ -110,7 +113,8 @@ pub(super) const DELETE_TREES: &str = "WITH RECURSIVE down (id, depth) AS ( \
      UPDATE trees SET folder_id = NULL, etag = $2, updated_at = greatest(updated_at, $3), \
      deleted_at = $3, purge_at = $4 WHERE id IN ( \
        SELECT trees.id FROM trees JOIN down ON trees.folder_id = down.id \
-       ORDER BY trees.id FOR UPDATE OF trees)";
+       ORDER BY trees.id FOR UPDATE OF trees) \
+     RETURNING id";
 /// In one statement, at whose end no folder lies in one that is gone.
 pub(super) const DELETE: &str = "WITH RECURSIVE down (id, depth) AS ( \
      SELECT $1::uuid, 0 \

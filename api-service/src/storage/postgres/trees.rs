@@ -7,10 +7,11 @@ use super::{
     open::PostgresStore,
     retry::retrying,
     revisions::write_revision,
+    search,
     tree_row::{TreeRow, tree_columns},
 };
 use crate::{
-    domain::{etag::Etag, id::TreeId, tree::Tree},
+    domain::{etag::Etag, id::TreeId, search::Document, tree::Tree},
     storage::{
         StoreError, TreeFilter, TreeKey, TreeStore,
         rows::{At, status_name, tags_text, visibility_name},
@@ -34,24 +35,24 @@ impl TreeStore for PostgresStore {
     async fn tree(&self, id: TreeId, reader: &str) -> Result<Tree, StoreError> {
         let row: Option<FullRow> =
             sqlx::query_as(FIND).bind(id.0).bind(reader).fetch_optional(&self.pool).await?;
-        let FullRow { tree, nodes } = row.ok_or(StoreError::TreeNotFound)?;
-        let mut tree = Tree::try_from(tree)?;
-        let nodes = nodes.and_then(|nodes| stored_nodes::read(&nodes));
-        tree.content.nodes = nodes.ok_or_else(|| At::row("tree_revisions", &id).bad("nodes"))?;
-        Ok(tree)
+        row.ok_or(StoreError::TreeNotFound)?.try_into()
     }
 
     async fn insert_tree(&self, tree: &Tree) -> Result<(), StoreError> {
+        // Made before anybody waits for the transaction to end.
+        let document = Document::of(&tree.content);
         retrying(async || {
             let mut tx = self.begin_as(&tree.owner_id).await?;
             hold_references(&mut tx, tree).await??;
             insert(&mut tx, tree).await?;
+            search::index(&mut tx, tree, &document).await?;
             Ok(tx.commit().await?)
         })
         .await
     }
 
     async fn update_tree(&self, tree: &Tree, seen: &Etag) -> Result<(), StoreError> {
+        let document = Document::of(&tree.content);
         retrying(async || {
             let mut tx = self.begin_as(&tree.owner_id).await?;
             // A category is locked before any tree, but a tree that is gone comes before what it
@@ -70,6 +71,7 @@ impl TreeStore for PostgresStore {
             if tree.revision > current {
                 write_revision(&mut tx, tree).await?;
             }
+            search::index(&mut tx, tree, &document).await?;
             Ok(tx.commit().await?)
         })
         .await
@@ -77,6 +79,12 @@ impl TreeStore for PostgresStore {
 }
 
 pub(super) type Tx = Transaction<'static, Postgres>;
+
+/// A tree with its nodes, whoever may read it.
+pub(super) async fn whole(tx: &mut Tx, id: TreeId) -> Result<Tree, StoreError> {
+    let row: Option<FullRow> = sqlx::query_as(WHOLE).bind(id.0).fetch_optional(&mut **tx).await?;
+    row.ok_or(StoreError::TreeNotFound)?.try_into()
+}
 
 /// Whether what the tree refers to is there, and stays until the transaction ends: the folder by its
 /// owner's lock, the category by its own.
@@ -206,13 +214,35 @@ struct FullRow {
     nodes: Option<String>,
 }
 
+impl TryFrom<FullRow> for Tree {
+    type Error = StoreError;
+
+    fn try_from(row: FullRow) -> Result<Self, StoreError> {
+        let mut tree = Self::try_from(row.tree)?;
+        let nodes = row.nodes.and_then(|nodes| stored_nodes::read(&nodes));
+        let at = At::row("tree_revisions", &tree.id);
+        tree.content.nodes = nodes.ok_or_else(|| at.bad("nodes"))?;
+        Ok(tree)
+    }
+}
+
+/// Trees with their nodes.
+macro_rules! whole {
+    () => {
+        concat!(
+            "SELECT ",
+            tree_columns!(),
+            ", (SELECT nodes FROM tree_revisions \
+                WHERE tree_id = trees.id AND tree_revisions.revision = trees.revision) AS nodes \
+             FROM trees "
+        )
+    };
+}
+
+pub(super) const WHOLE: &str = concat!(whole!(), "WHERE id = $1");
 pub(super) const FIND: &str = concat!(
-    "SELECT ",
-    tree_columns!(),
-    ", (SELECT nodes FROM tree_revisions \
-        WHERE tree_id = trees.id AND tree_revisions.revision = trees.revision) AS nodes \
-     FROM trees \
-     WHERE id = $1 AND (owner_id = $2 OR (visibility = 'shared' AND deleted_at IS NULL))"
+    whole!(),
+    "WHERE id = $1 AND (owner_id = $2 OR (visibility = 'shared' AND deleted_at IS NULL))"
 );
 pub(super) const REVISION: &str = "SELECT revision FROM trees WHERE id = $1 AND owner_id = $2";
 const INSERT: &str = "INSERT INTO trees (id, owner_id, title, description, category_id, \

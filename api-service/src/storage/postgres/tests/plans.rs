@@ -13,7 +13,8 @@ use crate::{
     storage::{
         CategoryKey, DeletedKey, FolderKey, TreeFilter, TreeKey,
         postgres::{
-            PostgresStore, categories, deletion, folders, merges, revisions, subtrees, trees,
+            PostgresStore, categories, deletion, folders, merges, revisions, search, subtrees,
+            trees,
         },
     },
 };
@@ -42,6 +43,10 @@ async fn filled() -> Option<PostgresStore> {
          JOIN categories ON categories.position = n % 500 + 1",
         "INSERT INTO tree_revisions
          SELECT id, n, '', '', '[]', '[]', 0, n FROM trees, generate_series(1, 3) AS n",
+        "INSERT INTO search_documents (tree_id, version, head, words)
+         SELECT id, n % 2, words, words
+         FROM (SELECT id, row_number() OVER () AS n FROM trees) AS numbered,
+              LATERAL (SELECT array_to_tsvector(ARRAY['*', 'common', 'rare' || n]) AS words) AS w",
         "INSERT INTO secrets SELECT n::text, '' FROM generate_series(1, 500) AS n",
         "ANALYZE",
     ] {
@@ -133,6 +138,9 @@ async fn no_statement_reads_a_whole_table() {
         deletion::PURGE,
         folders::COUNT,
         merges::MOVE,
+        search::ERASE,
+        search::STALE,
+        trees::WHOLE,
         subtrees::ALL,
         subtrees::BELOW,
         subtrees::DELETE,
@@ -188,6 +196,30 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
         let plan = plan(&mut connection, query.sql().as_str()).await;
         let bad = bad_steps(&mut connection, &plan).await;
         assert!(bad.is_empty() && !plan.iter().any(|step| step.contains("Sort  ")), "{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn rare_words_are_looked_up_and_common_ones_met_on_the_way() {
+    let Some(store) = filled().await else { return };
+    for (find, index) in [
+        (search::FIND_HEAD, "search_documents_by_head"),
+        (search::FIND_TEXT, "search_documents_by_words"),
+    ] {
+        let plan = async |word: &str| {
+            let values = find
+                .replace("$1", &format!("'(''=ada'' | ''*'') & ''{word}'''"))
+                .replace("$2", "1000000")
+                .replace("$3", "'ada'")
+                .replace("$4", "10");
+            let explain = AssertSqlSafe(format!("EXPLAIN (COSTS OFF) {values}"));
+            let rows = sqlx::raw_sql(explain).fetch_all(&store.pool).await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect::<Vec<String>>().join("\n")
+        };
+        let rare = plan("rare7").await;
+        assert!(rare.contains(&format!("Bitmap Index Scan on {index}")), "{rare}");
+        let common = plan("common").await;
+        assert!(common.contains("Index Scan Backward using search_documents_pkey"), "{common}");
     }
 }
 
