@@ -134,3 +134,43 @@ CREATE TABLE search_documents (
 CREATE INDEX search_documents_by_version ON search_documents (version, number);
 CREATE INDEX search_documents_by_head ON search_documents USING gin (head);
 CREATE INDEX search_documents_by_words ON search_documents USING gin (words);
+
+-- What was written, in an order that all readers see.
+CREATE TABLE changes (
+    seq         bigint NOT NULL PRIMARY KEY,
+    at          bigint NOT NULL,
+    resource    text   NOT NULL CHECK (resource IN ('none', 'category', 'folder', 'tree')),
+    resource_id uuid   NOT NULL,
+    -- NULL: on the common shelf.
+    owner_id    text   COLLATE "C",
+    -- What it is to its owner, or to everybody if it has none.
+    own_kind    text   NOT NULL CHECK (own_kind IN ('created', 'updated', 'deleted')),
+    -- What it is to everybody else; NULL: nothing.
+    shared_kind text   CHECK (shared_kind IN ('created', 'updated', 'deleted')),
+    -- Drawn for the write, so that a number that was given out again, by a restored copy, is not
+    -- taken for the one that it was.
+    mark        text   NOT NULL
+);
+
+-- What concerns one reader is what is theirs or nobody's, and what others share.
+CREATE INDEX changes_by_owner ON changes (owner_id, seq);
+CREATE INDEX changes_on_the_shelf ON changes (seq) WHERE owner_id IS NULL;
+CREATE INDEX changes_shared ON changes (seq, owner_id) WHERE shared_kind IS NOT NULL;
+
+-- The place before the first change. The newest row is never removed, so there is always one to name
+-- and to count from.
+INSERT INTO changes (seq, at, resource, resource_id, own_kind, mark)
+    VALUES (1, 0, 'none', '00000000-0000-0000-0000-000000000000', 'created', '');
+
+-- What writes have to say, until it has its place in the log: numbers that writes draw say nothing of
+-- the order in which they commit.
+CREATE TABLE change_inbox (
+    place       bigint NOT NULL PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    at          bigint NOT NULL,
+    resource    text   NOT NULL,
+    resource_id uuid   NOT NULL,
+    owner_id    text,
+    own_kind    text   NOT NULL,
+    shared_kind text,
+    mark        text   NOT NULL
+);

@@ -6,7 +6,10 @@ use std::fmt;
 use token::clock::Timestamp;
 
 use super::StoreError;
-use crate::domain::tree::{Deletion, Status, Visibility};
+use crate::domain::{
+    change::{Audience, ChangeKind},
+    tree::{Deletion, Status, Visibility},
+};
 
 /// A row being read: where a bad value is.
 #[derive(Clone, Copy)]
@@ -56,6 +59,10 @@ impl<'a> At<'a> {
             .ok_or_else(|| self.bad("visibility"))
     }
 
+    pub(super) fn kind(self, column: &'static str, name: &str) -> Result<ChangeKind, StoreError> {
+        KINDS.into_iter().find(|&kind| kind_name(kind) == name).ok_or_else(|| self.bad(column))
+    }
+
     pub(super) fn tags(self, text: &str) -> Result<Vec<String>, StoreError> {
         serde_json::from_str(text).map_err(|_| self.bad("tags"))
     }
@@ -91,9 +98,27 @@ pub(super) fn visibility_name(visibility: Visibility) -> &'static str {
     }
 }
 
+pub(super) fn kind_name(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Created => "created",
+        ChangeKind::Deleted => "deleted",
+        ChangeKind::Updated => "updated",
+    }
+}
+
+/// Who finds a tree of which this is stored.
+pub(super) fn audience(visibility: &str, deleted: bool) -> Audience {
+    match (deleted, visibility == visibility_name(Visibility::Shared)) {
+        (true, _) => Audience::Nobody,
+        (false, true) => Audience::Everybody,
+        (false, false) => Audience::Owner,
+    }
+}
+
 pub(super) fn tags_text(tags: &[String]) -> String {
     serde_json::Value::from(tags).to_string()
 }
 
+const KINDS: [ChangeKind; 3] = [ChangeKind::Created, ChangeKind::Deleted, ChangeKind::Updated];
 const STATUSES: [Status; 3] = [Status::Archived, Status::Draft, Status::Published];
 const VISIBILITIES: [Visibility; 2] = [Visibility::Private, Visibility::Shared];

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{error::or_broken, open::PostgresStore, retry::retrying};
+use super::{changes::record, error::or_broken, open::PostgresStore, retry::retrying};
 use crate::{
     domain::{
         category::{Category, Content},
+        change::{Change, ChangeKind, Stamp},
         etag::Etag,
         id::CategoryId,
     },
@@ -32,6 +33,7 @@ impl CategoryStore for PostgresStore {
 
     async fn insert_category(&self, category: &Category) -> Result<(), StoreError> {
         retrying(async || {
+            let mut tx = self.begin().await?;
             sqlx::query(INSERT)
                 .bind(category.id.0)
                 .bind(&category.content.name)
@@ -41,16 +43,19 @@ impl CategoryStore for PostgresStore {
                 .bind(&category.etag.0)
                 .bind(category.created_at.unix_millis())
                 .bind(category.updated_at.unix_millis())
-                .execute(&self.pool)
+                .execute(&mut *tx)
                 .await
                 .map_err(or_taken)?;
-            Ok(())
+            let (kind, stamp) = (ChangeKind::Created, category.stamp());
+            record(&mut tx, [Change::of_category(category.id, kind, stamp)]).await?;
+            self.commit(tx).await
         })
         .await
     }
 
     async fn update_category(&self, category: &Category, seen: &Etag) -> Result<(), StoreError> {
         retrying(async || {
+            let mut tx = self.begin().await?;
             let written = sqlx::query(UPDATE)
                 .bind(category.id.0)
                 .bind(&seen.0)
@@ -60,19 +65,27 @@ impl CategoryStore for PostgresStore {
                 .bind(category.content.position)
                 .bind(&category.etag.0)
                 .bind(category.updated_at.unix_millis())
-                .execute(&self.pool)
+                .execute(&mut *tx)
                 .await
                 .map_err(or_taken)?;
-            if written.rows_affected() == 1 {
-                return Ok(());
+            if written.rows_affected() != 1 {
+                let found = sqlx::query(FIND).bind(category.id.0).fetch_optional(&mut *tx).await?;
+                let gone = StoreError::CategoryNotFound;
+                return Err(found.map_or(gone, |_| StoreError::EtagMismatch));
             }
-            let found = sqlx::query(FIND).bind(category.id.0).fetch_optional(&self.pool).await?;
-            Err(found.map_or(StoreError::CategoryNotFound, |_| StoreError::EtagMismatch))
+            let (kind, stamp) = (ChangeKind::Updated, category.stamp());
+            record(&mut tx, [Change::of_category(category.id, kind, stamp)]).await?;
+            self.commit(tx).await
         })
         .await
     }
 
-    async fn delete_category(&self, id: CategoryId, seen: Option<&Etag>) -> Result<(), StoreError> {
+    async fn delete_category(
+        &self,
+        id: CategoryId,
+        seen: Option<&Etag>,
+        stamp: Stamp,
+    ) -> Result<(), StoreError> {
         retrying(async || {
             let mut tx = self.begin().await?;
             let etag: Option<String> =
@@ -86,7 +99,9 @@ impl CategoryStore for PostgresStore {
                 return Err(StoreError::CategoryInUse);
             }
             sqlx::query(DELETE).bind(id.0).execute(&mut *tx).await?;
-            Ok(tx.commit().await?)
+            let change = Change::of_category(id, ChangeKind::Deleted, stamp.clone());
+            record(&mut tx, [change]).await?;
+            self.commit(tx).await
         })
         .await
     }
@@ -109,7 +124,7 @@ pub(super) fn list(after: Option<&CategoryKey>, limit: i64) -> QueryBuilder<Post
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(super) struct Row {
     id: Uuid,
     name: String,
     slug: String,

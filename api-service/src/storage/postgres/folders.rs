@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{error::or_broken, open::PostgresStore, retry::retrying, trees::Tx};
+use super::{changes::record, error::or_broken, open::PostgresStore, retry::retrying, trees::Tx};
 use crate::{
     domain::{
+        change::{Change, ChangeKind, Stamp},
         etag::Etag,
         folder::{Content, Folder, Misplaced, check_place},
         id::FolderId,
@@ -55,7 +56,10 @@ impl FolderStore for PostgresStore {
                 .execute(&mut *tx)
                 .await
                 .map_err(or_taken)?;
-            Ok(tx.commit().await?)
+            let (kind, stamp) = (ChangeKind::Created, folder.stamp());
+            let change = Change::of_folder(folder.id, &folder.owner_id, kind, stamp);
+            record(&mut tx, [change]).await?;
+            self.commit(tx).await
         })
         .await
     }
@@ -82,7 +86,10 @@ impl FolderStore for PostgresStore {
                 .execute(&mut *tx)
                 .await
                 .map_err(or_taken)?;
-            Ok(tx.commit().await?)
+            let (kind, stamp) = (ChangeKind::Updated, folder.stamp());
+            let change = Change::of_folder(folder.id, &folder.owner_id, kind, stamp);
+            record(&mut tx, [change]).await?;
+            self.commit(tx).await
         })
         .await
     }
@@ -92,6 +99,7 @@ impl FolderStore for PostgresStore {
         id: FolderId,
         owner: &str,
         seen: Option<&Etag>,
+        stamp: Stamp,
     ) -> Result<(), StoreError> {
         retrying(async || {
             let mut tx = self.begin_as(owner).await?;
@@ -105,7 +113,9 @@ impl FolderStore for PostgresStore {
                 }
             }
             sqlx::query(DELETE).bind(id.0).execute(&mut *tx).await?;
-            Ok(tx.commit().await?)
+            let change = Change::of_folder(id, owner, ChangeKind::Deleted, stamp.clone());
+            record(&mut tx, [change]).await?;
+            self.commit(tx).await
         })
         .await
     }

@@ -1,11 +1,17 @@
 //! Categories that go, and whose trees move to another.
 
 use async_trait::async_trait;
+use sqlx::FromRow;
+use uuid::Uuid;
 
-use super::{categories, open::PostgresStore, retry::retrying, trees::Tx};
+use super::{categories, changes::record, open::PostgresStore, retry::retrying, trees::Tx};
 use crate::{
-    domain::{etag::Etag, id::CategoryId},
-    storage::{MergeStore, Step, StoreError, Target},
+    domain::{
+        change::{Change, ChangeKind, Stamp},
+        etag::Etag,
+        id::{CategoryId, TreeId},
+    },
+    storage::{MergeStore, Step, StoreError, Target, rows::audience},
 };
 
 #[async_trait]
@@ -27,25 +33,49 @@ impl MergeStore for PostgresStore {
             if !target {
                 return Err(StoreError::CategoryNotFound);
             }
-            let moved = sqlx::query(MOVE)
+            let moved: Vec<Moved> = sqlx::query_as(MOVE)
                 .bind(id.0)
                 .bind(into.id.0)
                 .bind(&into.etag.0)
                 .bind(into.now.unix_millis())
                 .bind(most)
-                .execute(&mut *tx)
-                .await?
-                .rows_affected();
+                .fetch_all(&mut *tx)
+                .await?;
+            let count = moved.len() as u64;
+            record(&mut tx, moved.into_iter().filter_map(|tree| tree.change(into))).await?;
             let left = sqlx::query(categories::USED).bind(id.0).fetch_optional(&mut *tx).await?;
             let done = left.is_none();
             if done {
                 sqlx::query(categories::DELETE).bind(id.0).execute(&mut *tx).await?;
+                let change = Change::of_category(id, ChangeKind::Deleted, stamp(into));
+                record(&mut tx, [change]).await?;
             }
-            tx.commit().await?;
-            Ok(Step { moved, done })
+            self.commit(tx).await?;
+            Ok(Step { moved: count, done })
         })
         .await
     }
+}
+
+/// A tree that has moved.
+#[derive(FromRow)]
+struct Moved {
+    id: Uuid,
+    owner_id: String,
+    visibility: String,
+    deleted: bool,
+}
+
+impl Moved {
+    /// What is deleted is nothing to anybody.
+    fn change(self, into: &Target) -> Option<Change> {
+        let seen = audience(&self.visibility, self.deleted);
+        Change::of_tree(TreeId(self.id), &self.owner_id, seen, seen, stamp(into))
+    }
+}
+
+fn stamp(into: &Target) -> Stamp {
+    Stamp { mark: into.etag.clone(), at: into.now }
 }
 
 /// Keeps others from filing trees in the first category, and the second from being deleted: the etag
@@ -72,4 +102,5 @@ async fn hold_both(
 
 pub(super) const MOVE: &str = "UPDATE trees SET category_id = $2, etag = $3, \
      updated_at = greatest(updated_at, $4) \
-     WHERE id IN (SELECT id FROM trees WHERE category_id = $1 ORDER BY id LIMIT $5 FOR UPDATE)";
+     WHERE id IN (SELECT id FROM trees WHERE category_id = $1 ORDER BY id LIMIT $5 FOR UPDATE) \
+     RETURNING id, owner_id, visibility, deleted_at IS NOT NULL AS deleted";

@@ -7,7 +7,9 @@
 //!
 //! The tables have a schema of their own, so that both services can share a database.
 
+mod bells;
 mod categories;
+mod changes;
 mod deletion;
 pub(super) mod error;
 mod folders;

@@ -9,13 +9,17 @@ use sqlx::{
 };
 use thiserror::Error;
 
-use super::lock::{Turn, take_turn};
+use super::{
+    bells::Bells,
+    lock::{Turn, take_turn},
+};
 use crate::storage::StoreError;
 
 /// The store on PostgreSQL.
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresStore {
     pub(super) pool: PgPool,
+    pub(super) bells: Bells,
 }
 
 /// Why the database could not be opened.
@@ -31,9 +35,6 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
 impl PostgresStore {
     const CONNECTIONS: u32 = 8;
-    /// How long a request waits for a connection, a server that is starting included: well within a
-    /// request's life, so that its client hears of the outage and comes back.
-    const PATIENCE: Duration = Duration::from_secs(2);
 
     /// Connects, makes the schema if there is none, and brings it up to date.
     pub(crate) async fn open(options: PgConnectOptions) -> Result<Self, OpenError> {
@@ -42,19 +43,11 @@ impl PostgresStore {
         let mut first = PgConnection::connect_with(&options).await.map_err(OpenError::from_sqlx)?;
         migrate(&mut first).await?;
         first.close().await.map_err(OpenError::from_sqlx)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(Self::CONNECTIONS)
-            .acquire_timeout(Self::PATIENCE)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    prepare(connection).await?;
-                    bound(connection).await
-                })
-            })
-            .connect_with(options)
-            .await
-            .map_err(OpenError::from_sqlx)?;
-        Ok(Self { pool })
+        let pool = pool(Self::CONNECTIONS).connect_with(options.clone()).await;
+        let pool = pool.map_err(OpenError::from_sqlx)?;
+        // One that has gone stale is found out by using it, and nothing is lost by that.
+        let bells = pool_of_bells().connect_lazy_with(options);
+        Ok(Self { pool, bells: Bells::hang(bells) })
     }
 
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
@@ -68,6 +61,25 @@ impl PostgresStore {
         Ok(self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
     }
 }
+
+fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).after_connect(
+        |connection, _| {
+            Box::pin(async move {
+                prepare(connection).await?;
+                bound(connection).await
+            })
+        },
+    )
+}
+
+fn pool_of_bells() -> PgPoolOptions {
+    pool(Bells::CONNECTIONS).max_lifetime(None).test_before_acquire(false)
+}
+
+/// How long a request waits for a connection, a server that is starting included: well within a
+/// request's life, so that its client hears of the outage and comes back.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Makes the schema and its tables, one instance after another.
 async fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {

@@ -23,6 +23,7 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
+        self.bells.close().await;
         self.pool.close().await;
     }
 }

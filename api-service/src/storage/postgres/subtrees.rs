@@ -5,6 +5,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
+    changes::record,
     folders::{FolderRow, current},
     open::PostgresStore,
     retry::retrying,
@@ -12,12 +13,16 @@ use super::{
 };
 use crate::{
     domain::{
+        change::{Audience, Change, ChangeKind, Stamp},
         etag::Etag,
         folder::{Entry, Folder},
-        id::FolderId,
+        id::{FolderId, TreeId},
         tree::Deletion,
     },
-    storage::{Deleted, StoreError, SubtreeStore, rows::At},
+    storage::{
+        Deleted, StoreError, SubtreeStore,
+        rows::{At, audience},
+    },
 };
 
 #[async_trait]
@@ -48,17 +53,29 @@ impl SubtreeStore for PostgresStore {
             if seen.is_some_and(|seen| *seen != etag) {
                 return Err(StoreError::EtagMismatch);
             }
-            let trees: Vec<Uuid> = sqlx::query_scalar(DELETE_TREES)
+            let trees: Vec<(Uuid, String)> = sqlx::query_as(DELETE_TREES)
                 .bind(id.0)
                 .bind(&fresh.0)
                 .bind(deletion.deleted_at.unix_millis())
                 .bind(deletion.purge_at.unix_millis())
                 .fetch_all(&mut *tx)
                 .await?;
-            search::unindex(&mut tx, &trees).await?;
-            let folders = sqlx::query(DELETE).bind(id.0).execute(&mut *tx).await?;
-            tx.commit().await?;
-            Ok(Deleted { folders: folders.rows_affected(), trees: trees.len() as u64 })
+            let ids: Vec<_> = trees.iter().map(|&(id, _)| id).collect();
+            search::unindex(&mut tx, &ids).await?;
+            let folders: Vec<Uuid> =
+                sqlx::query_scalar(DELETE).bind(id.0).fetch_all(&mut *tx).await?;
+            let deleted = Deleted { folders: folders.len() as u64, trees: trees.len() as u64 };
+            let stamp = || Stamp { mark: fresh.clone(), at: deletion.deleted_at };
+            let trees = trees.into_iter().filter_map(|(id, visibility)| {
+                let before = audience(&visibility, false);
+                Change::of_tree(TreeId(id), owner, before, Audience::Nobody, stamp())
+            });
+            let folders = folders
+                .into_iter()
+                .map(|id| Change::of_folder(FolderId(id), owner, ChangeKind::Deleted, stamp()));
+            record(&mut tx, trees.chain(folders)).await?;
+            self.commit(tx).await?;
+            Ok(deleted)
         })
         .await
     }
@@ -114,11 +131,11 @@ pub(super) const DELETE_TREES: &str = "WITH RECURSIVE down (id, depth) AS ( \
      deleted_at = $3, purge_at = $4 WHERE id IN ( \
        SELECT trees.id FROM trees JOIN down ON trees.folder_id = down.id \
        ORDER BY trees.id FOR UPDATE OF trees) \
-     RETURNING id";
+     RETURNING id, visibility";
 /// In one statement, at whose end no folder lies in one that is gone.
 pub(super) const DELETE: &str = "WITH RECURSIVE down (id, depth) AS ( \
      SELECT $1::uuid, 0 \
      UNION ALL \
      SELECT folders.id, down.depth + 1 FROM down \
      JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-     DELETE FROM folders WHERE id IN (SELECT id FROM down)";
+     DELETE FROM folders WHERE id IN (SELECT id FROM down) RETURNING id";

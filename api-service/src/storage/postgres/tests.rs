@@ -24,6 +24,7 @@ use crate::{
     },
 };
 
+mod log;
 mod plans;
 
 /// The server that the tests share, and the name of a database that none of them has made yet.
@@ -226,7 +227,8 @@ async fn what_a_deadlock_sacrificed_is_run_again() {
         lock_owner(&mut other, "ada").await;
         other.commit().await.unwrap();
     };
-    let (deleted, ()) = join(store.delete_folder(folder.id, "ada", None), rival).await;
+    let (deleted, ()) =
+        join(store.delete_folder(folder.id, "ada", None, folder.stamp()), rival).await;
     deleted.unwrap();
     let gone = store.folder(folder.id, "ada").await;
     assert!(matches!(gone, Err(StoreError::FolderNotFound)), "{gone:?}");

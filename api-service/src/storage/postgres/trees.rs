@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sqlx::{FromRow, Postgres, QueryBuilder, Transaction};
 
 use super::{
+    changes::record,
     open::PostgresStore,
     retry::retrying,
     revisions::write_revision,
@@ -11,10 +12,16 @@ use super::{
     tree_row::{TreeRow, tree_columns},
 };
 use crate::{
-    domain::{etag::Etag, id::TreeId, search::Document, tree::Tree},
+    domain::{
+        change::{Audience, Change},
+        etag::Etag,
+        id::TreeId,
+        search::Document,
+        tree::Tree,
+    },
     storage::{
         StoreError, TreeFilter, TreeKey, TreeStore,
-        rows::{At, status_name, tags_text, visibility_name},
+        rows::{At, audience, status_name, tags_text, visibility_name},
         stored_nodes,
     },
 };
@@ -46,7 +53,8 @@ impl TreeStore for PostgresStore {
             hold_references(&mut tx, tree).await??;
             insert(&mut tx, tree).await?;
             search::index(&mut tx, tree, &document).await?;
-            Ok(tx.commit().await?)
+            record(&mut tx, change(tree, Audience::Nobody)).await?;
+            self.commit(tx).await
         })
         .await
     }
@@ -58,12 +66,12 @@ impl TreeStore for PostgresStore {
             // A category is locked before any tree, but a tree that is gone comes before what it
             // referred to.
             let references = hold_references(&mut tx, tree).await?;
-            let current: Option<i64> = sqlx::query_scalar(REVISION)
+            let current: Option<(i64, String, bool)> = sqlx::query_as(STATE)
                 .bind(tree.id.0)
                 .bind(&tree.owner_id)
                 .fetch_optional(&mut *tx)
                 .await?;
-            let current = current.ok_or(StoreError::TreeNotFound)?;
+            let (current, visibility, deleted) = current.ok_or(StoreError::TreeNotFound)?;
             references?;
             if !update(&mut tx, tree, seen).await? {
                 return Err(StoreError::EtagMismatch);
@@ -72,13 +80,19 @@ impl TreeStore for PostgresStore {
                 write_revision(&mut tx, tree).await?;
             }
             search::index(&mut tx, tree, &document).await?;
-            Ok(tx.commit().await?)
+            record(&mut tx, change(tree, audience(&visibility, deleted))).await?;
+            self.commit(tx).await
         })
         .await
     }
 }
 
 pub(super) type Tx = Transaction<'static, Postgres>;
+
+/// What became of a tree.
+fn change(tree: &Tree, before: Audience) -> Option<Change> {
+    Change::of_tree(tree.id, &tree.owner_id, before, tree.audience(), tree.stamp())
+}
 
 /// A tree with its nodes, whoever may read it.
 pub(super) async fn whole(tx: &mut Tx, id: TreeId) -> Result<Tree, StoreError> {
@@ -244,7 +258,8 @@ pub(super) const FIND: &str = concat!(
     whole!(),
     "WHERE id = $1 AND (owner_id = $2 OR (visibility = 'shared' AND deleted_at IS NULL))"
 );
-pub(super) const REVISION: &str = "SELECT revision FROM trees WHERE id = $1 AND owner_id = $2";
+pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL FROM trees \
+     WHERE id = $1 AND owner_id = $2";
 const INSERT: &str = "INSERT INTO trees (id, owner_id, title, description, category_id, \
      folder_id, status, visibility, tags, revision, node_count, etag, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";

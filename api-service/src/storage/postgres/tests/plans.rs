@@ -13,8 +13,8 @@ use crate::{
     storage::{
         CategoryKey, DeletedKey, FolderKey, TreeFilter, TreeKey,
         postgres::{
-            PostgresStore, categories, deletion, folders, merges, revisions, search, subtrees,
-            trees,
+            PostgresStore, categories, changes, deletion, folders, merges, revisions, search,
+            subtrees, trees,
         },
     },
 };
@@ -44,11 +44,18 @@ async fn filled() -> Option<PostgresStore> {
         "INSERT INTO tree_revisions
          SELECT id, n, '', '', '[]', '[]', 0, n FROM trees, generate_series(1, 3) AS n",
         "INSERT INTO search_documents (tree_id, version, head, words)
-         SELECT id, n % 2, words, words
-         FROM (SELECT id, row_number() OVER () AS n FROM trees) AS numbered,
-              LATERAL (SELECT array_to_tsvector(ARRAY['*', 'common', 'rare' || n]) AS words) AS w",
+         SELECT id, n % 2, array_to_tsvector(ARRAY['*', 'title', 'title' || n]),
+                array_to_tsvector(ARRAY['*', 'title', 'title' || n, 'text', 'text' || n])
+         FROM (SELECT id, row_number() OVER () AS n FROM trees) AS numbered",
+        "INSERT INTO changes
+         SELECT n + 1, n, 'tree', gen_random_uuid(),
+                CASE WHEN n % 10 > 0 THEN (n % 20)::text END, 'updated',
+                CASE WHEN n % 2 = 0 THEN 'updated' END, 'm'
+         FROM generate_series(1, 5000) AS n",
+        "INSERT INTO change_inbox (at, resource, resource_id, own_kind, mark)
+         SELECT n, 'tree', gen_random_uuid(), 'updated', 'm' FROM generate_series(1, 2000) AS n",
         "INSERT INTO secrets SELECT n::text, '' FROM generate_series(1, 500) AS n",
-        "ANALYZE",
+        "VACUUM ANALYZE",
     ] {
         sqlx::raw_sql(statement).execute(&store.pool).await.unwrap();
     }
@@ -122,6 +129,14 @@ async fn no_statement_reads_a_whole_table() {
         categories::UPDATE,
         categories::USED,
         categories::DELETE,
+        changes::FOLDER,
+        changes::LAST,
+        changes::MARK,
+        changes::NUMBER,
+        changes::OLDEST,
+        changes::TREE,
+        changes::TRIM,
+        changes::WAITING,
         folders::FIND,
         folders::UPDATE,
         folders::ABOVE,
@@ -130,7 +145,7 @@ async fn no_statement_reads_a_whole_table() {
         folders::HOLDS_TREE,
         folders::DELETE,
         trees::FIND,
-        trees::REVISION,
+        trees::STATE,
         trees::UPDATE,
         revisions::HEAD,
         revisions::FIND,
@@ -178,6 +193,9 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
     for before in [None, Some(7)] {
         queries.push(revisions::list(TreeId(id), before, 10));
     }
+    for reader in [None, Some("ada")] {
+        queries.push(changes::list(reader, 7, 10));
+    }
     let folder_key = FolderKey { position: 0, name: "a".into() };
     for parent in [None, Some(FolderId(id))] {
         for after in [None, Some(&folder_key)] {
@@ -188,7 +206,7 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
     for after in [None, Some(&category_key)] {
         queries.push(categories::list(after, 10));
     }
-    assert_eq!(queries.len(), 42);
+    assert_eq!(queries.len(), 44);
     let mut connection = store.pool.acquire().await.unwrap();
     // From now on only what comes in no order is sorted.
     sqlx::raw_sql("SET enable_sort = off").execute(&mut *connection).await.unwrap();
@@ -202,23 +220,25 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
 #[tokio::test]
 async fn rare_words_are_looked_up_and_common_ones_met_on_the_way() {
     let Some(store) = filled().await else { return };
-    for (find, index) in [
-        (search::FIND_HEAD, "search_documents_by_head"),
-        (search::FIND_TEXT, "search_documents_by_words"),
+    let mut connection = store.pool.acquire().await.unwrap();
+    sqlx::raw_sql("SET enable_seqscan = off").execute(&mut *connection).await.unwrap();
+    for (find, index, word) in [
+        (search::FIND_HEAD, "search_documents_by_head", "title"),
+        (search::FIND_TEXT, "search_documents_by_words", "text"),
     ] {
-        let plan = async |word: &str| {
+        let mut plan = async |word: &str| {
             let values = find
                 .replace("$1", &format!("'(''=ada'' | ''*'') & ''{word}'''"))
                 .replace("$2", "1000000")
                 .replace("$3", "'ada'")
                 .replace("$4", "10");
             let explain = AssertSqlSafe(format!("EXPLAIN (COSTS OFF) {values}"));
-            let rows = sqlx::raw_sql(explain).fetch_all(&store.pool).await.unwrap();
+            let rows = sqlx::raw_sql(explain).fetch_all(&mut *connection).await.unwrap();
             rows.iter().map(|row| row.get(0)).collect::<Vec<String>>().join("\n")
         };
-        let rare = plan("rare7").await;
+        let rare = plan(&format!("{word}7")).await;
         assert!(rare.contains(&format!("Bitmap Index Scan on {index}")), "{rare}");
-        let common = plan("common").await;
+        let common = plan(word).await;
         assert!(common.contains("Index Scan Backward using search_documents_pkey"), "{common}");
     }
 }
