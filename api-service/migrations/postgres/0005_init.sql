@@ -174,3 +174,16 @@ CREATE TABLE change_inbox (
     shared_kind text,
     mark        text   NOT NULL
 );
+
+-- Imports that can go on where they stopped. `created_count` trees are there, the ones that `digest`
+-- tells; it is compared and set by whoever goes on.
+CREATE TABLE imports (
+    owner_id      text   NOT NULL COLLATE "C",
+    key           text   NOT NULL COLLATE "C",
+    created_count bigint NOT NULL,
+    digest        bytea  NOT NULL,
+    expires_at    bigint NOT NULL,
+    PRIMARY KEY (owner_id, key)
+);
+
+CREATE INDEX imports_by_expiry ON imports (expires_at);

@@ -127,7 +127,7 @@ impl PostgresStore {
                 take_turn(&mut tx, Turn::Log).await?;
                 let moved = sqlx::query(NUMBER).bind(NUMBERED_AT_ONCE).execute(&mut *tx).await?;
                 tx.commit().await?;
-                Ok(moved.rows_affected())
+                Ok::<_, StoreError>(moved.rows_affected())
             })
             .await?;
             if moved < NUMBERED_AT_ONCE.unsigned_abs() {

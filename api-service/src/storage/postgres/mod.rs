@@ -21,6 +21,7 @@ mod revisions;
 mod search;
 mod store;
 mod subtrees;
+mod transfer;
 mod tree_row;
 mod trees;
 

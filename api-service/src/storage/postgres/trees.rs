@@ -50,10 +50,7 @@ impl TreeStore for PostgresStore {
         let document = Document::of(&tree.content);
         retrying(async || {
             let mut tx = self.begin_as(&tree.owner_id).await?;
-            hold_references(&mut tx, tree).await??;
-            insert(&mut tx, tree).await?;
-            search::index(&mut tx, tree, &document).await?;
-            record(&mut tx, change(tree, Audience::Nobody)).await?;
+            create(&mut tx, tree, &document).await?;
             self.commit(tx).await
         })
         .await
@@ -126,7 +123,13 @@ async fn hold_references(tx: &mut Tx, tree: &Tree) -> Result<Result<(), StoreErr
     Ok(held)
 }
 
-async fn insert(tx: &mut Tx, tree: &Tree) -> Result<(), StoreError> {
+/// Creates a tree that has these words, in a transaction that holds its owner's lock.
+pub(super) async fn create(
+    tx: &mut Tx,
+    tree: &Tree,
+    document: &Document,
+) -> Result<(), StoreError> {
+    hold_references(tx, tree).await??;
     let content = &tree.content;
     sqlx::query(INSERT)
         .bind(tree.id.0)
@@ -145,7 +148,9 @@ async fn insert(tx: &mut Tx, tree: &Tree) -> Result<(), StoreError> {
         .bind(tree.updated_at.unix_millis())
         .execute(&mut **tx)
         .await?;
-    write_revision(tx, tree).await
+    write_revision(tx, tree).await?;
+    search::index(tx, tree, document).await?;
+    record(tx, change(tree, Audience::Nobody)).await
 }
 
 /// Whether the etag was the one that is seen.

@@ -14,7 +14,7 @@ use crate::{
         CategoryKey, DeletedKey, FolderKey, TreeFilter, TreeKey,
         postgres::{
             PostgresStore, categories, changes, deletion, folders, merges, revisions, search,
-            subtrees, trees,
+            subtrees, transfer, trees,
         },
     },
 };
@@ -54,6 +54,7 @@ async fn filled() -> Option<PostgresStore> {
          FROM generate_series(1, 5000) AS n",
         "INSERT INTO change_inbox (at, resource, resource_id, own_kind, mark)
          SELECT n, 'tree', gen_random_uuid(), 'updated', 'm' FROM generate_series(1, 2000) AS n",
+        "INSERT INTO imports SELECT n % 20, n, 1, '', n FROM generate_series(1, 2000) AS n",
         "INSERT INTO secrets SELECT n::text, '' FROM generate_series(1, 500) AS n",
         "VACUUM ANALYZE",
     ] {
@@ -155,6 +156,9 @@ async fn no_statement_reads_a_whole_table() {
         merges::MOVE,
         search::ERASE,
         search::STALE,
+        transfer::IMPORT,
+        transfer::STEP,
+        transfer::TRIM,
         trees::WHOLE,
         subtrees::ALL,
         subtrees::BELOW,
@@ -186,6 +190,11 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
             }
         }
     }
+    for folder in [None, Some(FolderId(id))] {
+        for after in [None, Some(&tree_key)] {
+            queries.push(transfer::keys("ada", folder, after, 10));
+        }
+    }
     let deleted_key = DeletedKey { deleted_at: Timestamp::UNIX_EPOCH, id: TreeId(id) };
     for after in [None, Some(&deleted_key)] {
         queries.push(deletion::list("ada", Timestamp::UNIX_EPOCH, after, 10));
@@ -206,7 +215,7 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
     for after in [None, Some(&category_key)] {
         queries.push(categories::list(after, 10));
     }
-    assert_eq!(queries.len(), 44);
+    assert_eq!(queries.len(), 48);
     let mut connection = store.pool.acquire().await.unwrap();
     // From now on only what comes in no order is sorted.
     sqlx::raw_sql("SET enable_sort = off").execute(&mut *connection).await.unwrap();
