@@ -4,6 +4,7 @@
 use std::fmt;
 
 use token::clock::Timestamp;
+use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::{
@@ -25,6 +26,11 @@ impl<'a> At<'a> {
 
     pub(super) fn bad(self, column: &'static str) -> StoreError {
         StoreError::inconsistent(self.table, column, self.row)
+    }
+
+    /// An id that is stored as bytes.
+    pub(super) fn uuid(self, column: &'static str, bytes: &[u8]) -> Result<Uuid, StoreError> {
+        Uuid::from_slice(bytes).map_err(|_| self.bad(column))
     }
 
     pub(super) fn int(self, column: &'static str, value: i64) -> Result<i32, StoreError> {
@@ -82,6 +88,20 @@ impl<'a> At<'a> {
         }
     }
 }
+
+/// A row's id, stored as bytes, as it can be shown before it is known to be one.
+pub(super) fn shown(id: &[u8]) -> String {
+    Uuid::from_slice(id).map_or_else(|_| format!("{id:02x?}"), |id| id.to_string())
+}
+
+/// What the row of a tree without its nodes is read from.
+macro_rules! tree_columns {
+    () => {
+        "id, owner_id, title, description, category_id, folder_id, status, visibility, tags, \
+         revision, node_count, etag, created_at, updated_at, deleted_at, purge_at"
+    };
+}
+pub(super) use tree_columns;
 
 pub(super) fn status_name(status: Status) -> &'static str {
     match status {

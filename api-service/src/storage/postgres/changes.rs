@@ -18,7 +18,7 @@ use super::{
     lock::{Turn, take_turn},
     open::PostgresStore,
     retry::retrying,
-    tree_row::{TreeRow, tree_columns},
+    tree_row::TreeRow,
     trees::Tx,
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
     },
     storage::{
         ChangeKey, ChangeStore, Changes, StoreError,
-        rows::{At, kind_name},
+        rows::{At, kind_name, tree_columns},
     },
 };
 

@@ -4,14 +4,10 @@ use async_trait::async_trait;
 use sqlx::{Postgres, QueryBuilder};
 use token::clock::Timestamp;
 
-use super::{
-    open::PostgresStore,
-    retry::retrying,
-    tree_row::{TreeRow, tree_columns},
-};
+use super::{open::PostgresStore, retry::retrying, tree_row::TreeRow};
 use crate::{
     domain::tree::Tree,
-    storage::{DeletedKey, DeletionStore, StoreError},
+    storage::{DeletedKey, DeletionStore, StoreError, rows::tree_columns},
 };
 
 #[async_trait]

@@ -40,11 +40,10 @@ impl PostgresStore {
     pub(crate) async fn open(options: PgConnectOptions) -> Result<Self, OpenError> {
         let options = options.application_name("evergreen-api-service");
         // A pool would try again what cannot succeed, and tell of nothing but the time it took.
-        let mut first = PgConnection::connect_with(&options).await.map_err(OpenError::from_sqlx)?;
+        let mut first = PgConnection::connect_with(&options).await?;
         migrate(&mut first).await?;
-        first.close().await.map_err(OpenError::from_sqlx)?;
-        let pool = pool(Self::CONNECTIONS).connect_with(options.clone()).await;
-        let pool = pool.map_err(OpenError::from_sqlx)?;
+        first.close().await?;
+        let pool = pool(Self::CONNECTIONS).connect_with(options.clone()).await?;
         // One that has gone stale is found out by using it, and nothing is lost by that.
         let bells = pool_of_bells().connect_lazy_with(options);
         Ok(Self { pool, bells: Bells::hang(bells) })
@@ -83,8 +82,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Makes the schema and its tables, one instance after another.
 async fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
-    prepare(connection).await.map_err(OpenError::from_sqlx)?;
-    make_schema(connection).await.map_err(OpenError::from_sqlx)?;
+    prepare(connection).await?;
+    make_schema(connection).await?;
     MIGRATIONS.run(connection).await.map_err(OpenError::from_migration)
 }
 
@@ -130,8 +129,8 @@ async fn bound(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-impl OpenError {
-    fn from_sqlx(error: sqlx::Error) -> Self {
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
         let mend = match &error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => {
                 "check that the server runs and that its address is right"
@@ -150,12 +149,14 @@ impl OpenError {
         };
         Self::Server { detail: error.to_string(), mend }
     }
+}
 
+impl OpenError {
     fn from_migration(error: MigrateError) -> Self {
         let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
         match error {
             MigrateError::VersionMissing(found) if found > known => Self::Newer(found),
-            MigrateError::Execute(error) => Self::from_sqlx(error),
+            MigrateError::Execute(error) => error.into(),
             error => Self::Server {
                 detail: error.to_string(),
                 mend: "see the server's log, and restore the schema evergreen_api from a backup",

@@ -3,11 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 
-use super::{
-    open::PostgresStore,
-    tree_row::{TreeRow, tree_columns},
-    trees::Tx,
-};
+use super::{open::PostgresStore, tree_row::TreeRow, trees::Tx};
 use crate::{
     domain::{
         id::TreeId,
@@ -17,7 +13,7 @@ use crate::{
     },
     storage::{
         RevisionStore, StoreError,
-        rows::{At, tags_text},
+        rows::{At, tags_text, tree_columns},
         stored_nodes,
     },
 };

@@ -10,7 +10,7 @@ use super::{
     lock::{Turn, take_turn},
     open::PostgresStore,
     retry::retrying,
-    tree_row::{TreeRow, tree_columns},
+    tree_row::TreeRow,
     trees::{self, Tx},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         search::{Document, Query, VERSION},
         tree::{Tree, Visibility},
     },
-    storage::{Found, SearchKey, SearchStore, StoreError, Tier},
+    storage::{Found, SearchKey, SearchStore, StoreError, Tier, rows::tree_columns},
 };
 
 #[async_trait]

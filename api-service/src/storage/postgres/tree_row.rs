@@ -34,15 +34,6 @@ pub(super) struct TreeRow {
     purge_at: Option<i64>,
 }
 
-/// What a [`TreeRow`] is read from.
-macro_rules! tree_columns {
-    () => {
-        "id, owner_id, title, description, category_id, folder_id, status, visibility, tags, \
-         revision, node_count, etag, created_at, updated_at, deleted_at, purge_at"
-    };
-}
-pub(super) use tree_columns;
-
 impl TryFrom<TreeRow> for Tree {
     type Error = StoreError;
 

@@ -4,12 +4,8 @@ use async_trait::async_trait;
 use sqlx::{FromRow, Postgres, QueryBuilder, Transaction};
 
 use super::{
-    changes::record,
-    open::PostgresStore,
-    retry::retrying,
-    revisions::write_revision,
-    search,
-    tree_row::{TreeRow, tree_columns},
+    changes::record, open::PostgresStore, retry::retrying, revisions::write_revision, search,
+    tree_row::TreeRow,
 };
 use crate::{
     domain::{
@@ -21,7 +17,7 @@ use crate::{
     },
     storage::{
         StoreError, TreeFilter, TreeKey, TreeStore,
-        rows::{At, audience, status_name, tags_text, visibility_name},
+        rows::{At, audience, status_name, tags_text, tree_columns, visibility_name},
         stored_nodes,
     },
 };

@@ -3,13 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
-use super::{
-    changes::record,
-    error::or_taken,
-    open::SqliteStore,
-    row::{At, shown},
-    trees::Tx,
-};
+use super::{changes::record, error::or_taken, open::SqliteStore, trees::Tx};
 use crate::{
     domain::{
         category::{Category, Content},
@@ -17,7 +11,10 @@ use crate::{
         etag::Etag,
         id::CategoryId,
     },
-    storage::{CategoryKey, CategoryStore, StoreError},
+    storage::{
+        CategoryKey, CategoryStore, StoreError,
+        rows::{At, shown},
+    },
 };
 
 #[async_trait]

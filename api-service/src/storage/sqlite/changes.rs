@@ -5,20 +5,17 @@ use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 use token::clock::Timestamp;
 use tokio::sync::watch;
 
-use super::{
-    categories,
-    folders::FolderRow,
-    open::SqliteStore,
-    row::At,
-    tree_row::{TreeRow, tree_columns},
-};
+use super::{categories, folders::FolderRow, open::SqliteStore, tree_row::TreeRow};
 use crate::{
     domain::{
-        change::{Change, ChangeKind, Resource, ResourceId, Stamp},
+        change::{Change, Resource, ResourceId, Stamp},
         etag::Etag,
         id::{CategoryId, FolderId, TreeId},
     },
-    storage::{ChangeKey, ChangeStore, Changes, StoreError},
+    storage::{
+        ChangeKey, ChangeStore, Changes, StoreError,
+        rows::{At, kind_name, tree_columns},
+    },
 };
 
 #[async_trait]
@@ -167,28 +164,14 @@ impl Row {
             "tree" => ResourceId::Tree(TreeId(id)),
             _ => return Err(at.bad("resource")),
         };
-        let kind = |column, name: &str| {
-            let mut kinds = KINDS.into_iter();
-            kinds.find(|&kind| kind_name(kind) == name).ok_or_else(|| at.bad(column))
-        };
         let change = Change {
             what,
             owner_id: self.owner_id,
-            own: kind("own_kind", &self.own_kind)?,
-            shared: self.shared_kind.map(|name| kind("shared_kind", &name)).transpose()?,
+            own: at.kind("own_kind", &self.own_kind)?,
+            shared: self.shared_kind.map(|name| at.kind("shared_kind", &name)).transpose()?,
             stamp: Stamp { mark: Etag(self.mark.clone()), at: at.instant("at", self.at)? },
         };
         Ok((ChangeKey { seq: self.seq, mark: self.mark }, change))
-    }
-}
-
-const KINDS: [ChangeKind; 3] = [ChangeKind::Created, ChangeKind::Deleted, ChangeKind::Updated];
-
-fn kind_name(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Created => "created",
-        ChangeKind::Deleted => "deleted",
-        ChangeKind::Updated => "updated",
     }
 }
 

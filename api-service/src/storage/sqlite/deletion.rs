@@ -4,13 +4,10 @@ use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite};
 use token::clock::Timestamp;
 
-use super::{
-    open::SqliteStore,
-    tree_row::{TreeRow, tree_columns},
-};
+use super::{open::SqliteStore, tree_row::TreeRow};
 use crate::{
     domain::tree::Tree,
-    storage::{DeletedKey, DeletionStore, StoreError},
+    storage::{DeletedKey, DeletionStore, StoreError, rows::tree_columns},
 };
 
 #[async_trait]

@@ -4,13 +4,7 @@ use async_trait::async_trait;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
-use super::{
-    changes::record,
-    error::or_taken,
-    open::SqliteStore,
-    row::{At, shown},
-    trees::Tx,
-};
+use super::{changes::record, error::or_taken, open::SqliteStore, trees::Tx};
 use crate::{
     domain::{
         change::{Change, ChangeKind, Stamp},
@@ -18,7 +12,10 @@ use crate::{
         folder::{Content, Folder, Misplaced, check_place},
         id::FolderId,
     },
-    storage::{FolderKey, FolderStore, StoreError},
+    storage::{
+        FolderKey, FolderStore, StoreError,
+        rows::{At, shown},
+    },
 };
 
 #[async_trait]

@@ -3,20 +3,17 @@
 use async_trait::async_trait;
 use sqlx::FromRow;
 
-use super::{
-    categories,
-    changes::record,
-    open::SqliteStore,
-    row::{At, shown},
-    trees::{Tx, audience},
-};
+use super::{categories, changes::record, open::SqliteStore, trees::Tx};
 use crate::{
     domain::{
         change::{Change, ChangeKind, Stamp},
         etag::Etag,
         id::{CategoryId, TreeId},
     },
-    storage::{MergeStore, Step, StoreError, Target},
+    storage::{
+        MergeStore, Step, StoreError, Target,
+        rows::{At, audience, shown},
+    },
 };
 
 #[async_trait]

@@ -8,7 +8,6 @@ mod folders;
 mod merges;
 mod open;
 mod revisions;
-mod row;
 mod search;
 mod store;
 mod subtrees;

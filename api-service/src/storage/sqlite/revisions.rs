@@ -3,12 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
-use super::{
-    open::SqliteStore,
-    row::At,
-    tree_row::{TreeRow, read_tags, tags_text, tree_columns},
-    trees::Tx,
-};
+use super::{open::SqliteStore, tree_row::TreeRow, trees::Tx};
 use crate::{
     domain::{
         id::TreeId,
@@ -16,7 +11,11 @@ use crate::{
         revision::{KEPT, Revision},
         tree::Tree,
     },
-    storage::{RevisionStore, StoreError, stored_nodes},
+    storage::{
+        RevisionStore, StoreError,
+        rows::{At, tags_text, tree_columns},
+        stored_nodes,
+    },
 };
 
 #[async_trait]
@@ -120,7 +119,7 @@ impl Row {
             number: self.revision,
             title: self.title,
             description: self.description,
-            tags: read_tags(&self.tags).ok_or_else(|| at.bad("tags"))?,
+            tags: at.tags(&self.tags)?,
             nodes,
             node_count: at.int("node_count", self.node_count)?,
             created_at: at.instant("created_at", self.created_at)?,

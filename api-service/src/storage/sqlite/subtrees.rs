@@ -7,9 +7,7 @@ use super::{
     changes::record,
     folders::{FolderRow, current},
     open::SqliteStore,
-    row::{At, shown},
     search,
-    trees::audience,
 };
 use crate::{
     domain::{
@@ -19,7 +17,10 @@ use crate::{
         id::{FolderId, TreeId},
         tree::Deletion,
     },
-    storage::{Deleted, StoreError, SubtreeStore},
+    storage::{
+        Deleted, StoreError, SubtreeStore,
+        rows::{At, audience, shown},
+    },
 };
 
 #[async_trait]

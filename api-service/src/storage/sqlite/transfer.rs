@@ -4,11 +4,7 @@ use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite};
 use token::clock::Timestamp;
 
-use super::{
-    open::SqliteStore,
-    row::{At, shown},
-    trees::create,
-};
+use super::{open::SqliteStore, trees::create};
 use crate::{
     domain::{
         id::{FolderId, TreeId},
@@ -16,7 +12,10 @@ use crate::{
         search::Document,
         tree::Tree,
     },
-    storage::{ImportError, ImportStep, StoreError, TransferStore, TreeKey},
+    storage::{
+        ImportError, ImportStep, StoreError, TransferStore, TreeKey,
+        rows::{At, shown},
+    },
 };
 
 #[async_trait]

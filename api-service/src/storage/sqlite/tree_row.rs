@@ -2,15 +2,17 @@
 
 use sqlx::FromRow;
 
-use super::row::{At, shown};
 use crate::{
     domain::{
         etag::Etag,
         id::{CategoryId, FolderId, TreeId},
         node::Nodes,
-        tree::{Content, Deletion, Status, Tree, Visibility},
+        tree::{Content, Tree},
     },
-    storage::StoreError,
+    storage::{
+        StoreError,
+        rows::{At, shown},
+    },
 };
 
 /// A tree without its nodes.
@@ -34,15 +36,6 @@ pub(super) struct TreeRow {
     purge_at: Option<i64>,
 }
 
-/// What a [`TreeRow`] is read from.
-macro_rules! tree_columns {
-    () => {
-        "id, owner_id, title, description, category_id, folder_id, status, visibility, tags, \
-         revision, node_count, etag, created_at, updated_at, deleted_at, purge_at"
-    };
-}
-pub(super) use tree_columns;
-
 impl TryFrom<TreeRow> for Tree {
     type Error = StoreError;
 
@@ -51,14 +44,6 @@ impl TryFrom<TreeRow> for Tree {
         let at = At::row("trees", &shown);
         let category = row.category_id.map(|id| at.uuid("category_id", &id)).transpose()?;
         let folder = row.folder_id.map(|id| at.uuid("folder_id", &id)).transpose()?;
-        let deletion = match (row.deleted_at, row.purge_at) {
-            (None, None) => None,
-            (Some(deleted), Some(purge)) => Some(Deletion {
-                deleted_at: at.instant("deleted_at", deleted)?,
-                purge_at: at.instant("purge_at", purge)?,
-            }),
-            _ => return Err(at.bad("purge_at")),
-        };
         Ok(Self {
             id: TreeId(at.uuid("id", &row.id)?),
             owner_id: row.owner_id,
@@ -67,15 +52,9 @@ impl TryFrom<TreeRow> for Tree {
                 description: row.description,
                 category_id: category.map(CategoryId),
                 folder_id: folder.map(FolderId),
-                status: STATUSES
-                    .into_iter()
-                    .find(|&status| status_name(status) == row.status)
-                    .ok_or_else(|| at.bad("status"))?,
-                visibility: VISIBILITIES
-                    .into_iter()
-                    .find(|&visibility| visibility_name(visibility) == row.visibility)
-                    .ok_or_else(|| at.bad("visibility"))?,
-                tags: read_tags(&row.tags).ok_or_else(|| at.bad("tags"))?,
+                status: at.status(&row.status)?,
+                visibility: at.visibility(&row.visibility)?,
+                tags: at.tags(&row.tags)?,
                 nodes: Nodes::default(),
             },
             revision: row.revision,
@@ -83,33 +62,7 @@ impl TryFrom<TreeRow> for Tree {
             etag: Etag(row.etag),
             created_at: at.instant("created_at", row.created_at)?,
             updated_at: at.instant("updated_at", row.updated_at)?,
-            deletion,
+            deletion: at.deletion(row.deleted_at, row.purge_at)?,
         })
     }
-}
-
-const STATUSES: [Status; 3] = [Status::Archived, Status::Draft, Status::Published];
-const VISIBILITIES: [Visibility; 2] = [Visibility::Private, Visibility::Shared];
-
-pub(super) fn status_name(status: Status) -> &'static str {
-    match status {
-        Status::Archived => "archived",
-        Status::Draft => "draft",
-        Status::Published => "published",
-    }
-}
-
-pub(super) fn visibility_name(visibility: Visibility) -> &'static str {
-    match visibility {
-        Visibility::Private => "private",
-        Visibility::Shared => "shared",
-    }
-}
-
-pub(super) fn tags_text(tags: &[String]) -> String {
-    serde_json::Value::from(tags).to_string()
-}
-
-pub(super) fn read_tags(text: &str) -> Option<Vec<String>> {
-    serde_json::from_str(text).ok()
 }

@@ -4,12 +4,7 @@ use async_trait::async_trait;
 use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 
 use super::{
-    changes::record,
-    open::SqliteStore,
-    revisions::write_revision,
-    row::At,
-    search,
-    tree_row::{TreeRow, status_name, tags_text, tree_columns, visibility_name},
+    changes::record, open::SqliteStore, revisions::write_revision, search, tree_row::TreeRow,
 };
 use crate::{
     domain::{
@@ -17,9 +12,13 @@ use crate::{
         etag::Etag,
         id::TreeId,
         search::Document,
-        tree::{Tree, Visibility},
+        tree::Tree,
     },
-    storage::{StoreError, TreeFilter, TreeKey, TreeStore, stored_nodes},
+    storage::{
+        StoreError, TreeFilter, TreeKey, TreeStore,
+        rows::{At, audience, status_name, tags_text, tree_columns, visibility_name},
+        stored_nodes,
+    },
 };
 
 #[async_trait]
@@ -128,15 +127,6 @@ pub(super) async fn create(
 pub(super) async fn whole(tx: &mut Tx, id: TreeId) -> Result<Tree, StoreError> {
     let row: Option<FullRow> = sqlx::query_as(WHOLE).bind(id.0).fetch_optional(&mut **tx).await?;
     row.ok_or(StoreError::TreeNotFound)?.try_into()
-}
-
-/// Who finds a tree of which this is stored.
-pub(super) fn audience(visibility: &str, deleted: bool) -> Audience {
-    match (deleted, visibility == visibility_name(Visibility::Shared)) {
-        (true, _) => Audience::Nobody,
-        (false, true) => Audience::Everybody,
-        (false, false) => Audience::Owner,
-    }
 }
 
 /// Logs what became of a tree.

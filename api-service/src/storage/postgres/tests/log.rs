@@ -48,7 +48,7 @@ async fn all_who_read_while_others_write_read_the_same() {
     let other = PostgresStore::open(options).await.unwrap();
     let begin = one.last_change().await.unwrap();
     let write = async |writer: usize| {
-        let store = if writer % 2 == 0 { &one } else { &other };
+        let store = if writer.is_multiple_of(2) { &one } else { &other };
         for n in 0..EACH {
             let folder = a_folder(&writer.to_string(), None, &"f".repeat(1 + writer * EACH + n));
             store.insert_folder(&folder, 5_000).await.unwrap();
