@@ -2,13 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
 
+use std::time::Duration;
+
 use cli::lab::Running;
 use evergreen_proto::api::v1::{
-    CreateTreeRequest, Folder, GetTreeRequest, ListTreesRequest, MoveFolderRequest, Tree,
-    UpdateTreeRequest,
+    Change, ChangeKind, CreateFolderRequest, CreateTreeRequest, DeleteTreeRequest, Folder,
+    GetTreeRequest, ListTreesRequest, MoveFolderRequest, SearchTreesRequest, Tree,
+    UpdateTreeRequest, WatchChangesRequest, WatchChangesResponse, change::Resource,
 };
 use futures_util::future::join_all;
 use tests::{Restorable, World, api_client_of, bearing, reason};
+use tokio::time::timeout;
+use tonic::Streaming;
 
 /// Both services on one database, and two instances of ApiService.
 struct Pair {
@@ -37,6 +42,86 @@ impl Pair {
         let request = bearing(&self.token, CreateTreeRequest { tree: Some(tree) });
         api_client_of(at).create_tree(request).await.unwrap().into_inner().tree.unwrap()
     }
+}
+
+/// The changes that an instance tells of.
+struct Watch {
+    stream: Streaming<WatchChangesResponse>,
+    /// Where to resume.
+    cursor: String,
+}
+
+impl Watch {
+    async fn start(pair: &Pair, at: &Running, cursor: &str) -> Self {
+        let request = bearing(&pair.token, WatchChangesRequest { cursor: cursor.into() });
+        let stream = api_client_of(at).watch_changes(request).await.unwrap().into_inner();
+        let mut watch = Self { stream, cursor: String::new() };
+        let first = watch.message().await;
+        assert_eq!(first.change, None);
+        watch
+    }
+
+    async fn message(&mut self) -> WatchChangesResponse {
+        let message = timeout(Duration::from_secs(20), self.stream.message()).await;
+        let message = message.expect("something is told in time").unwrap().unwrap();
+        self.cursor.clone_from(&message.cursor);
+        message
+    }
+
+    /// The next change: what became of which tree.
+    async fn told(&mut self) -> (ChangeKind, String) {
+        loop {
+            let Some(Change { kind, resource }) = self.message().await.change else { continue };
+            let Some(Resource::Tree(tree)) = resource else { panic!("{resource:?}") };
+            return (ChangeKind::try_from(kind).unwrap(), tree.tree_id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_through_one_is_watched_through_the_other() {
+    let Some(pair) = Pair::start().await else { return };
+    let mut watch = Watch::start(&pair, &pair.other, "").await;
+    for n in 0..3 {
+        let tree = pair.create(&pair.one, &n.to_string()).await;
+        assert_eq!(watch.told().await, (ChangeKind::Created, tree.tree_id.clone()));
+        let request = bearing(
+            &pair.token,
+            DeleteTreeRequest { tree_id: tree.tree_id.clone(), ..DeleteTreeRequest::default() },
+        );
+        api_client_of(&pair.one).delete_tree(request).await.unwrap();
+        assert_eq!(watch.told().await, (ChangeKind::Deleted, tree.tree_id));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_changes_goes_on_at_the_other_instance() {
+    let Some(pair) = Pair::start().await else { return };
+    let mut watch = Watch::start(&pair, &pair.one, "").await;
+    for n in 0..6 {
+        // The writer, the watcher before and the one after are in turn at both.
+        let (here, there) =
+            if n % 2 == 0 { (&pair.one, &pair.other) } else { (&pair.other, &pair.one) };
+        let before = pair.create(here, "told before the break").await;
+        assert_eq!(watch.told().await, (ChangeKind::Created, before.tree_id));
+        let cursor = std::mem::take(&mut watch.cursor);
+        drop(watch);
+        let meanwhile = pair.create(here, "told after it").await;
+        watch = Watch::start(&pair, there, &cursor).await;
+        assert_eq!(watch.told().await, (ChangeKind::Created, meanwhile.tree_id));
+    }
+}
+
+#[tokio::test]
+async fn what_one_instance_writes_the_other_finds_by_its_words() {
+    let Some(pair) = Pair::start().await else { return };
+    let tree = pair.create(&pair.one, "Réseau lent").await;
+    let request = SearchTreesRequest { query: "reseau le".into(), ..SearchTreesRequest::default() };
+    let found = api_client_of(&pair.other).search_trees(bearing(&pair.token, request)).await;
+    let found = found.unwrap().into_inner().results;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].tree.as_ref().unwrap().tree_id, tree.tree_id);
+    assert_eq!(found[0].snippet, "\u{2068}Réseau\u{2069} \u{2068}lent\u{2069}");
 }
 
 #[tokio::test]
@@ -95,7 +180,7 @@ async fn two_instances_never_make_a_ring_of_folders() {
     for round in 0..10 {
         let folder = async |name: String| {
             let folder = Some(Folder { name, ..Folder::default() });
-            let request = evergreen_proto::api::v1::CreateFolderRequest { folder };
+            let request = CreateFolderRequest { folder };
             let made = api_client_of(&pair.one).create_folder(bearing(&pair.token, request)).await;
             made.unwrap().into_inner().folder.unwrap().folder_id
         };
