@@ -3,8 +3,20 @@
 pub mod lab;
 
 mod bench;
+mod categories;
+mod common;
 mod demo;
+mod errors;
+mod folders;
+mod names;
+mod outline;
+mod output;
+mod pages;
 mod paint;
+mod people;
+mod profile;
+mod session;
+mod trees;
 mod up;
 
 use std::process::ExitCode;
@@ -12,19 +24,34 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use transport::process::start_log;
 
+use self::{
+    errors::{EXIT_CODES, Error, Exit},
+    lab::Failure,
+    people::People,
+};
+
 /// Sessions that nobody is thrown out of.
 ///
 /// Start with `evergreen demo`, which tells the whole story against real servers, or with
-/// `evergreen up --demo`, which leaves them running to be tried.
-#[derive(Parser)]
-#[command(name = "evergreen", version, arg_required_else_help = true)]
+/// `evergreen up --demo`, which leaves them running to be tried: `evergreen login demo`.
+#[derive(Debug, Parser)]
+#[command(name = "evergreen", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    People(People),
+    #[command(flatten)]
+    Servers(Servers),
+}
+
+/// Commands that start servers of their own.
+#[derive(Debug, Subcommand)]
+enum Servers {
     Bench(bench::Bench),
     Demo(demo::Demo),
     #[command(hide = true)]
@@ -35,21 +62,48 @@ enum Command {
 
 /// Parses the command line and does what it says.
 pub async fn run() -> ExitCode {
-    let command = Cli::parse().command;
-    // The demonstration and the benchmarks cause on purpose what a log would warn of.
-    start_log(if matches!(command, Command::Up(_)) { "info" } else { "error" });
-    let done = match command {
-        Command::Bench(bench) => bench.run().await,
-        Command::Demo(demo) => demo.run().await,
-        Command::DemoRival(rival) => rival.run().await,
-        Command::Soak(soak) => soak.run().await,
-        Command::Up(up) => up.run().await,
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(refusal) => return refuse(&refusal),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            paint::error(format_args!("{} {error}", paint::styled(paint::BAD, "evergreen:")));
-            ExitCode::FAILURE
+    // The demonstration and the benchmarks cause on purpose what a log would warn of, and people are
+    // told in words.
+    let up = matches!(command, Command::Servers(Servers::Up(_)));
+    start_log(if up { "info" } else { "error" });
+    match command {
+        Command::People(people) => people.serve().await,
+        Command::Servers(servers) => match servers.run().await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                paint::error(format_args!("{} {error}", paint::styled(paint::BAD, "evergreen:")));
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+impl Servers {
+    async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Bench(bench) => bench.run().await,
+            Self::Demo(demo) => demo.run().await,
+            Self::DemoRival(rival) => rival.run().await,
+            Self::Soak(soak) => soak.run().await,
+            Self::Up(up) => up.run().await,
         }
     }
+}
+
+/// Shows the help that was asked for, or says what is wrong with the command line.
+fn refuse(refusal: &clap::Error) -> ExitCode {
+    // What was not understood cannot say that it asks for JSON in any other way.
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if refusal.use_stderr() && json {
+        let text = anstream::adapter::strip_str(&refusal.to_string()).to_string();
+        Error::new(Exit::Usage, text.trim()).report(true);
+    } else {
+        // A reader who has gone away is no error of ours.
+        let _ = refusal.print();
+    }
+    if refusal.use_stderr() { Exit::Usage.code().into() } else { ExitCode::SUCCESS }
 }

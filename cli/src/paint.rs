@@ -29,6 +29,8 @@ pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 /// What was refused, and expected to be.
 pub(crate) const REFUSED: Style = AnsiColor::Yellow.on_default();
+/// What a search found.
+pub(crate) const FOUND: Style = AnsiColor::Yellow.on_default().bold();
 
 /// A bar for long work, on a terminal only.
 pub(crate) fn progress(steps: u64, what: &str) -> indicatif::ProgressBar {

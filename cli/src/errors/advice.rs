@@ -1,0 +1,54 @@
+//! What to do next.
+
+use evergreen_proto::reason;
+
+use super::Exit;
+
+/// The next step after a server's refusal, where its own sentence does not say it in terms of this
+/// command line.
+pub(super) fn for_reason(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        reason::INVALID_CREDENTIALS => "Check the user name and the password.",
+        reason::ACCOUNT_DISABLED => "Ask an administrator.",
+        reason::REGISTRATION_CLOSED => "Ask an administrator for an account.",
+        reason::USERNAME_TAKEN => {
+            "Choose another name, or log in with `evergreen login` if it is yours."
+        }
+        reason::ETAG_MISMATCH => {
+            "Look at it again, then repeat the command. Nothing was overwritten."
+        }
+        reason::TREE_NOT_FOUND => "`evergreen trees list` shows the trees that you may read.",
+        reason::TREE_REVISION_NOT_FOUND => {
+            "`evergreen trees history TREE` shows the revisions that are kept."
+        }
+        reason::TREE_DELETED => "Bring it back first: `evergreen trees restore TREE`.",
+        reason::TREE_NOT_DELETED => "There is nothing to restore.",
+        reason::FOLDER_NOT_FOUND => "`evergreen folders tree` shows your folders.",
+        reason::FOLDER_NOT_EMPTY => {
+            "Empty it first, or delete it with all that is in it: `--force`."
+        }
+        reason::FOLDER_NAME_TAKEN => "Choose another name.",
+        reason::CATEGORY_NOT_FOUND => "`evergreen categories list` shows the categories.",
+        reason::CATEGORY_IN_USE => "Name a category for its trees: `--move-trees-to CATEGORY`.",
+        reason::CATEGORY_SLUG_TAKEN => "Choose another slug: `--slug SLUG`.",
+        reason::CURSOR_EXPIRED => "List anew, then watch without `--since`.",
+        reason::IMPORT_CHANGED => "Import it as a new one: `--again`.",
+        reason::IMPORT_RUNNING => "Wait until the other import ends.",
+        reason::PERMISSION_DENIED => "Your role does not allow it; `evergreen whoami` shows it.",
+        _ => return None,
+    })
+}
+
+/// The next step after any other failure of this kind.
+pub(super) fn for_exit(exit: Exit) -> Option<&'static str> {
+    match exit {
+        Exit::Unreachable => Some("Try again in a moment."),
+        Exit::Failure
+        | Exit::Usage
+        | Exit::NotSignedIn
+        | Exit::NotFound
+        | Exit::Conflict
+        | Exit::Denied
+        | Exit::Invalid => None,
+    }
+}

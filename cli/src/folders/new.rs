@@ -1,0 +1,76 @@
+//! `evergreen folders new`.
+
+use clap::Args;
+use evergreen_proto::api::v1::{CreateFolderRequest, Folder};
+
+use crate::{
+    common::{Api, Context},
+    errors::{Error, Exit},
+    names,
+    output::json,
+};
+
+/// Make a folder
+#[derive(Args, Debug)]
+pub(super) struct New {
+    /// Where it is to be, such as /IT/Printers
+    path: String,
+
+    /// Make what is missing above it; one that is there already is left as it is
+    #[arg(short, long)]
+    parents: bool,
+
+    /// Its place among its siblings, the lowest first
+    #[arg(long, default_value_t, allow_negative_numbers = true, value_name = "NUMBER")]
+    position: i32,
+}
+
+impl New {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
+        let api = context.api()?;
+        let path = self.path.trim_matches('/');
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let parent_id = match self.parents {
+            true => make_all(&api, above).await?,
+            false => names::place(&api, above).await?,
+        };
+        if self.parents
+            && let Some(there) = existing(&api, &format!("/{path}")).await?
+        {
+            let sentence = format!("/{path} is there already: {}", there.folder_id);
+            context.out.done(&json::folder(&there), &sentence);
+            return Ok(());
+        }
+        let made = make(&api, parent_id, name, self.position).await?;
+        let sentence = format!("Created /{path}: {}", made.folder_id);
+        context.out.done(&json::folder(&made), &sentence);
+        Ok(())
+    }
+}
+
+/// Makes every step of a path that is not there, and returns the id of the last.
+async fn make_all(api: &Api, path: &str) -> Result<String, Error> {
+    let (mut parent_id, mut so_far) = (String::new(), String::new());
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        so_far = format!("{so_far}/{name}");
+        parent_id = match existing(api, &so_far).await? {
+            Some(folder) => folder.folder_id,
+            None => make(api, parent_id, name, 0).await?.folder_id,
+        };
+    }
+    Ok(parent_id)
+}
+
+async fn existing(api: &Api, path: &str) -> Result<Option<Folder>, Error> {
+    match names::folder(api, path).await {
+        Ok(folder) => Ok(Some(folder)),
+        Err(error) if error.exit() == Exit::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn make(api: &Api, parent_id: String, name: &str, position: i32) -> Result<Folder, Error> {
+    let folder = Folder { parent_id, name: name.to_owned(), position, ..Folder::default() };
+    let request = CreateFolderRequest { folder: Some(folder) };
+    Ok(api.clone().create_folder(request).await?.into_inner().folder.unwrap_or_default())
+}

@@ -1,0 +1,148 @@
+//! Folders by path or name.
+
+use std::collections::HashMap;
+
+use evergreen_proto::api::v1::{Folder, FolderEntry, GetFolderRequest, GetFolderSubtreeRequest};
+
+use super::{
+    Thing, choose,
+    choose::{ambiguous, is_id},
+};
+use crate::{
+    common::Api,
+    errors::{Candidate, Error},
+};
+
+/// The folder that `given` means: an id, a path from the top, or a name that only one folder has.
+pub(crate) async fn folder(api: &Api, given: &str) -> Result<Folder, Error> {
+    if is_id(given) {
+        let request = GetFolderRequest { folder_id: given.to_lowercase() };
+        let answer = api.clone().get_folder(request).await?.into_inner();
+        return Ok(answer.folder.unwrap_or_default());
+    }
+    Folders::read(api, "").await?.find(given)
+}
+
+/// The id of a folder to put something in; empty for the top, `/`.
+pub(crate) async fn place(api: &Api, given: &str) -> Result<String, Error> {
+    if given.trim_matches('/').is_empty() {
+        return Ok(String::new());
+    }
+    Ok(folder(api, given).await?.folder_id)
+}
+
+/// All of the caller's folders, or those below one, each after its parent.
+#[derive(Debug)]
+pub(crate) struct Folders {
+    pub(crate) entries: Vec<FolderEntry>,
+}
+
+impl Folders {
+    pub(crate) async fn read(api: &Api, folder_id: &str) -> Result<Self, Error> {
+        let request = GetFolderSubtreeRequest { folder_id: folder_id.to_owned() };
+        let answer = match api.clone().get_folder_subtree(request).await {
+            Err(status) if status.code() == tonic::Code::Unimplemented => {
+                return by_levels(api, folder_id).await;
+            }
+            answer => answer?.into_inner(),
+        };
+        Ok(Self { entries: answer.entries })
+    }
+
+    /// Paths by id: `/a/b`.
+    pub(crate) fn paths(&self) -> HashMap<&str, String> {
+        let mut paths: HashMap<&str, String> = HashMap::new();
+        for folder in self.folders() {
+            let above = paths.get(folder.parent_id.as_str()).map_or("", String::as_str);
+            let path = format!("{above}/{}", folder.name);
+            paths.insert(&folder.folder_id, path);
+        }
+        paths
+    }
+
+    fn folders(&self) -> impl Iterator<Item = &Folder> {
+        self.entries.iter().filter_map(|entry| entry.folder.as_ref())
+    }
+
+    fn find(&self, given: &str) -> Result<Folder, Error> {
+        let paths = self.paths();
+        let path = format!("/{}", given.trim_matches('/'));
+        let path_of = |folder: &Folder| paths.get(&*folder.folder_id).cloned().unwrap_or_default();
+        if let Some(found) = self.folders().find(|folder| path_of(folder) == path) {
+            return Ok(found.clone());
+        }
+        let named: Vec<_> = self.folders().filter(|folder| folder.name == given).collect();
+        match named[..] {
+            [one] => return Ok(one.clone()),
+            [] => {}
+            [..] => {
+                let candidates = named
+                    .iter()
+                    .map(|f| Candidate { id: f.folder_id.clone(), label: path_of(f) })
+                    .collect();
+                return Err(ambiguous(Thing::Folder, given, named.len(), candidates));
+            }
+        }
+        let candidates =
+            self.folders().map(|f| Candidate { id: f.folder_id.clone(), label: path_of(f) });
+        let chosen = choose(Thing::Folder, given, candidates.collect())?.id;
+        Ok(self.folders().find(|folder| folder.folder_id == chosen).cloned().unwrap_or_default())
+    }
+}
+
+/// The same from a server that knows only levels.
+async fn by_levels(api: &Api, folder_id: &str) -> Result<Folders, Error> {
+    use evergreen_proto::api::v1::ListFoldersRequest;
+    let (mut entries, mut ahead) = (Vec::new(), Vec::new());
+    let mut parent = Some((folder_id.to_owned(), 0));
+    while let Some((parent_id, depth)) = parent {
+        let request = ListFoldersRequest { page_size: 500, parent_id, ..Default::default() };
+        let found = api.clone().list_folders(request).await?.into_inner().folders;
+        ahead.extend(found.into_iter().rev().map(|folder| (folder, depth)));
+        parent = ahead.pop().map(|(folder, depth)| {
+            let id = folder.folder_id.clone();
+            entries.push(FolderEntry { folder: Some(folder), depth, tree_count: 0 });
+            (id, depth + 1)
+        });
+    }
+    Ok(Folders { entries })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::errors::Exit;
+
+    fn folders() -> Folders {
+        let list =
+            [("1", "", "IT"), ("2", "1", "Printers"), ("3", "", "Home"), ("4", "3", "Printers")];
+        let entry = |(id, parent, name): (&str, &str, &str)| FolderEntry {
+            folder: Some(Folder {
+                folder_id: id.into(),
+                parent_id: parent.into(),
+                name: name.into(),
+                ..Folder::default()
+            }),
+            ..FolderEntry::default()
+        };
+        Folders { entries: list.map(entry).into() }
+    }
+
+    #[test]
+    fn a_folder_is_known_by_its_path_and_by_a_name_of_its_own() {
+        for (given, id) in
+            [("/IT/Printers", "2"), ("Home/Printers/", "4"), ("IT", "1"), ("/it", "1")]
+        {
+            assert_eq!(folders().find(given).unwrap().folder_id, id, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_two_folders_have_shows_both_paths() {
+        let error = folders().find("Printers").unwrap_err();
+        assert_eq!(error.exit(), Exit::Invalid);
+        let text = error.to_string();
+        assert!(text.contains("/IT/Printers") && text.contains("/Home/Printers"), "{text}");
+        assert_eq!(folders().find("Cellar").unwrap_err().exit(), Exit::NotFound);
+    }
+}

@@ -1,0 +1,9 @@
+//! What commands for people print: tables, drawn trees, JSON.
+
+pub(crate) mod clean;
+pub(crate) mod drawn;
+pub(crate) mod json;
+mod printer;
+pub(crate) mod table;
+
+pub(crate) use self::{printer::Printer, table::Table};

@@ -1,0 +1,73 @@
+//! Prints for people or for programs.
+
+use std::{env, io::IsTerminal as _};
+
+use serde_json::Value;
+
+use super::{Table, clean};
+use crate::paint;
+
+/// Where a command's output goes: text for people, or JSON.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printer {
+    json: bool,
+    width: Option<usize>,
+}
+
+impl Printer {
+    /// Lines are cut to the terminal's width, or that of `COLUMNS`; elsewhere they are not.
+    pub(crate) fn new(json: bool) -> Self {
+        let told = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let seen = || {
+            let size = terminal_size::terminal_size().filter(|_| std::io::stdout().is_terminal());
+            size.map(|(width, _)| usize::from(width.0))
+        };
+        Self { json, width: told.or_else(seen).filter(|width| *width > 0) }
+    }
+
+    pub(crate) const fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// The one JSON document of a command.
+    pub(crate) fn value(self, value: &Value) {
+        // `Value` cannot fail to be written.
+        paint::line(clean::json(&serde_json::to_string_pretty(value).unwrap_or_default()));
+    }
+
+    /// One of several JSON documents, on a line of its own.
+    pub(crate) fn value_line(self, value: &Value) {
+        paint::line(clean::json(&value.to_string()));
+    }
+
+    /// A table, or, if it is empty, `nothing` on standard error.
+    pub(crate) fn table(self, table: &Table, nothing: &str) {
+        if table.is_empty() {
+            return paint::error(paint::styled(paint::FAINT, nothing));
+        }
+        paint::line(table.render(self.width));
+    }
+
+    /// What was done: `value` for programs, a sentence for people.
+    pub(crate) fn done(self, value: &Value, sentence: &str) {
+        if self.json {
+            self.value(value);
+        } else {
+            self.said(sentence);
+        }
+    }
+
+    /// What was done, for people only.
+    pub(crate) fn said(self, sentence: &str) {
+        if !self.json {
+            paint::line(clean::lines(sentence));
+        }
+    }
+
+    /// Something said beside the output.
+    pub(crate) fn note(self, sentence: &str) {
+        if !self.json {
+            paint::error(paint::styled(paint::FAINT, clean::lines(sentence)));
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What a profile remembers between commands.
+
+use serde_json::{Value, json};
+
+/// The servers of the last login, and who it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) auth_url: Option<String>,
+    pub(crate) api_url: Option<String>,
+    pub(crate) username: Option<String>,
+}
+
+impl Settings {
+    /// From the file's text; `None` if it is none.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        value.as_object()?;
+        let field = |name: &str| value[name].as_str().map(str::to_owned);
+        Some(Self {
+            auth_url: field("authUrl"),
+            api_url: field("apiUrl"),
+            username: field("username"),
+        })
+    }
+
+    pub(super) fn to_text(&self) -> String {
+        let Self { auth_url, api_url, username } = self;
+        format!("{:#}\n", json!({ "authUrl": auth_url, "apiUrl": api_url, "username": username }))
+    }
+}
+
+/// Where AuthService is if nobody says otherwise.
+pub(crate) const AUTH_URL: &str = "http://127.0.0.1:50051";
+/// Where ApiService is.
+pub(crate) const API_URL: &str = "http://127.0.0.1:50052";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_comes_back() {
+        let settings = Settings { auth_url: Some("http://a".into()), ..Settings::default() };
+        assert_eq!(Settings::parse(&settings.to_text()), Some(settings));
+        assert_eq!(Settings::parse("[]"), None);
+        assert_eq!(Settings::parse("{"), None);
+    }
+}

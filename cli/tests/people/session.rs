@@ -1,0 +1,187 @@
+//! Signing in and out by command.
+
+use crate::harness::{PASSWORD, Pair};
+use serde_json::{Value, json};
+use tonic::Code;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_registers_works_and_logs_out() {
+    let pair = Pair::start().await;
+    let ada = pair.person("ada");
+    assert_eq!(
+        ada.run(&["whoami"]).await.fails(3),
+        "evergreen: You are signed out.\nRun `evergreen login`.\n"
+    );
+    let registered = ada.feed(&["register", "ada", "--password-stdin"], PASSWORD).await;
+    assert_eq!(registered.ok(), "Logged in as ada (editor).\n");
+    assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
+    assert_eq!(ada.run(&["logout"]).await.ok(), "Logged out.\n");
+    assert_eq!(ada.run(&["logout"]).await.ok(), "You were not logged in.\n");
+    ada.run(&["whoami"]).await.fails(3);
+
+    // The servers were remembered by the login.
+    let remembers = ada.clone().without("EVERGREEN_AUTH_URL").without("EVERGREEN_API_URL");
+    let windows = format!("{PASSWORD}\r\n");
+    remembers.feed(&["login", "ada", "--password-stdin"], &windows).await.ok();
+    assert_eq!(remembers.run(&["whoami"]).await.ok(), "ada (editor)\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_never_echoed_and_never_an_argument() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    let ran = ada.feed(&["login", "ada", "--password-stdin"], "a wrong pass phrase\n").await;
+    let said = ran.fails(7);
+    assert!(said.contains("Check the user name and the password."), "{said}");
+    assert!(!said.contains("wrong pass phrase"));
+    // Without a terminal nothing is asked for.
+    let said = ada.feed(&["login", "ada"], PASSWORD).await.fails(2);
+    assert!(said.contains("--password-stdin"), "{said}");
+    let said = ada.feed(&["login", "ada", "--password-stdin"], "\n").await.fails(8);
+    assert!(said.contains("empty"), "{said}");
+    // What failed changed nothing.
+    assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
+    let kept = std::fs::read_dir(ada.home.join("profiles/default")).unwrap();
+    for file in kept {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        assert!(!text.contains(PASSWORD));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_is_its_users_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    let folder = ada.home.join("profiles/default");
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    assert_eq!(mode(&folder.join("session.json")), 0o600);
+    assert_eq!(mode(&folder.join("profile.json")), 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn profiles_have_sessions_of_their_own() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    let said = ada.run(&["whoami", "--profile", "work"]).await.fails(3);
+    assert!(said.contains("`evergreen login --profile work`"), "{said}");
+    ada.feed(&["register", "bob", "--password-stdin", "--profile", "work"], PASSWORD).await.ok();
+    assert_eq!(ada.run(&["whoami", "--profile", "work"]).await.ok(), "bob (editor)\n");
+    assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
+    let bob = ada.clone().with("EVERGREEN_PROFILE", "work");
+    assert_eq!(bob.json(&["whoami"]).await["profile"], "work");
+    bob.run(&["logout"]).await.ok();
+    assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
+    let said = ada.run(&["whoami", "--profile", "../work"]).await.fails(2);
+    assert!(said.contains("a profile's name"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_renews_what_has_run_out_and_nobody_notices() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    pair.clock.advance(std::time::Duration::from_secs(20 * 60));
+    assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
+    assert_eq!(pair.auth_seen.count("Refresh", Code::Ok), 1);
+    assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
+    assert_eq!(pair.auth_seen.count("Refresh", Code::Ok), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_listed_and_ended() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    let away = pair.person("ada-away");
+    away.feed(&["login", "ada", "--password-stdin"], PASSWORD).await.ok();
+    let listed = ada.json(&["sessions", "list"]).await;
+    let sessions = listed["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2);
+    let current: Vec<_> = sessions.iter().map(|session| session["current"] == true).collect();
+    assert_eq!(current, [false, true], "newest first");
+    let table = ada.run(&["sessions", "list"]).await.ok();
+    assert!(table.starts_with("ID "), "{table}");
+    assert_eq!(table.matches("  (this one)  ").count(), 1, "{table}");
+
+    let other = sessions[0]["sessionId"].as_str().unwrap();
+    assert_eq!(ada.run(&["sessions", "revoke", other]).await.ok(), "The session has ended.\n");
+    let said = away.run(&["whoami"]).await.fails(3);
+    assert!(said.contains("Your session has ended."), "{said}");
+    ada.run(&["sessions", "revoke", "ffffffff"]).await.fails(4);
+
+    away.feed(&["login", "ada", "--password-stdin"], PASSWORD).await.ok();
+    let said = ada.run(&["logout", "--everywhere"]).await.ok();
+    assert_eq!(said, "Logged out everywhere: 2 sessions ended.\n");
+    away.run(&["whoami"]).await.fails(3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_password_ends_the_other_sessions() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    let away = pair.person("ada-away");
+    away.feed(&["login", "ada", "--password-stdin"], PASSWORD).await.ok();
+    let new = "staple battery horse correct";
+    ada.feed(&["passwd", "--password-stdin"], &format!("not it at all\n{new}\n")).await.fails(7);
+    let weak = ada.feed(&["passwd", "--password-stdin"], &format!("{PASSWORD}\nshort\n")).await;
+    assert!(weak.fails(8).contains("new_password: "));
+    ada.feed(&["passwd", "--password-stdin"], &format!("{PASSWORD}\n{new}\n")).await.ok();
+    assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
+    away.run(&["whoami"]).await.fails(3);
+    away.feed(&["login", "ada", "--password-stdin"], new).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_json_where_json_was_asked_for() {
+    let pair = Pair::start().await;
+    let ada = pair.person("ada");
+    let error: Value =
+        serde_json::from_str(&ada.run(&["whoami", "--json"]).await.fails(3)).unwrap();
+    let expected = json!({ "error": {
+        "exitCode": 3,
+        "reason": null,
+        "message": "You are signed out.",
+        "next": "Run `evergreen login`.",
+        "fields": [],
+        "candidates": [],
+    }});
+    assert_eq!(error, expected);
+    let said = ada.run(&["whomai", "--json"]).await.fails(2);
+    let error: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(error["error"]["exitCode"], 2);
+
+    let ada = pair.user("ada").await;
+    let who = ada.json(&["whoami"]).await;
+    assert_eq!(who["username"], "ada");
+    assert_eq!(who["roles"], json!(["editor"]));
+    let taken =
+        ada.feed(&["register", "ada", "--password-stdin", "--json"], PASSWORD).await.fails(5);
+    let error: Value = serde_json::from_str(&taken).unwrap();
+    assert_eq!(error["error"]["reason"], "USERNAME_TAKEN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_is_not_a_lost_session() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    let nowhere = ada.clone().with("EVERGREEN_API_URL", "http://127.0.0.1:1");
+    let said = nowhere.run(&["trees", "list"]).await.fails(6);
+    assert!(said.contains("cannot be reached") && said.contains("Try again"), "{said}");
+    assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
+    let said = ada.run(&["trees", "list", "--api", "not a url"]).await.fails(8);
+    assert!(said.contains("--api"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn colour_is_for_terminals_and_for_who_asks() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    assert!(!ada.run(&["sessions", "list"]).await.ok().contains('\x1b'));
+    let coloured = ada.run(&["sessions", "list", "--color", "always"]).await.ok();
+    assert!(coloured.contains('\x1b'), "{coloured}");
+    let never = ada.clone().with("CLICOLOR_FORCE", "1");
+    assert!(!never.run(&["sessions", "list", "--color", "never"]).await.ok().contains('\x1b'));
+    let no_color = never.with("NO_COLOR", "1");
+    assert!(!no_color.run(&["sessions", "list"]).await.ok().contains('\x1b'));
+}
