@@ -85,9 +85,9 @@ impl Common {
     /// Tells whom nobody knows how to log in to this profile.
     pub(crate) fn advise(&self, error: Error) -> Error {
         match (error.exit(), self.profile.is_default()) {
-            (Exit::NotSignedIn, true) => error.then("Run `evergreen login`."),
+            (Exit::NotSignedIn, true) => error.first("Run `evergreen login`."),
             (Exit::NotSignedIn, false) => {
-                error.then(format!("Run `evergreen login --profile {}`.", self.profile))
+                error.first(&format!("Run `evergreen login --profile {}`.", self.profile))
             }
             _ => error,
         }
@@ -132,7 +132,7 @@ pub(crate) type Api = ApiServiceClient<Reauth<Channel>>;
 impl Context {
     /// ApiService. Its answers are waited for so long and no longer.
     pub(crate) fn api(&self) -> Result<Api, Error> {
-        Ok(self.client(self.endpoint()?.timeout(PATIENCE)))
+        Ok(self.client(&self.endpoint()?.timeout(PATIENCE)))
     }
 
     /// ApiService, for a call that streams and may take as long as it takes: silence ends it only if
@@ -143,7 +143,7 @@ impl Context {
             .http2_keep_alive_interval(PING)
             .keep_alive_timeout(PING)
             .keep_alive_while_idle(true);
-        Ok(self.client(endpoint))
+        Ok(self.client(&endpoint))
     }
 
     /// AuthService, as this session.
@@ -155,7 +155,7 @@ impl Context {
         matches!(*self.session.state().borrow(), SessionState::SignedIn { .. })
     }
 
-    fn client(&self, endpoint: Endpoint) -> Api {
+    fn client(&self, endpoint: &Endpoint) -> Api {
         ApiServiceClient::new(self.session.layer().layer(endpoint.connect_lazy()))
             .max_decoding_message_size(MOST_MESSAGE_BYTES)
             .max_encoding_message_size(MOST_MESSAGE_BYTES)

@@ -5,9 +5,11 @@ pub mod lab;
 mod bench;
 mod categories;
 mod common;
+mod completions;
 mod demo;
 mod errors;
 mod folders;
+mod man;
 mod names;
 mod outline;
 mod output;
@@ -18,10 +20,11 @@ mod profile;
 mod session;
 mod trees;
 mod up;
+mod walk;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use transport::process::start_log;
 
 use self::{
@@ -46,16 +49,18 @@ enum Command {
     #[command(flatten)]
     People(People),
     #[command(flatten)]
-    Servers(Servers),
+    Tools(Tools),
 }
 
-/// Commands that start servers of their own.
+/// Commands that need no profile.
 #[derive(Debug, Subcommand)]
-enum Servers {
+enum Tools {
     Bench(bench::Bench),
+    Completions(completions::Completions),
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoRival(demo::Rival),
+    Man(man::Man),
     Soak(bench::Soak),
     Up(up::Up),
 }
@@ -68,11 +73,11 @@ pub async fn run() -> ExitCode {
     };
     // The demonstration and the benchmarks cause on purpose what a log would warn of, and people are
     // told in words.
-    let up = matches!(command, Command::Servers(Servers::Up(_)));
+    let up = matches!(command, Command::Tools(Tools::Up(_)));
     start_log(if up { "info" } else { "error" });
     match command {
         Command::People(people) => people.serve().await,
-        Command::Servers(servers) => match servers.run().await {
+        Command::Tools(tools) => match tools.run().await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 paint::error(format_args!("{} {error}", paint::styled(paint::BAD, "evergreen:")));
@@ -82,12 +87,17 @@ pub async fn run() -> ExitCode {
     }
 }
 
-impl Servers {
+impl Tools {
     async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Bench(bench) => bench.run().await,
+            Self::Completions(completions) => {
+                completions.run(Cli::command());
+                Ok(())
+            }
             Self::Demo(demo) => demo.run().await,
             Self::DemoRival(rival) => rival.run().await,
+            Self::Man(man) => Ok(man.run(Cli::command())?),
             Self::Soak(soak) => soak.run().await,
             Self::Up(up) => up.run().await,
         }

@@ -40,3 +40,11 @@ pub(crate) fn progress(steps: u64, what: &str) -> indicatif::ProgressBar {
     bar.set_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()));
     bar
 }
+
+/// A count of what has no known end, likewise.
+pub(crate) fn counter(what: &str) -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new_spinner();
+    let style = indicatif::ProgressStyle::with_template(&format!("{{human_pos}} {what}"));
+    bar.set_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()));
+    bar
+}

@@ -11,6 +11,7 @@ use crate::{
     folders::Folders,
     session::{Login, Logout, Passwd, Register, Sessions, Whoami},
     trees::Trees,
+    walk::Walk,
 };
 
 #[derive(Debug, Subcommand)]
@@ -22,6 +23,7 @@ pub(crate) enum People {
     Sessions(Sessions),
     Passwd(Passwd),
     Trees(Trees),
+    Walk(Walk),
     Folders(Folders),
     Categories(Categories),
 }
@@ -50,6 +52,7 @@ impl People {
             Self::Sessions(command) => &command.common,
             Self::Passwd(command) => &command.common,
             Self::Trees(command) => &command.common,
+            Self::Walk(command) => &command.common,
             Self::Folders(command) => &command.common,
             Self::Categories(command) => &command.common,
         }
@@ -64,6 +67,7 @@ impl People {
             Self::Sessions(command) => command.run().await,
             Self::Passwd(command) => command.run().await,
             Self::Trees(command) => command.run().await,
+            Self::Walk(command) => command.run().await,
             Self::Folders(command) => command.run().await,
             Self::Categories(command) => command.run().await,
         }

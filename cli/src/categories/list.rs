@@ -23,7 +23,7 @@ impl List {
             return Ok(());
         }
         let ids = ShortIds::of(categories.iter().map(|category| category.category_id.as_str()));
-        let mut table = Table::new(&["=ID", "SLUG", "NAME", "DESCRIPTION"]);
+        let mut table = Table::new(&["=ID", "SLUG", "NAME", "-DESCRIPTION"]);
         for category in &categories {
             table.row([
                 ids.short(&category.category_id),

@@ -52,10 +52,22 @@ impl Error {
         Self::new(Exit::Failure, format!("cannot {what} {}: {error}", path.display()))
     }
 
-    /// Adds what to do next.
+    /// Says what to do next, instead of what was said before.
     pub(crate) fn then(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
         self
+    }
+
+    /// Says what to do before what is to be done next.
+    pub(crate) fn first(self, first: &str) -> Self {
+        let next = self.next.as_ref().map_or(first.to_owned(), |next| format!("{first} {next}"));
+        self.then(next)
+    }
+
+    /// Says what to do after what is to be done next.
+    pub(crate) fn finally(self, last: &str) -> Self {
+        let next = self.next.as_ref().map_or(last.to_owned(), |next| format!("{next} {last}"));
+        self.then(next)
     }
 
     /// Adds what the name that was given could mean.
@@ -71,6 +83,11 @@ impl Error {
     /// The server's reason, if it was the server that refused.
     pub(crate) fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
+    }
+
+    /// The fields that the server would not take.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| field.name.as_str())
     }
 
     /// Writes it to standard error.

@@ -1,5 +1,7 @@
 //! Failures of calls, as failures of commands. The one place that reads a status.
 
+use std::error::Error as _;
+
 use client_sdk::AuthenticationError;
 use evergreen_proto::{ERROR_DOMAIN, reason};
 use tonic::{Code, Status};
@@ -52,6 +54,8 @@ fn answered(status: &Status) -> Error {
         .map(|info| info.reason.clone());
     let exit = match reason.as_deref() {
         Some(reason::INVALID_CREDENTIALS) => Exit::Denied,
+        // It was made on this side, of a connection that broke.
+        None if status.source().is_some() => Exit::Unreachable,
         _ => exit_of(status.code()),
     };
     let message = match exit {
@@ -61,6 +65,11 @@ fn answered(status: &Status) -> Error {
         }
         _ if status.message().is_empty() => status.code().description().to_owned(),
         _ => sentence(status.message()),
+    };
+    let created = details.error_info().and_then(|info| info.metadata.get("created_count"));
+    let message = match created {
+        Some(created) => format!("{message} Created before that: {created}."),
+        None => message,
     };
     let fields = details.bad_request().map_or_else(Vec::new, |bad| {
         let violations = bad.field_violations.iter();

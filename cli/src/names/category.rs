@@ -25,7 +25,7 @@ pub(crate) async fn category(api: &Api, given: &str) -> Result<Category, Error> 
     }
     let candidates =
         all.iter().map(|c| Candidate { id: c.category_id.clone(), label: c.name.clone() });
-    let chosen = choose(Thing::Category, given, candidates.collect())?.id;
+    let chosen = choose(Thing::Category, given, &candidates.collect::<Vec<_>>())?.id;
     Ok(all.into_iter().find(|category| category.category_id == chosen).unwrap_or_default())
 }
 

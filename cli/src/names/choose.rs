@@ -36,7 +36,7 @@ impl Thing {
 pub(crate) fn choose(
     thing: Thing,
     given: &str,
-    candidates: Vec<Candidate>,
+    candidates: &[Candidate],
 ) -> Result<Candidate, Error> {
     let folded = given.to_lowercase();
     let fits: [&dyn Fn(&Candidate) -> bool; 4] =
@@ -96,7 +96,7 @@ mod tests {
         ];
         let candidates =
             candidates.map(|(id, label)| Candidate { id: id.into(), label: label.into() });
-        super::choose(Thing::Tree, given, candidates.into()).map(|candidate| candidate.id)
+        super::choose(Thing::Tree, given, &candidates).map(|candidate| candidate.id)
     }
 
     #[test]

@@ -40,12 +40,7 @@ pub(crate) struct Folders {
 impl Folders {
     pub(crate) async fn read(api: &Api, folder_id: &str) -> Result<Self, Error> {
         let request = GetFolderSubtreeRequest { folder_id: folder_id.to_owned() };
-        let answer = match api.clone().get_folder_subtree(request).await {
-            Err(status) if status.code() == tonic::Code::Unimplemented => {
-                return by_levels(api, folder_id).await;
-            }
-            answer => answer?.into_inner(),
-        };
+        let answer = api.clone().get_folder_subtree(request).await?.into_inner();
         Ok(Self { entries: answer.entries })
     }
 
@@ -85,27 +80,9 @@ impl Folders {
         }
         let candidates =
             self.folders().map(|f| Candidate { id: f.folder_id.clone(), label: path_of(f) });
-        let chosen = choose(Thing::Folder, given, candidates.collect())?.id;
+        let chosen = choose(Thing::Folder, given, &candidates.collect::<Vec<_>>())?.id;
         Ok(self.folders().find(|folder| folder.folder_id == chosen).cloned().unwrap_or_default())
     }
-}
-
-/// The same from a server that knows only levels.
-async fn by_levels(api: &Api, folder_id: &str) -> Result<Folders, Error> {
-    use evergreen_proto::api::v1::ListFoldersRequest;
-    let (mut entries, mut ahead) = (Vec::new(), Vec::new());
-    let mut parent = Some((folder_id.to_owned(), 0));
-    while let Some((parent_id, depth)) = parent {
-        let request = ListFoldersRequest { page_size: 500, parent_id, ..Default::default() };
-        let found = api.clone().list_folders(request).await?.into_inner().folders;
-        ahead.extend(found.into_iter().rev().map(|folder| (folder, depth)));
-        parent = ahead.pop().map(|(folder, depth)| {
-            let id = folder.folder_id.clone();
-            entries.push(FolderEntry { folder: Some(folder), depth, tree_count: 0 });
-            (id, depth + 1)
-        });
-    }
-    Ok(Folders { entries })
 }
 
 #[cfg(test)]

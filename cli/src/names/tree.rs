@@ -48,5 +48,5 @@ pub(crate) async fn deleted_tree(api: &Api, given: &str) -> Result<String, Error
 fn among(given: &str, trees: &[Tree]) -> Result<String, Error> {
     let candidates =
         trees.iter().map(|tree| Candidate { id: tree.tree_id.clone(), label: tree.title.clone() });
-    Ok(choose(Thing::Tree, given, candidates.collect())?.id)
+    Ok(choose(Thing::Tree, given, &candidates.collect::<Vec<_>>())?.id)
 }

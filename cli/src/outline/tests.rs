@@ -55,6 +55,15 @@ fn an_outline_is_a_tree() {
 }
 
 #[test]
+fn what_the_documents_show_is_an_outline() {
+    let sample = include_str!("../../../docs/samples/coffee.md");
+    assert_eq!(write(&parse(sample).unwrap()), sample);
+    let shown = include_str!("../../../docs/CLI.md").split("```text\n").nth(1).unwrap();
+    let shown = shown.split("```").next().unwrap();
+    assert_eq!(parse(shown).unwrap().nodes.len(), 3);
+}
+
+#[test]
 fn what_cannot_be_read_is_said_by_line_and_mend() {
     let head = "---\ntitle: T\n---\n";
     for (text, line, mend) in [

@@ -6,7 +6,7 @@ use super::clean;
 use crate::paint;
 
 /// Rows under headings. Columns are as wide as they need to be; where that is too much for the
-/// terminal, the widest are cut.
+/// terminal, those that matter less are cut, and then the others, the widest first.
 #[derive(Debug)]
 pub(crate) struct Table {
     columns: Vec<Column>,
@@ -16,15 +16,24 @@ pub(crate) struct Table {
 #[derive(Debug)]
 struct Column {
     heading: &'static str,
-    whole: bool,
+    cut: Cut,
+}
+
+/// When a column is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    First,
+    Last,
+    Never,
 }
 
 impl Table {
-    /// A column whose heading begins with `=` is never cut.
+    /// A column whose heading begins with `=` is never cut, and with `-` before the others.
     pub(crate) fn new(headings: &[&'static str]) -> Self {
-        let columns = headings.iter().map(|heading| match heading.strip_prefix('=') {
-            Some(heading) => Column { heading, whole: true },
-            None => Column { heading, whole: false },
+        let columns = headings.iter().map(|heading| match heading.split_at(1) {
+            ("=", heading) => Column { heading, cut: Cut::Never },
+            ("-", heading) => Column { heading, cut: Cut::First },
+            _ => Column { heading, cut: Cut::Last },
         });
         Self { columns: columns.collect(), rows: vec![] }
     }
@@ -58,14 +67,16 @@ impl Table {
         let Some(limit) = limit else { return widths };
         let gaps = GAP.len() * widths.len().saturating_sub(1);
         let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(limit);
-        while excess > 0 {
-            let cuttable = self.columns.iter().zip(&mut widths).filter(|(column, _)| !column.whole);
-            let widest = cuttable.map(|(_, width)| width).max_by_key(|width| **width);
-            match widest {
-                Some(width) if *width > LEAST => *width -= 1,
-                _ => break,
+        for cut in [Cut::First, Cut::Last] {
+            while excess > 0 {
+                let columns = self.columns.iter().zip(&mut widths);
+                let cuttable = columns.filter(|(column, _)| column.cut == cut);
+                match cuttable.map(|(_, width)| width).max_by_key(|width| **width) {
+                    Some(width) if *width > LEAST => *width -= 1,
+                    _ => break,
+                }
+                excess -= 1;
             }
-            excess -= 1;
         }
         widths
     }
@@ -105,7 +116,7 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
 
 const GAP: &str = "  ";
 /// No column is cut to less.
-const LEAST: usize = 6;
+const LEAST: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -138,11 +149,20 @@ ID        TITLE              TAGS
 0192f0c1  Why the printer…   printer
 0192f0c2  日本語の題名はこ…  a�b";
         assert_eq!(plain(&table().render(Some(36))), expected);
-        for width in 24..60 {
+        for width in 28..60 {
             for line in plain(&table().render(Some(width))).lines() {
                 assert!(line.width() <= width, "{width}");
             }
         }
+    }
+
+    #[test]
+    fn what_matters_less_is_cut_first() {
+        let mut table = Table::new(&["TITLE", "-FOLDER"]);
+        table.row(["Why the printer does not print", "/Service desk/Second line"]);
+        let lines = |width| plain(&table.render(Some(width))).lines().nth(1).unwrap().to_owned();
+        assert_eq!(lines(44), "Why the printer does not print  /Service de…");
+        assert_eq!(lines(30), "Why the printer doe…  /Servic…");
     }
 
     #[test]

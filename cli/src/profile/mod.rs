@@ -1,5 +1,6 @@
 //! Profiles: each has a session, and knows which servers it is with.
 
+mod import;
 mod name;
 mod private;
 mod settings;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use etcetera::AppStrategy as _;
 
 pub(crate) use self::{
+    import::Import,
     name::{DEFAULT, Name},
     settings::{API_URL, AUTH_URL, Settings},
 };

@@ -79,7 +79,7 @@ async fn revoke(context: &Context, given: &str) -> Result<(), Error> {
         let label = json::minute(session.create_time.as_ref());
         Candidate { id: session.session_id, label }
     });
-    let session_id = choose(Thing::Session, given, candidates.collect())?.id;
+    let session_id = choose(Thing::Session, given, &candidates.collect::<Vec<_>>())?.id;
     let request = RevokeSessionRequest { session_id: session_id.clone() };
     context.auth()?.revoke_session(request).await?;
     context.out.done(&json!({ "sessionId": session_id }), "The session has ended.");

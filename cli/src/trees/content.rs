@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use clap::ValueEnum;
 use evergreen_proto::api::v1::{NodeKind, TreeNode, TreeStatus, TreeVisibility};
 
+use crate::{output::clean, paint};
+
 /// How far a tree has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Status {
@@ -98,4 +100,14 @@ pub(crate) fn in_order(nodes: &[TreeNode]) -> Vec<(usize, &TreeNode)> {
         ahead.extend(below.into_iter().map(|node| (depth + 1, node)));
     }
     walk
+}
+
+/// One node on a line.
+pub(crate) fn drawn_node(node: &TreeNode) -> String {
+    let style = match node.kind() {
+        NodeKind::Question => paint::HEADING,
+        NodeKind::Action | NodeKind::Unspecified => anstyle::Style::new(),
+        NodeKind::Solution => paint::GOOD,
+    };
+    paint::styled(style, format_args!("{} {}", mark(node.kind()), clean::line(&node.title)))
 }

@@ -1,8 +1,8 @@
 //! A tree, drawn.
 
-use evergreen_proto::api::v1::{NodeKind, TreeNode};
+use evergreen_proto::api::v1::TreeNode;
 
-use super::content::{in_order, mark};
+use super::content::{drawn_node, in_order};
 use crate::{
     output::{clean, drawn},
     paint,
@@ -25,14 +25,4 @@ pub(super) fn drawn_nodes(nodes: &[TreeNode]) -> String {
         })
         .collect();
     drawn::forest(&entries)
-}
-
-/// One node on a line.
-fn drawn_node(node: &TreeNode) -> String {
-    let style = match node.kind() {
-        NodeKind::Question => paint::HEADING,
-        NodeKind::Action | NodeKind::Unspecified => anstyle::Style::new(),
-        NodeKind::Solution => paint::GOOD,
-    };
-    paint::styled(style, format_args!("{} {}", mark(node.kind()), clean::line(&node.title)))
 }

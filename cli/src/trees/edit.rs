@@ -1,15 +1,16 @@
 //! `evergreen trees edit`.
 
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
 use clap::Args;
 use evergreen_proto::{
-    api::v1::{Tree, UpdateTreeRequest},
+    api::v1::{Tree, TreeNode, UpdateTreeRequest},
     reason,
 };
 use prost_types::FieldMask;
 
 use super::{
+    content::in_order,
     editor::{self, Edited},
     show::{Filed, filed},
 };
@@ -112,31 +113,31 @@ impl Edited {
                 Err(lost) => {
                     // The last place where it cannot be lost.
                     paint::error(&self.text);
-                    return error.then(format!("Your text is above, since {lost}."));
+                    return error.finally(&format!("Your text is above, since {lost}."));
                 }
             },
         };
         let (id, path) = (&tree.tree_id, path.display());
         let again = format!("`evergreen trees edit {id} --from {path}`");
-        error.then(match changed {
-            true => format!(
+        if changed {
+            return error.then(format!(
                 "It was changed while you edited it. Nothing was overwritten, and your text is in \
                  {path}. See what changed with `evergreen trees edit {id} --print`, put that into \
                  your text, then run {again}."
-            ),
-            false => format!("Your text is in {path}. Mend it, then run {again}."),
-        })
+            ));
+        }
+        error.finally(&format!("Your text is in {path}. To bring it in, run {again}."))
     }
 }
 
 /// The outline of a tree that is filed there.
 pub(super) fn outline_of(tree: &Tree, filed: Filed) -> Outline {
-    let mut positions = std::collections::HashMap::new();
-    let in_order = super::content::in_order(&tree.nodes).into_iter().map(|(_, node)| {
+    let mut positions = HashMap::new();
+    let in_order = in_order(&tree.nodes).into_iter().map(|(_, node)| {
         // An outline knows order, and no numbers.
         let next = positions.entry(&node.parent_id).or_insert(0);
         *next += 1;
-        evergreen_proto::api::v1::TreeNode { position: *next - 1, ..node.clone() }
+        TreeNode { position: *next - 1, ..node.clone() }
     });
     Outline {
         title: tree.title.clone(),

@@ -59,6 +59,9 @@ impl List {
             };
             context.out.table(&table(&trees, &categories, &folders), "No trees.");
         }
+        if trees.len() == self.limit {
+            context.out.note(&format!("These are {} at most; `--limit` shows more.", self.limit));
+        }
         Ok(())
     }
 
@@ -101,7 +104,14 @@ fn table(trees: &[Tree], categories: &Categories, folders: &Folders) -> Table {
     let ids = ShortIds::of(trees.iter().map(|tree| tree.tree_id.as_str()));
     let (slugs, paths) = (categories.slugs(), folders.paths());
     let mut table = Table::new(&[
-        "=ID", "TITLE", "=STATUS", "=FOR", "CATEGORY", "FOLDER", "=NODES", "=CHANGED",
+        "=ID",
+        "TITLE",
+        "=STATUS",
+        "=FOR",
+        "-CATEGORY",
+        "-FOLDER",
+        "=NODES",
+        "=CHANGED",
     ]);
     for tree in trees {
         table.row([

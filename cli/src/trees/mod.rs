@@ -4,7 +4,10 @@ pub(crate) mod content;
 mod draw;
 mod edit;
 mod editor;
+mod export;
 mod history;
+mod import;
+mod jsonl;
 mod list;
 mod mv;
 mod new;
@@ -13,6 +16,7 @@ mod rm;
 mod rollback;
 mod search;
 mod show;
+mod watch;
 
 use clap::{Args, Subcommand};
 
@@ -50,6 +54,9 @@ enum Command {
     Search(search::Search),
     History(history::History),
     Rollback(rollback::Rollback),
+    Import(import::Import),
+    Export(export::Export),
+    Watch(watch::Watch),
 }
 
 impl Trees {
@@ -66,6 +73,9 @@ impl Trees {
             Command::Search(search) => search.run(&context).await,
             Command::History(history) => history.run(&context).await,
             Command::Rollback(rollback) => rollback.run(&context).await,
+            Command::Import(import) => import.run(&context).await,
+            Command::Export(export) => export.run(&context).await,
+            Command::Watch(watch) => watch.run(&context).await,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Folders by command.
 
-use crate::harness::Pair;
 use serde_json::json;
+
+use crate::harness::Pair;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn folders_are_made_moved_renamed_and_deleted() {

@@ -21,6 +21,7 @@ pub(crate) struct Pair {
     /// Both servers' clock.
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) auth_seen: Arc<Recorder>,
+    pub(crate) api_seen: Arc<Recorder>,
     dir: TempDir,
 }
 
@@ -71,8 +72,9 @@ impl Pair {
             ..api_service::Config::default()
         };
         accounts.configure(&mut config);
-        let api = start_api(config, clock.clone(), Arc::new(Recorder::new()), None).await.unwrap();
-        Self { auth, api, clock, auth_seen, dir }
+        let api_seen = Arc::new(Recorder::new());
+        let api = start_api(config, clock.clone(), api_seen.clone(), None).await.unwrap();
+        Self { auth, api, clock, auth_seen, api_seen, dir }
     }
 
     /// Somebody with a place for profiles of their own, who is not logged in.
@@ -102,6 +104,11 @@ pub(crate) struct Person {
 }
 
 impl Person {
+    /// Somebody without servers.
+    pub(crate) fn nobody() -> Self {
+        Self { home: "/nowhere".into(), env: vec![] }
+    }
+
     /// The same, in another environment.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
@@ -120,7 +127,16 @@ impl Person {
 
     /// What it does with this standard input.
     pub(crate) async fn feed(&self, args: &[&str], input: &str) -> Ran {
-        let mut child = self.command(args).spawn().unwrap();
+        Self::ran(self.command(args), args, input).await
+    }
+
+    /// What another program does in this person's environment.
+    pub(crate) async fn program(&self, name: &str, args: &[&str]) -> Ran {
+        Self::ran(self.command_of(name, args), args, "").await
+    }
+
+    async fn ran(mut command: Command, args: &[&str], input: &str) -> Ran {
+        let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         // A command may end without reading what it is given.
         let _ = stdin.write_all(input.as_bytes()).await;
@@ -142,10 +158,15 @@ impl Person {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_evergreen"));
+        self.command_of(env!("CARGO_BIN_EXE_evergreen"), args)
+    }
+
+    fn command_of(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(args)
             .env_clear()
+            .env("TERM", "xterm")
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("EVERGREEN_CONFIG_DIR", &self.home)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
@@ -182,7 +203,22 @@ impl Ran {
     }
 }
 
+impl Ran {
+    /// The same, which failed with this exit code and may have printed something.
+    #[track_caller]
+    pub(crate) fn code_is(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "evergreen {}\n{}{}", self.args, self.out, self.err);
+        self
+    }
+
+    /// Complained of this.
+    #[track_caller]
+    pub(crate) fn err_has(self, text: &str) {
+        assert!(self.err.contains(text), "evergreen {}\n{}", self.args, self.err);
+    }
+}
+
 /// A password that is good enough.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// Longer than any command takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

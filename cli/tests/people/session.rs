@@ -1,8 +1,11 @@
 //! Signing in and out by command.
 
-use crate::harness::{PASSWORD, Pair};
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tonic::Code;
+
+use crate::harness::{PASSWORD, Pair, Person};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_registers_works_and_logs_out() {
@@ -82,10 +85,23 @@ async fn profiles_have_sessions_of_their_own() {
 async fn a_command_renews_what_has_run_out_and_nobody_notices() {
     let pair = Pair::start().await;
     let ada = pair.user("ada").await;
-    pair.clock.advance(std::time::Duration::from_secs(20 * 60));
+    pair.clock.advance(Duration::from_secs(20 * 60));
     assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
     assert_eq!(pair.auth_seen.count("Refresh", Code::Ok), 1);
     assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
+    assert_eq!(pair.auth_seen.count("Refresh", Code::Ok), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_at_once_make_one_refresh_between_them() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    pair.clock.advance(Duration::from_secs(20 * 60));
+    let command = ["whoami"];
+    let ran = futures_util::future::join_all((0..5).map(|_| ada.run(&command))).await;
+    for ran in ran {
+        assert_eq!(ran.ok(), "ada (editor)\n");
+    }
     assert_eq!(pair.auth_seen.count("Refresh", Code::Ok), 1);
 }
 
@@ -94,6 +110,7 @@ async fn sessions_are_listed_and_ended() {
     let pair = Pair::start().await;
     let ada = pair.user("ada").await;
     let away = pair.person("ada-away");
+    pair.clock.advance(Duration::from_secs(1));
     away.feed(&["login", "ada", "--password-stdin"], PASSWORD).await.ok();
     let listed = ada.json(&["sessions", "list"]).await;
     let sessions = listed["sessions"].as_array().unwrap();
@@ -184,4 +201,25 @@ async fn colour_is_for_terminals_and_for_who_asks() {
     assert!(!never.run(&["sessions", "list", "--color", "never"]).await.ok().contains('\x1b'));
     let no_color = never.with("NO_COLOR", "1");
     assert!(!no_color.run(&["sessions", "list"]).await.ok().contains('\x1b'));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_gets_colour_and_tables_that_fit() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    // `script` gives the command a terminal.
+    let on_a_terminal = async |person: &Person, stty: &str| {
+        let line = format!("{stty}{} sessions list", env!("CARGO_BIN_EXE_evergreen"));
+        person
+            .program("script", &["--quiet", "--return", "--command", &line, "/dev/null"])
+            .await
+            .ok()
+    };
+    let wide = on_a_terminal(&ada, "stty rows 24 cols 200; ").await;
+    assert!(wide.contains("\x1b[1mID"), "{wide:?}");
+    let narrow = on_a_terminal(&ada.clone().with("NO_COLOR", "1"), "stty rows 24 cols 72; ").await;
+    assert!(!narrow.contains('\x1b'), "{narrow:?}");
+    assert!(narrow.lines().all(|line| line.trim_end().chars().count() <= 72), "{narrow}");
+    assert!(narrow.contains('…') && !wide.contains('…'), "{narrow}");
 }

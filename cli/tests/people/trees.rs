@@ -1,7 +1,10 @@
 //! Trees by command.
 
-use crate::harness::Pair;
+use std::time::Duration;
+
 use serde_json::json;
+
+use crate::harness::Pair;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trees_are_made_listed_shown_and_deleted() {
@@ -40,12 +43,13 @@ async fn trees_are_made_listed_shown_and_deleted() {
         "createTime": made["createTime"],
         "updateTime": made["updateTime"],
         "ownerId": made["ownerId"],
-        "revision": made["revision"],
+        "revision": "1",
         "nodeCount": 0,
         "deleteTime": null,
         "purgeTime": null,
     });
     assert_eq!(made, expected);
+    pair.clock.advance(Duration::from_secs(1));
     ada.run(&["trees", "new", "VPN is slow"]).await.ok();
 
     let mut listed = ada.json(&["trees", "list"]).await;
@@ -81,7 +85,9 @@ async fn trees_are_made_listed_shown_and_deleted() {
     ada.run(&["trees", "show", "nothing"]).await.fails(4);
 
     ada.run(&["trees", "rm", short]).await.ok();
-    ada.run(&["trees", "show", id]).await.fails(4);
+    ada.run(&["trees", "show", "Printer does not print"]).await.fails(4);
+    let shown = ada.run(&["trees", "show", id]).await.ok();
+    assert!(shown.contains(" · DELETED 20"), "its owner still finds it by its id: {shown}");
     // Nothing is deleted where a name is not understood.
     ada.run(&["trees", "rm", "nothing", "VPN is slow"]).await.fails(4);
     assert_eq!(ada.json(&["trees", "list"]).await["trees"].as_array().unwrap().len(), 2);

@@ -1,0 +1,29 @@
+//! `evergreen man`.
+
+use std::{io, path::PathBuf};
+
+use clap::{Args, Command};
+
+/// Write the manual.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  evergreen man | man -l -
+  evergreen man --dir ~/.local/share/man/man1")]
+pub(crate) struct Man {
+    /// A page for each command into this directory, instead of one page to standard output
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+impl Man {
+    pub(crate) fn run(self, command: Command) -> Result<(), io::Error> {
+        match self.dir {
+            None => clap_mangen::Man::new(command).render(&mut io::stdout()),
+            Some(dir) => {
+                std::fs::create_dir_all(&dir)?;
+                clap_mangen::generate_to(command, dir)
+            }
+        }
+    }
+}

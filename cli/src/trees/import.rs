@@ -1,0 +1,197 @@
+//! `evergreen trees import`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use evergreen_proto::api::v1::{ImportTreesRequest, ImportTreesResponse, Tree};
+use serde_json::json;
+use token::entropy::{Entropy, SystemEntropy};
+use tonic::{Request, metadata::AsciiMetadataValue};
+
+use super::{edit::to_tree, editor, jsonl};
+use crate::{
+    common::{Api, Context},
+    errors::{Error, Exit},
+    names, outline, paint,
+    profile::Import as Kept,
+};
+
+/// Create trees from a file; after a break, the same command goes on where it stopped
+///
+/// A file of JSON Lines holds a tree on each line, as `export` writes them; an outline holds one, as
+/// `edit` shows it.
+#[derive(Args, Debug)]
+pub(super) struct Import {
+    /// The file; - for standard input
+    file: PathBuf,
+
+    /// What it holds; told by its name, if it is not given
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+
+    /// File all trees in this folder, / in none, whatever the file says
+    #[arg(long)]
+    folder: Option<String>,
+
+    /// Put all trees in this category, whatever the file says
+    #[arg(long)]
+    category: Option<String>,
+
+    /// Create the trees once more, though this file was imported already
+    #[arg(long)]
+    again: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// JSON Lines: .jsonl, .ndjson, .json
+    Jsonl,
+    /// An outline: .md, .txt
+    Outline,
+}
+
+impl Import {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
+        // Asked first, since a long stream can be sent only once: here a token is renewed.
+        let who = context.session.verify().await?;
+        let text = editor::read(&self.file)?.text;
+        let trees = self.trees(&context.api()?, &text).await?;
+        let (lines, trees): (Vec<_>, Vec<_>) = trees.into_iter().unzip();
+        let kept = Kept::find(&context.profile, &self.source(&who.user_id));
+        let key = match self.again {
+            true => Kept::digest(&[&text, &format!("{:?}", fresh())]),
+            false => kept.key(&text)?,
+        };
+        // Before the first tree, so that no break can lose it.
+        kept.begin(&key)?;
+        let answer = send(context, trees, &key).await;
+        let answer = answer.map_err(|error| self.advise(error, &lines))?;
+        kept.end(&key, &text)?;
+        let (created, skipped) = (answer.created_count, answer.skipped_count);
+        let mut sentence = format!("Created {}.", counted(created));
+        if skipped > 0 {
+            sentence =
+                format!("{sentence} {} had been created by an earlier try.", counted(skipped));
+        }
+        if created == 0 && skipped > 0 {
+            sentence.push_str(" To create them once more: `--again`.");
+        }
+        context.out.done(&json!({ "createdCount": created, "skippedCount": skipped }), &sentence);
+        Ok(())
+    }
+
+    /// The trees of the file, each with its line.
+    async fn trees(&self, api: &Api, text: &str) -> Result<Vec<(usize, Tree)>, Error> {
+        let wrong = |line: usize, mend: String| {
+            Error::invalid(format!("{}, line {line}: {mend}", self.file.display()))
+                .then("Nothing was imported.")
+        };
+        let mut trees = Vec::new();
+        match self.format.unwrap_or_else(|| Format::of(&self.file)) {
+            Format::Jsonl => {
+                for (at, line) in
+                    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty())
+                {
+                    let tree = jsonl::parse(line).map_err(|mend| wrong(at + 1, mend))?;
+                    trees.push((at + 1, tree));
+                }
+            }
+            Format::Outline => {
+                let mut outline = outline::parse(text).map_err(|e| wrong(e.line, e.mend))?;
+                // What is overruled anyway need not exist.
+                if self.folder.is_some() {
+                    outline.folder.clear();
+                }
+                if self.category.is_some() {
+                    outline.category.clear();
+                }
+                trees.push((1, to_tree(api, outline).await?));
+            }
+        }
+        let folder_id = match &self.folder {
+            Some(folder) => Some(names::place(api, folder).await?),
+            None => None,
+        };
+        let category_id = match &self.category {
+            Some(category) => Some(names::category(api, category).await?.category_id),
+            None => None,
+        };
+        for (_, tree) in &mut trees {
+            tree.folder_id =
+                folder_id.clone().unwrap_or_else(|| std::mem::take(&mut tree.folder_id));
+            tree.category_id =
+                category_id.clone().unwrap_or_else(|| std::mem::take(&mut tree.category_id));
+        }
+        Ok(trees)
+    }
+
+    /// What makes two imports the same one: who, what and where to.
+    fn source(&self, user_id: &str) -> String {
+        let file = std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone());
+        let place = (self.folder.as_deref(), self.category.as_deref());
+        format!("{user_id}\n{}\n{place:?}", file.display())
+    }
+
+    fn advise(&self, error: Error, lines: &[usize]) -> Error {
+        // The server counts from 0, people count lines.
+        let line = error.fields().find_map(|field| {
+            let number = field.strip_prefix("trees[")?.split_once(']')?.0.parse::<usize>().ok()?;
+            lines.get(number).copied()
+        });
+        let file = self.file.display();
+        match (line, error.exit()) {
+            (Some(line), _) => error.then(format!(
+                "It is in line {line} of {file}. Mend it, then run the same command again: it goes on."
+            )),
+            (None, Exit::Unreachable) => error.then("Run the same command again: it goes on."),
+            (None, Exit::NotFound) => error.then(
+                "A file from elsewhere names folders and categories that are not here: \
+                 `--folder / --category CATEGORY` overrule it.",
+            ),
+            _ => error,
+        }
+    }
+}
+
+impl Format {
+    fn of(path: &Path) -> Self {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("md" | "txt" | "outline") => Self::Outline,
+            _ => Self::Jsonl,
+        }
+    }
+}
+
+async fn send(
+    context: &Context,
+    trees: Vec<Tree>,
+    key: &str,
+) -> Result<ImportTreesResponse, Error> {
+    let bar = paint::progress(trees.len() as u64, "trees");
+    let counting = bar.clone();
+    let messages = trees.into_iter().map(move |tree| {
+        counting.inc(1);
+        ImportTreesRequest { tree: Some(tree) }
+    });
+    let mut request = Request::new(tokio_stream::iter(messages));
+    let key = AsciiMetadataValue::try_from(key);
+    let key =
+        key.map_err(|_| Error::new(Exit::Failure, "the kept key of this import is damaged"))?;
+    request.metadata_mut().insert("idempotency-key", key);
+    let answer = context.streaming_api()?.import_trees(request).await;
+    bar.finish_and_clear();
+    Ok(answer?.into_inner())
+}
+
+/// `1 tree`, `2 trees`.
+pub(super) fn counted(count: impl Into<i64>) -> String {
+    match count.into() {
+        1 => "1 tree".to_owned(),
+        count => format!("{count} trees"),
+    }
+}
+
+fn fresh() -> [u8; 16] {
+    let entropy: &dyn Entropy = &SystemEntropy;
+    entropy.array()
+}
