@@ -61,6 +61,7 @@ enum Tools {
     #[command(hide = true)]
     DemoRival(demo::Rival),
     Man(man::Man),
+    Scale(bench::Scale),
     Soak(bench::Soak),
     Up(up::Up),
 }
@@ -98,6 +99,7 @@ impl Tools {
             Self::Demo(demo) => demo.run().await,
             Self::DemoRival(rival) => rival.run().await,
             Self::Man(man) => Ok(man.run(Cli::command())?),
+            Self::Scale(scale) => scale.run().await,
             Self::Soak(soak) => soak.run().await,
             Self::Up(up) => up.run().await,
         }

@@ -2,7 +2,9 @@
 
 use token::clock::Timestamp;
 
-use super::{node::Nodes, tree::Tree, violation::Violation};
+#[cfg(any(test, feature = "simulation"))]
+use super::tree::Tree;
+use super::{node::Nodes, violation::Violation};
 
 /// How many of a tree's revisions are kept, the newest ones.
 pub(crate) const KEPT: i64 = 100;
@@ -20,6 +22,8 @@ pub(crate) struct Revision {
     pub(crate) created_at: Timestamp,
 }
 
+/// What the database does, where there is none.
+#[cfg(any(test, feature = "simulation"))]
 impl Revision {
     /// What the tree reads since it was last written.
     pub(crate) fn of(tree: &Tree) -> Self {

@@ -4,6 +4,7 @@ mod echo;
 mod guard;
 mod herd;
 mod load;
+mod scale;
 mod soak;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
@@ -35,13 +36,13 @@ use transport::{
     observe::{Ended, Observer},
 };
 
-pub(crate) use self::soak::Soak;
 use self::{
     echo::Echo,
     guard::Tokens,
     herd::{Known, Recovery},
     load::{Call, Ratio, compare},
 };
+pub(crate) use self::{scale::Scale, soak::Soak};
 use crate::{
     lab::{DEMO_PASSWORD, DEMO_USER, Failure, start_auth},
     paint,
