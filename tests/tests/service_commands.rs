@@ -1,6 +1,8 @@
 //! What an operator does to service accounts and users by command. In a file of its own: where processes are
 //! started, a directory may be in use for a moment after the server in it was closed.
 
+#![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
+
 use evergreen_proto::auth::v1::{
     GetCurrentUserRequest, LoginServiceRequest, RegisterRequest,
     auth_service_client::AuthServiceClient,
