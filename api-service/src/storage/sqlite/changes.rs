@@ -5,7 +5,9 @@ use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 use token::clock::Timestamp;
 use tokio::sync::watch;
 
-use super::{categories, folders::FolderRow, open::SqliteStore, tree_row::TreeRow};
+use super::{
+    categories, folders::FolderRow, new_trees::insert, open::SqliteStore, tree_row::TreeRow,
+};
 use crate::{
     domain::{
         change::{Change, Resource, ResourceId, Stamp},
@@ -90,22 +92,30 @@ pub(super) async fn record(
     tx: &mut Transaction<'static, Sqlite>,
     change: Change,
 ) -> Result<(), StoreError> {
-    let (resource, id) = match change.what {
-        ResourceId::Category(id) => ("category", id.0),
-        ResourceId::Folder(id) => ("folder", id.0),
-        ResourceId::Tree(id) => ("tree", id.0),
-    };
-    sqlx::query(INSERT)
-        .bind(change.stamp.at.unix_millis())
-        .bind(resource)
-        .bind(id)
-        .bind(change.owner_id)
-        .bind(kind_name(change.own))
-        .bind(change.shared.map(kind_name))
-        .bind(change.stamp.mark.0)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+    record_all(tx, &[change]).await
+}
+
+/// Logs changes in their order, in the transaction that makes them.
+pub(super) async fn record_all(
+    tx: &mut Transaction<'static, Sqlite>,
+    changes: &[Change],
+) -> Result<(), StoreError> {
+    insert(tx, INSERT, changes, |mut values, change| {
+        let (resource, id) = match change.what {
+            ResourceId::Category(id) => ("category", id.0),
+            ResourceId::Folder(id) => ("folder", id.0),
+            ResourceId::Tree(id) => ("tree", id.0),
+        };
+        values
+            .push_bind(change.stamp.at.unix_millis())
+            .push_bind(resource)
+            .push_bind(id)
+            .push_bind(change.owner_id.clone())
+            .push_bind(kind_name(change.own))
+            .push_bind(change.shared.map(kind_name))
+            .push_bind(change.stamp.mark.0.clone());
+    })
+    .await
 }
 
 /// What is a reader's or nobody's and what others share, each read in order from an index and no
@@ -187,4 +197,4 @@ pub(super) const FOLDER: &str = "SELECT * FROM folders WHERE id = $1";
 pub(super) const TREE: &str =
     concat!("SELECT ", tree_columns!(), " FROM trees WHERE id = $1 AND deleted_at IS NULL");
 const INSERT: &str = "INSERT INTO changes (at, resource, resource_id, owner_id, own_kind, \
-     shared_kind, mark) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+     shared_kind, mark) ";

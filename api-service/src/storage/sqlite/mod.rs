@@ -6,6 +6,7 @@ mod deletion;
 mod error;
 mod folders;
 mod merges;
+mod new_trees;
 mod open;
 mod revisions;
 mod search;

@@ -1,10 +1,12 @@
 //! Full text, by FTS5.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use sqlx::{FromRow, Sqlite, Transaction};
 use uuid::Uuid;
 
-use super::{open::SqliteStore, tree_row::TreeRow, trees};
+use super::{new_trees::insert, open::SqliteStore, tree_row::TreeRow, trees};
 use crate::{
     domain::{
         id::{FolderId, TreeId},
@@ -76,22 +78,52 @@ pub(super) async fn index(tx: &mut Tx, tree: &Tree, document: &Document) -> Resu
         sqlx::query(ERASE).bind(number).execute(&mut **tx).await?;
         return Ok(());
     }
-    let mut scope = owned_by(&tree.owner_id);
-    if tree.content.visibility == Visibility::Shared {
-        scope.push(' ');
-        scope.push_str(SHARED);
-    }
-    let joined = |words: &std::collections::BTreeSet<String>| {
-        words.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
-    };
     sqlx::query(WRITE)
         .bind(number)
-        .bind(scope)
+        .bind(scope(tree))
         .bind(joined(&document.head))
         .bind(joined(&document.text))
         .execute(&mut **tx)
         .await?;
     Ok(())
+}
+
+/// [`index`], for trees that were not there before.
+pub(super) async fn index_new(
+    tx: &mut Tx,
+    trees: &[Tree],
+    documents: &[Document],
+) -> Result<(), StoreError> {
+    insert(tx, NEW_NUMBERS, trees, |mut values, tree| {
+        values.push_bind(tree.id.0).push_bind(VERSION);
+    })
+    .await?;
+    // A transaction writes alone: numbers are given in the order of the rows, without a gap.
+    let last: i64 = sqlx::query_scalar(LAST_NUMBER).fetch_one(&mut **tx).await?;
+    let first = last + 1 - i64::try_from(trees.len()).unwrap_or(i64::MAX);
+    let rows: Vec<_> = (first..).zip(trees.iter().zip(documents)).collect();
+    insert(tx, NEW_ENTRIES, &rows, |mut values, (number, (tree, document))| {
+        values
+            .push_bind(*number)
+            .push_bind(scope(tree))
+            .push_bind(joined(&document.head))
+            .push_bind(joined(&document.text));
+    })
+    .await
+}
+
+/// Who may find a tree, in words of the index.
+fn scope(tree: &Tree) -> String {
+    let mut scope = owned_by(&tree.owner_id);
+    if tree.content.visibility == Visibility::Shared {
+        scope.push(' ');
+        scope.push_str(SHARED);
+    }
+    scope
+}
+
+fn joined(words: &BTreeSet<String>) -> String {
+    words.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// Makes the trees in a folder and all below it not be found any more.
@@ -146,6 +178,9 @@ pub(super) const STALE: &str =
     "SELECT tree_id FROM search_documents WHERE version < $1 ORDER BY version, number LIMIT $2";
 const NUMBER: &str = "INSERT INTO search_documents (tree_id, version) VALUES ($1, $2) \
      ON CONFLICT (tree_id) DO UPDATE SET version = excluded.version RETURNING number";
+const NEW_NUMBERS: &str = "INSERT INTO search_documents (tree_id, version) ";
+pub(super) const LAST_NUMBER: &str = "SELECT MAX(number) FROM search_documents";
+const NEW_ENTRIES: &str = "INSERT INTO search_index (rowid, scope, head, text) ";
 const WRITE: &str =
     "INSERT OR REPLACE INTO search_index (rowid, scope, head, text) VALUES ($1, $2, $3, $4)";
 pub(super) const ERASE: &str = "DELETE FROM search_index WHERE rowid = $1";

@@ -1,10 +1,12 @@
 //! Many trees at once, out and in.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite};
 use token::clock::Timestamp;
 
-use super::{open::SqliteStore, trees::create};
+use super::{new_trees::create, open::SqliteStore, trees::check_references};
 use crate::{
     domain::{
         id::{FolderId, TreeId},
@@ -64,9 +66,14 @@ impl TransferStore for SqliteStore {
     ) -> Result<(), ImportError> {
         let documents: Vec<_> = trees.iter().map(|tree| Document::of(&tree.content)).collect();
         let mut tx = self.begin().await?;
-        for (i, (tree, document)) in trees.iter().zip(&documents).enumerate() {
-            create(&mut tx, tree, document).await.map_err(|error| ImportError::Tree(i, error))?;
+        let mut known = HashSet::new();
+        for (i, tree) in trees.iter().enumerate() {
+            if known.insert((tree.content.folder_id, tree.content.category_id)) {
+                let there = check_references(&mut tx, tree).await;
+                there.map_err(|error| ImportError::Tree(i, error))?;
+            }
         }
+        create(&mut tx, trees, &documents).await?;
         if let Some(step) = step {
             let written = sqlx::query(STEP)
                 .bind(&step.owner)

@@ -1,10 +1,13 @@
 //! Trees.
 
+use std::slice;
+
 use async_trait::async_trait;
 use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 
 use super::{
-    changes::record, open::SqliteStore, revisions::write_revision, search, tree_row::TreeRow,
+    changes::record, new_trees::create, open::SqliteStore, revisions::write_revision, search,
+    tree_row::TreeRow,
 };
 use crate::{
     domain::{
@@ -44,7 +47,8 @@ impl TreeStore for SqliteStore {
         // Made before anybody waits for the transaction to end.
         let document = Document::of(&tree.content);
         let mut tx = self.begin().await?;
-        create(&mut tx, tree, &document).await?;
+        check_references(&mut tx, tree).await?;
+        create(&mut tx, slice::from_ref(tree), slice::from_ref(&document)).await?;
         self.commit(tx).await
     }
 
@@ -93,36 +97,6 @@ impl TreeStore for SqliteStore {
 
 pub(super) type Tx = Transaction<'static, Sqlite>;
 
-/// Creates a tree that has these words.
-pub(super) async fn create(
-    tx: &mut Tx,
-    tree: &Tree,
-    document: &Document,
-) -> Result<(), StoreError> {
-    check_references(tx, tree).await?;
-    let content = &tree.content;
-    sqlx::query(INSERT)
-        .bind(tree.id.0)
-        .bind(&tree.owner_id)
-        .bind(&content.title)
-        .bind(&content.description)
-        .bind(content.category_id.map(|id| id.0))
-        .bind(content.folder_id.map(|id| id.0))
-        .bind(status_name(content.status))
-        .bind(visibility_name(content.visibility))
-        .bind(tags_text(&content.tags))
-        .bind(tree.revision)
-        .bind(tree.node_count)
-        .bind(&tree.etag.0)
-        .bind(tree.created_at.unix_millis())
-        .bind(tree.updated_at.unix_millis())
-        .execute(&mut **tx)
-        .await?;
-    write_revision(tx, tree).await?;
-    search::index(tx, tree, document).await?;
-    record_tree(tx, tree, Audience::Nobody).await
-}
-
 /// A tree with its nodes, whoever may read it.
 pub(super) async fn whole(tx: &mut Tx, id: TreeId) -> Result<Tree, StoreError> {
     let row: Option<FullRow> = sqlx::query_as(WHOLE).bind(id.0).fetch_optional(&mut **tx).await?;
@@ -138,7 +112,8 @@ async fn record_tree(tx: &mut Tx, tree: &Tree, before: Audience) -> Result<(), S
     }
 }
 
-async fn check_references(tx: &mut Tx, tree: &Tree) -> Result<(), StoreError> {
+/// Whether what the tree refers to is there.
+pub(super) async fn check_references(tx: &mut Tx, tree: &Tree) -> Result<(), StoreError> {
     if let Some(id) = tree.content.folder_id
         && sqlx::query(super::folders::FIND)
             .bind(id.0)
@@ -250,9 +225,6 @@ pub(super) const FIND: &str = concat!(
 );
 pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL FROM trees \
      WHERE id = $1 AND owner_id = $2";
-const INSERT: &str = "INSERT INTO trees (id, owner_id, title, description, category_id, \
-     folder_id, status, visibility, tags, revision, node_count, etag, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 pub(super) const UPDATE: &str = "UPDATE trees SET title = $4, description = $5, category_id = $6, \
      folder_id = $7, status = $8, visibility = $9, tags = $10, revision = $11, node_count = $12, \
      etag = $13, updated_at = $14, deleted_at = $15, purge_at = $16 \
