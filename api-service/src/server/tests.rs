@@ -90,6 +90,31 @@ async fn an_error_at_the_start_names_the_setting_and_the_mend() {
     }
 }
 
+#[tokio::test]
+async fn a_database_server_that_cannot_be_used_is_named_with_the_mend() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = "postgres://ada:hush@127.0.0.1:1/trees".into();
+    let config = Config { database_url: Some(url), ..config(dir.path()) };
+    assert!(!format!("{config:?}").contains("hush"));
+    let error = open(config).await.unwrap_err();
+    assert!(matches!(error, StartError::Database { .. }), "{error:?}");
+    let error = error.to_string();
+    assert!(error.starts_with("--database-url: ") && error.contains("its address"), "{error}");
+    assert!(!error.contains("hush"), "{error}");
+}
+
+#[tokio::test]
+async fn several_servers_use_one_database_and_none_uses_the_directory() {
+    let Some(postgres) = private_postgres::Postgres::shared() else { return };
+    let url = postgres.create_database("servers").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { database_url: Some(url.as_str().into()), ..config(dir.path()) };
+    let (one, other) = tokio::join!(open(config.clone()), open(config.clone()));
+    let (_one, other) = (one.unwrap(), other.unwrap());
+    other.seed_demo("ada").await.unwrap();
+    assert!(!config.data_dir.exists());
+}
+
 /// An AuthService that serves `GetJwks` alone.
 #[derive(Clone)]
 struct FakeAuth(Arc<SigningKey>);

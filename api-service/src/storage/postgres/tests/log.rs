@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{a_folder, database, store};
+use super::{a_folder, database, server, store};
 use crate::{
     domain::{
         change::{Change, ChangeKind, ResourceId},
         id::FolderId,
     },
     storage::{
-        ChangeKey, ChangeStore as _, FolderStore as _,
+        ChangeKey, ChangeStore as _, FolderStore as _, Store as _,
         postgres::{PostgresStore, changes::record},
     },
 };
@@ -88,4 +88,45 @@ async fn what_one_instance_writes_wakes_the_other() {
         let heard = tokio::time::timeout(Duration::from_secs(20), rings.changed()).await;
         heard.expect("a notification arrives").unwrap();
     }
+}
+
+#[tokio::test]
+async fn who_listens_holds_up_nobody_who_closes() {
+    let Some(store) = store().await else { return };
+    let mut rings = store.bell();
+    rings.changed().await.unwrap();
+    let closed = tokio::time::timeout(Duration::from_secs(20), store.close()).await;
+    closed.expect("every connection ends");
+}
+
+#[tokio::test]
+async fn a_place_from_after_the_backup_is_not_in_the_restored_log() {
+    let Some((server, name)) = server() else { return };
+    let url = server.create_database(&name).unwrap();
+    let open = async || PostgresStore::open(url.parse().unwrap()).await.unwrap();
+    let write = async |store: &PostgresStore, name: &str| {
+        let folder = a_folder("ada", None, name);
+        store.insert_folder(&folder, 5_000).await.unwrap();
+        store.last_change().await.unwrap()
+    };
+    let store = open().await;
+    let before = write(&store, "f").await;
+    store.close().await;
+    let copy = format!("CREATE DATABASE {name}_backup TEMPLATE {name}");
+    server.sql("postgres", &copy).unwrap();
+    let store = open().await;
+    let lost = write(&store, "ff").await;
+    assert!(store.changes(None, &lost, 10).await.unwrap().is_some());
+    store.close().await;
+    server.sql("postgres", &format!("DROP DATABASE {name}")).unwrap();
+    let restore = format!("CREATE DATABASE {name} TEMPLATE {name}_backup");
+    server.sql("postgres", &restore).unwrap();
+    let store = open().await;
+    assert_eq!(store.changes(None, &lost, 10).await.unwrap(), None);
+    // Another write gets the number of the one that was lost.
+    let again = write(&store, "fff").await;
+    assert_eq!(again.seq, lost.seq);
+    assert_eq!(store.changes(None, &lost, 10).await.unwrap(), None);
+    let kept = store.changes(None, &before, 10).await.unwrap().unwrap();
+    assert_eq!(kept.until, again);
 }
