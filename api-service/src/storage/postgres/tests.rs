@@ -26,6 +26,7 @@ use crate::{
 
 mod log;
 mod plans;
+mod races;
 
 /// The server that the tests share, and the name of a database that none of them has made yet.
 fn server() -> Option<(&'static Postgres, String)> {
