@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{a_folder, database, server, store};
+use super::{a_folder, database, server, store, waiting_for_a_lock};
 use crate::{
     domain::{
         change::{Change, ChangeKind, ResourceId},
@@ -10,7 +10,11 @@ use crate::{
     },
     storage::{
         ChangeKey, ChangeStore as _, FolderStore as _, Store as _,
-        postgres::{PostgresStore, changes::record},
+        postgres::{
+            PostgresStore,
+            changes::{NUMBER, record},
+            lock::{Turn, take_turn},
+        },
     },
 };
 
@@ -37,6 +41,25 @@ async fn what_was_written_first_and_committed_last_is_read_last() {
     store.commit(tx).await.unwrap();
     assert_eq!(folders_after(&store, &place).await.0, [slow.id]);
     assert_eq!(folders_after(&store, &begin).await.0, [quick.id, slow.id]);
+}
+
+#[tokio::test]
+async fn numbers_are_given_by_one_at_a_time() {
+    let Some(store) = store().await else { return };
+    let begin = store.last_change().await.unwrap();
+    let (first, second) = (a_folder("ada", None, "f"), a_folder("ada", None, "ff"));
+    store.insert_folder(&first, 5_000).await.unwrap();
+    let mut other = store.begin().await.unwrap();
+    take_turn(&mut other, Turn::Log).await.unwrap();
+    sqlx::query(NUMBER).bind(10_i64).execute(&mut *other).await.unwrap();
+    // Not among those that the other one numbers.
+    store.insert_folder(&second, 5_000).await.unwrap();
+    let (read, ()) = tokio::join!(folders_after(&store, &begin), async {
+        waiting_for_a_lock(&store.pool, 1).await;
+        other.commit().await.unwrap();
+    });
+    assert_eq!(read.0, [first.id, second.id]);
+    assert_eq!(read.1.seq, begin.seq + 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
