@@ -38,12 +38,12 @@ impl FolderStore for PostgresStore {
     async fn insert_folder(&self, folder: &Folder, most: i64) -> Result<(), StoreError> {
         retrying(async || {
             let mut tx = self.begin_as(&folder.owner_id).await?;
+            place(&mut tx, folder, 1).await?;
             let count: i64 =
                 sqlx::query_scalar(COUNT).bind(&folder.owner_id).fetch_one(&mut *tx).await?;
             if count >= most {
                 return Err(StoreError::TooManyFolders);
             }
-            place(&mut tx, folder, 1).await?;
             sqlx::query(INSERT)
                 .bind(folder.id.0)
                 .bind(&folder.owner_id)
