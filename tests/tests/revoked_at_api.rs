@@ -8,8 +8,8 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use client_sdk::Session;
 use evergreen_proto::{
     api::v1::{
-        ChangeKind, CreateTreeRequest, ListTreesRequest, Tree, WatchChangesRequest,
-        api_service_client::ApiServiceClient,
+        ChangeKind, CreateTreeRequest, ImportTreesRequest, ListTreesRequest, Tree,
+        WatchChangesRequest, api_service_client::ApiServiceClient,
     },
     auth::v1::{
         ChangePasswordRequest, DisableUserRequest, LogoutRequest, RevokeAllSessionsRequest,
@@ -19,6 +19,7 @@ use evergreen_proto::{
 use secrecy::ExposeSecret as _;
 use tests::{PASSWORD, World, auth_client_of, bearing, channel, login, reason};
 use tokio::time::{Instant, timeout};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tower::Layer as _;
 
@@ -187,6 +188,31 @@ async fn a_stream_of_changes_ends_when_its_session_is_revoked() {
         let told = stream.message().await.unwrap().unwrap().change.unwrap();
         assert_eq!(told.kind(), ChangeKind::Created);
     }
+}
+
+#[tokio::test]
+async fn an_import_ends_when_its_session_is_revoked() {
+    let world = World::following(|_| {}).await;
+    let ada = world.register("ada").await;
+    follows(&world).await;
+    let (send, trees) = tokio::sync::mpsc::channel(1);
+    let request = bearing(&ada.access_token, ReceiverStream::new(trees));
+    let mut client = world.api_client();
+    let import = tokio::spawn(async move { client.import_trees(request).await });
+    let tree = |title: &str| ImportTreesRequest {
+        tree: Some(Tree { title: title.into(), ..Tree::default() }),
+    };
+    send.send(tree("first")).await.unwrap();
+    let listed = async || {
+        let request = bearing(&ada.access_token, ListTreesRequest::default());
+        world.api_client().list_trees(request).await.unwrap().into_inner().trees.len()
+    };
+    while listed().await == 0 {}
+    let logout = bearing(&ada.access_token, LogoutRequest {});
+    world.auth_client().logout(logout).await.unwrap();
+    let ended = timeout(Duration::from_secs(10), import).await.expect("it ends").unwrap();
+    assert_eq!(reason(ended), "SESSION_REVOKED");
+    drop(send);
 }
 
 /// How long it takes, from the acknowledgement of `RevokeSession` to the first refusal.

@@ -1,7 +1,8 @@
 //! Export and import.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, future::pending, mem, pin::pin, time::Duration};
 
+use client_sdk::guard;
 use evergreen_proto::{ERROR_DOMAIN, api::v1 as pb, reason};
 use futures_util::{FutureExt as _, stream::unfold};
 use prost::Message as _;
@@ -58,9 +59,11 @@ impl Rpc {
     ) -> Result<pb::ImportTreesResponse, Status> {
         let caller = caller(&request)?;
         let key = import_key(&request)?;
+        let holder = request.extensions().get::<guard::Caller>().cloned();
         let importing = self.app.import_trees(&caller, key).await;
         let mut importing = importing.map_err(AppError::into_status)?;
-        let taken = take_in(&mut importing, request.into_inner(), self.app.stopping()).await;
+        let taken =
+            take_in(&mut importing, holder, request.into_inner(), self.app.stopping()).await;
         let created = importing.created();
         let imported = taken
             .and_then(|()| importing.finish().map_err(AppError::into_status))
@@ -72,50 +75,95 @@ impl Rpc {
     }
 }
 
-/// Creates the trees of a stream in groups: whatever has arrived by the time that the group before is
-/// durable.
+/// Creates the trees of a stream in groups: while one is made durable, those that arrive meanwhile form
+/// the next one.
 async fn take_in(
     importing: &mut Importing,
+    holder: Option<guard::Caller>,
     mut stream: Streaming<pb::ImportTreesRequest>,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), Status> {
     let mut place = 0;
+    let mut arrived = Arrived::default();
+    let mut revoked = pin!(async {
+        match &holder {
+            Some(holder) => holder.ended().await,
+            None => pending().await,
+        }
+    });
     loop {
-        let first = tokio::select! {
-            first = timeout(LONGEST_SILENCE, stream.message()) => first.map_err(|_| silent())?,
-            Ok(_) = stopping.wait_for(|&stopping| stopping) => {
-                return Err(AppError::Stopping.into_status());
+        // A session that is revoked creates no more, however fast its trees come.
+        if let Some(refusal) = revoked.as_mut().now_or_never() {
+            return Err(refusal);
+        }
+        if arrived.is_nothing() {
+            tokio::select! {
+                refusal = &mut revoked => return Err(refusal),
+                first = timeout(LONGEST_SILENCE, stream.message()) => {
+                    arrived.take(first.map_err(|_| silent())?);
+                }
+                Ok(_) = stopping.wait_for(|&stopping| stopping) => {
+                    return Err(AppError::Stopping.into_status());
+                }
             }
-        };
-        let mut next = Some(first);
-        let (mut trees, mut bytes) = (0, 0);
-        let mut ended = None;
-        while let Some(message) = next.take() {
-            let taken = match message {
-                Ok(Some(message)) => {
-                    bytes += message.encoded_len();
-                    trees += 1;
-                    import(importing, place, message)
-                }
-                Ok(None) => {
-                    ended = Some(Ok(()));
-                    break;
-                }
-                Err(status) => Err(status),
-            };
-            if let Err(status) = taken {
-                ended = Some(Err(status));
+        }
+        while arrived.has_room()
+            && let Some(message) = stream.message().now_or_never()
+        {
+            arrived.take(message);
+        }
+        let Arrived { messages, mut end, .. } = mem::take(&mut arrived);
+        for message in messages {
+            if let Err(status) = import(importing, place, message) {
+                end = Some(Err(status));
                 break;
             }
             place += 1;
-            if trees < MOST_TREES && bytes < MOST_BYTES {
-                next = stream.message().now_or_never();
-            }
         }
         // What came before what is wrong stays.
-        importing.commit().await.map_err(AppError::into_status)?;
-        if let Some(ended) = ended {
-            return ended;
+        let mut commit = pin!(importing.commit());
+        let committed = loop {
+            tokio::select! {
+                biased;
+                committed = &mut commit => break committed,
+                message = stream.message(), if end.is_none() && arrived.has_room() => {
+                    arrived.take(message);
+                }
+            }
+        };
+        committed.map_err(AppError::into_status)?;
+        if let Some(end) = end {
+            return end;
+        }
+    }
+}
+
+/// What has arrived of a stream and was not looked at yet.
+#[derive(Default)]
+struct Arrived {
+    messages: Vec<pb::ImportTreesRequest>,
+    bytes: usize,
+    /// How the stream ended, after these messages.
+    end: Option<Result<(), Status>>,
+}
+
+impl Arrived {
+    fn is_nothing(&self) -> bool {
+        self.messages.is_empty() && self.end.is_none()
+    }
+
+    fn has_room(&self) -> bool {
+        self.end.is_none() && self.messages.len() < MOST_TREES && self.bytes < MOST_BYTES
+    }
+
+    fn take(&mut self, message: Result<Option<pb::ImportTreesRequest>, Status>) {
+        match message {
+            Ok(Some(message)) => {
+                self.bytes += message.encoded_len();
+                self.messages.push(message);
+            }
+            Ok(None) => self.end = Some(Ok(())),
+            Err(status) => self.end = Some(Err(status)),
         }
     }
 }

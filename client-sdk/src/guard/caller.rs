@@ -3,6 +3,9 @@
 use std::{ops::Deref, sync::Arc};
 
 use token::{AccessClaims, Kind, clock::Timestamp};
+use tonic::Status;
+
+use super::revocations::Revocations;
 
 /// Who calls, as a verified access token says. In the extensions of every request that the guard
 /// let through, save those to public methods.
@@ -42,6 +45,40 @@ pub struct Identity {
     pub(super) roles_version: u32,
     /// When the token runs out.
     pub(super) expires_at: Timestamp,
+    /// Where the guard hears of the session's end.
+    pub(super) news: News,
+}
+
+/// What revocations there are is no part of who calls: any two are equal.
+#[derive(Clone, Debug, Default)]
+pub(super) struct News(pub(super) Option<Revocations>);
+
+impl PartialEq for News {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for News {}
+
+impl Caller {
+    /// Resolves when the guard hears that this caller may no longer act, with the status to answer:
+    /// `UNAUTHENTICATED` with `SESSION_REVOKED`, or `ACCESS_TOKEN_EXPIRED` if the roles have changed.
+    /// Never, if the guard follows no revocations.
+    ///
+    /// The guard itself ends what streams to a caller. What is read of a caller for long, as an
+    /// upload is, ends with this.
+    pub async fn ended(&self) -> Status {
+        match &self.news.0 {
+            Some(revocations) => revocations.clone().ended(self.clone()).await.into(),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The holder of a good token, of whose session's end `news` will tell.
+    pub(super) fn holding(claims: AccessClaims, news: News) -> Self {
+        Self(Arc::new(Identity { news, ..Identity::from(claims) }))
+    }
 }
 
 impl Identity {
@@ -50,7 +87,15 @@ impl Identity {
     pub fn new(user_id: impl Into<String>, session_id: impl Into<String>, kind: Kind) -> Self {
         let (user_id, session_id) = (user_id.into(), session_id.into());
         let expires_at = Timestamp::from_unix_seconds(i64::MAX / 2_000);
-        Self { user_id, session_id, roles: Vec::new(), kind, roles_version: 0, expires_at }
+        Self {
+            user_id,
+            session_id,
+            roles: Vec::new(),
+            kind,
+            roles_version: 0,
+            expires_at,
+            news: News::default(),
+        }
     }
 
     /// The same, with these roles.
@@ -81,16 +126,17 @@ impl From<Identity> for Caller {
     }
 }
 
-impl From<AccessClaims> for Caller {
+impl From<AccessClaims> for Identity {
     fn from(claims: AccessClaims) -> Self {
         let expires_at = claims.expires_at();
-        Self::from(Identity {
+        Self {
             user_id: claims.sub,
             session_id: claims.sid,
             roles: claims.roles,
             kind: claims.kind,
             roles_version: claims.roles_version,
             expires_at,
-        })
+            news: News::default(),
+        }
     }
 }

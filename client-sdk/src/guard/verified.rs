@@ -42,6 +42,12 @@ impl Verified {
         Self { shards, per_shard: tokens.div_ceil(SHARDS) }
     }
 
+    /// As large, and empty.
+    pub(super) fn anew(&self) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, per_shard: self.per_shard }
+    }
+
     /// Who the token of this digest speaks for, if that is still true at `now` and by `keys`.
     pub(super) fn get(&self, token: &TokenDigest, keys: u64, now: Timestamp) -> Option<Caller> {
         let mut shard = self.shard(token);

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use token::{KeySet, TokenDigest, Verifier, VerifyError, bearer::bearer_token, clock::Timestamp};
+use token::{
+    AccessClaims, KeySet, TokenDigest, Verifier, VerifyError, bearer::bearer_token,
+    clock::Timestamp,
+};
 
 use super::{
-    caller::Caller,
+    caller::{Caller, News},
     keys::{Held, KeyCache, Lookup},
     refusal::Refusal,
     revocations::Revocations,
@@ -51,6 +54,8 @@ impl Guard {
     /// runs out.
     #[must_use]
     pub fn revocations(mut self, revocations: Revocations) -> Self {
+        // Callers know where they hear of their end: those of another guard do not hear it here.
+        self.verified = Arc::new(self.verified.anew());
         self.revocations = Some(revocations);
         self
     }
@@ -141,7 +146,7 @@ impl Guard {
         let verdict = match held.as_ref().and_then(|held| held.as_deref()) {
             Some(held) => self.verify(token, digest, held, now),
             // Without any key it can still be told that no key would help.
-            None => self.verifier.verify(token, &KeySet::default(), now).map(Caller::from),
+            None => self.verifier.verify(token, &KeySet::default(), now).map(|c| self.holder(c)),
         };
         match verdict {
             Err(VerifyError::UnknownKey) => None,
@@ -163,6 +168,10 @@ impl Guard {
         }
     }
 
+    fn holder(&self, claims: AccessClaims) -> Caller {
+        Caller::holding(claims, News(self.revocations.clone()))
+    }
+
     /// By signature, or by having done so before.
     fn verify(
         &self,
@@ -176,7 +185,7 @@ impl Guard {
         }
         let claims = self.verifier.verify(token, &held.keys, now)?;
         let until = claims.expires_at() + Verifier::LEEWAY;
-        let caller = Caller::from(claims);
+        let caller = self.holder(claims);
         self.verified.insert(digest, caller.clone(), held.version, until);
         Ok(caller)
     }
