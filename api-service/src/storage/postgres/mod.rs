@@ -15,6 +15,7 @@ pub(super) mod error;
 mod folders;
 mod lock;
 mod merges;
+mod new_trees;
 mod open;
 mod retry;
 mod revisions;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     lock::{Turn, take_turn},
+    new_trees::insert,
     open::PostgresStore,
     retry::retrying,
     tree_row::TreeRow,
@@ -87,11 +88,9 @@ impl SearchStore for PostgresStore {
 /// Makes a tree found by what it is now. One that is deleted is not found, and keeps its number until
 /// it is gone.
 pub(super) async fn index(tx: &mut Tx, tree: &Tree, document: &Document) -> Result<(), StoreError> {
-    let owner = owned_by(&tree.owner_id);
-    let (head, words) = match (&tree.deletion, tree.content.visibility) {
-        (Some(_), _) => (Vec::new(), Vec::new()),
-        (None, Visibility::Private) => document_of(&[&owner], document),
-        (None, Visibility::Shared) => document_of(&[&owner, SHARED], document),
+    let (head, words) = match &tree.deletion {
+        Some(_) => (Vec::new(), Vec::new()),
+        None => entry(tree, document),
     };
     sqlx::query(WRITE)
         .bind(tree.id.0)
@@ -101,6 +100,35 @@ pub(super) async fn index(tx: &mut Tx, tree: &Tree, document: &Document) -> Resu
         .execute(&mut **tx)
         .await?;
     Ok(())
+}
+
+/// [`index`], for trees that were not there before.
+pub(super) async fn index_new(
+    tx: &mut Tx,
+    trees: &[Tree],
+    documents: &[Document],
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = trees.iter().zip(documents).collect();
+    insert(tx, NEW_ENTRIES, &rows, |mut values, (tree, document)| {
+        let (head, words) = entry(tree, document);
+        values.push_bind(tree.id.0).push_bind(VERSION);
+        for words in [head, words] {
+            values.push("array_to_tsvector(").push_bind_unseparated(words);
+            values.push_unseparated("::text[])");
+        }
+    })
+    .await
+}
+
+/// By which words a tree is found: in title and tags, and anywhere.
+fn entry(tree: &Tree, document: &Document) -> (Vec<String>, Vec<String>) {
+    let owner = owned_by(&tree.owner_id);
+    let (head, words) = match tree.content.visibility {
+        Visibility::Private => document_of(&[&owner], document),
+        Visibility::Shared => document_of(&[&owner, SHARED], document),
+    };
+    let owned = |words: Vec<&str>| words.into_iter().map(str::to_owned).collect();
+    (owned(head), owned(words))
 }
 
 /// Makes trees not be found any more.
@@ -179,6 +207,7 @@ pub(super) const FIND_TEXT: &str =
     find!("words @@ $1::text::tsquery AND NOT head @@ $1::text::tsquery");
 pub(super) const STALE: &str = "SELECT tree_id FROM search_documents WHERE version < $1 \
      ORDER BY version, number LIMIT $2 FOR UPDATE";
+const NEW_ENTRIES: &str = "INSERT INTO search_documents (tree_id, version, head, words) ";
 const WRITE: &str = "INSERT INTO search_documents (tree_id, version, head, words) \
      VALUES ($1, $2, array_to_tsvector($3::text[]), array_to_tsvector($4::text[])) \
      ON CONFLICT (tree_id) DO UPDATE \

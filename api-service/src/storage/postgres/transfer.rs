@@ -1,11 +1,13 @@
 //! Many trees at once, out and in.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use sqlx::{Postgres, QueryBuilder};
 use token::clock::Timestamp;
 use uuid::Uuid;
 
-use super::{open::PostgresStore, retry::retrying, trees::create};
+use super::{new_trees::create, open::PostgresStore, retry::retrying, trees::hold_references};
 use crate::{
     domain::{
         id::{FolderId, TreeId},
@@ -61,11 +63,14 @@ impl TransferStore for PostgresStore {
         let documents: Vec<_> = trees.iter().map(|tree| Document::of(&tree.content)).collect();
         retrying(async || {
             let mut tx = self.begin_as(owner).await?;
-            for (i, (tree, document)) in trees.iter().zip(&documents).enumerate() {
-                create(&mut tx, tree, document)
-                    .await
-                    .map_err(|error| ImportError::Tree(i, error))?;
+            let mut known = HashSet::new();
+            for (i, tree) in trees.iter().enumerate() {
+                if known.insert((tree.content.folder_id, tree.content.category_id)) {
+                    let there = hold_references(&mut tx, tree).await?;
+                    there.map_err(|error| ImportError::Tree(i, error))?;
+                }
             }
+            create(&mut tx, trees, &documents).await?;
             if let Some(step) = step {
                 let written = sqlx::query(STEP)
                     .bind(&step.owner)

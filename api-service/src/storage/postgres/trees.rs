@@ -1,11 +1,13 @@
 //! Trees.
 
+use std::slice;
+
 use async_trait::async_trait;
 use sqlx::{FromRow, Postgres, QueryBuilder, Transaction};
 
 use super::{
-    changes::record, open::PostgresStore, retry::retrying, revisions::write_revision, search,
-    tree_row::TreeRow,
+    changes::record, new_trees::create, open::PostgresStore, retry::retrying,
+    revisions::write_revision, search, tree_row::TreeRow,
 };
 use crate::{
     domain::{
@@ -46,7 +48,8 @@ impl TreeStore for PostgresStore {
         let document = Document::of(&tree.content);
         retrying(async || {
             let mut tx = self.begin_as(&tree.owner_id).await?;
-            create(&mut tx, tree, &document).await?;
+            hold_references(&mut tx, tree).await??;
+            create(&mut tx, slice::from_ref(tree), slice::from_ref(&document)).await?;
             self.commit(tx).await
         })
         .await
@@ -95,7 +98,10 @@ pub(super) async fn whole(tx: &mut Tx, id: TreeId) -> Result<Tree, StoreError> {
 
 /// Whether what the tree refers to is there, and stays until the transaction ends: the folder by its
 /// owner's lock, the category by its own.
-async fn hold_references(tx: &mut Tx, tree: &Tree) -> Result<Result<(), StoreError>, StoreError> {
+pub(super) async fn hold_references(
+    tx: &mut Tx,
+    tree: &Tree,
+) -> Result<Result<(), StoreError>, StoreError> {
     let mut held = Ok(());
     if let Some(id) = tree.content.category_id
         && sqlx::query(super::categories::KEEP)
@@ -117,36 +123,6 @@ async fn hold_references(tx: &mut Tx, tree: &Tree) -> Result<Result<(), StoreErr
         held = Err(StoreError::FolderNotFound);
     }
     Ok(held)
-}
-
-/// Creates a tree that has these words, in a transaction that holds its owner's lock.
-pub(super) async fn create(
-    tx: &mut Tx,
-    tree: &Tree,
-    document: &Document,
-) -> Result<(), StoreError> {
-    hold_references(tx, tree).await??;
-    let content = &tree.content;
-    sqlx::query(INSERT)
-        .bind(tree.id.0)
-        .bind(&tree.owner_id)
-        .bind(&content.title)
-        .bind(&content.description)
-        .bind(content.category_id.map(|id| id.0))
-        .bind(content.folder_id.map(|id| id.0))
-        .bind(status_name(content.status))
-        .bind(visibility_name(content.visibility))
-        .bind(tags_text(&content.tags))
-        .bind(tree.revision)
-        .bind(tree.node_count)
-        .bind(&tree.etag.0)
-        .bind(tree.created_at.unix_millis())
-        .bind(tree.updated_at.unix_millis())
-        .execute(&mut **tx)
-        .await?;
-    write_revision(tx, tree).await?;
-    search::index(tx, tree, document).await?;
-    record(tx, change(tree, Audience::Nobody)).await
 }
 
 /// Whether the etag was the one that is seen.
@@ -261,9 +237,6 @@ pub(super) const FIND: &str = concat!(
 );
 pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL FROM trees \
      WHERE id = $1 AND owner_id = $2";
-const INSERT: &str = "INSERT INTO trees (id, owner_id, title, description, category_id, \
-     folder_id, status, visibility, tags, revision, node_count, etag, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 pub(super) const UPDATE: &str = "UPDATE trees SET title = $4, description = $5, category_id = $6, \
      folder_id = $7, status = $8, visibility = $9, tags = $10, revision = $11, node_count = $12, \
      etag = $13, updated_at = $14, deleted_at = $15, purge_at = $16 \
