@@ -95,6 +95,7 @@ macro_rules! contract {
             trees_move_batch_by_batch_and_the_category_goes_with_the_last
             a_merge_that_is_refused_moves_nothing
             what_is_filed_while_its_category_is_merged_is_never_lost
+            who_saw_a_tree_before_it_was_moved_is_stale
         }
         $crate::storage::contract::contract! { $open:
             a_tree_comes_back_as_it_was_written

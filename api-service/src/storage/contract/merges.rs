@@ -1,10 +1,10 @@
 //! Categories that go, and whose trees move to another.
 
-use super::{World, everything_of, minute_of_test};
+use super::{RETENTION, World, everything_of, minute_of_test};
 use crate::{
     domain::{
         category::Category,
-        tree::{Edit, Tree, Visibility},
+        tree::{Deletion, Edit, Tree, Visibility},
     },
     storage::{Step, StoreError, Target, TreeFilter},
 };
@@ -66,6 +66,27 @@ pub(in crate::storage) async fn a_merge_that_is_refused_moves_nothing(world: Wor
     }
     assert_eq!(world.store.category(from.id).await.unwrap(), from);
     assert_eq!(world.store.tree(tree.id, "ada").await.unwrap(), tree);
+}
+
+/// What one saw names a category or a folder that is gone now, and with it the etag.
+pub(in crate::storage) async fn who_saw_a_tree_before_it_was_moved_is_stale(world: World) {
+    let from = world.category("from", 0).await.unwrap();
+    let into = world.category("into", 0).await.unwrap();
+    let folder = world.folder("ada", None, "f").await;
+    let merged = world.tree("ada", 0, |t| t.content.category_id = Some(from.id)).await;
+    let filed = world.tree("ada", 1, |t| t.content.folder_id = Some(folder.id)).await;
+    world.store.merge_category(from.id, None, &world.target(&into), 10).await.unwrap();
+    let deletion = Deletion::new(minute_of_test(50), RETENTION);
+    let fresh = world.etag();
+    world.store.delete_subtree(folder.id, "ada", None, deletion, &fresh).await.unwrap();
+    for seen in [merged, filed] {
+        let edit = Edit { title: Some("new".into()), ..Edit::default() };
+        let edit = |tree: Tree, etag| tree.edited(edit, etag, minute_of_test(51));
+        let written = world.write(&seen, edit).await;
+        assert!(matches!(written, Err(StoreError::EtagMismatch)), "{written:?}");
+        let now = world.store.tree(seen.id, "ada").await.unwrap();
+        assert_eq!(now.content.title, seen.content.title);
+    }
 }
 
 /// Whichever comes first: the tree moves with the others, or is refused and where it was.

@@ -50,11 +50,11 @@ impl TreeStore for MemoryStore {
     async fn update_tree(&self, tree: &Tree, seen: &Etag) -> Result<(), StoreError> {
         let mut tables = self.transaction().await?;
         let current = tables.tree(tree.id, &tree.owner_id)?;
-        // In the order in which a database answers: what the tree refers to comes before its etag.
-        tables.check_references(tree)?;
+        // In the order in which a database answers: what the tree refers to comes after its etag.
         if current.etag != *seen {
             return Err(StoreError::EtagMismatch);
         }
+        tables.check_references(tree)?;
         let (created_at, revision) = (current.created_at, current.revision);
         let (before, after) = (current.audience(), tree.audience());
         tables.trees.insert(tree.id, Tree { created_at, ..tree.clone() });

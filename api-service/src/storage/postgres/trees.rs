@@ -59,16 +59,21 @@ impl TreeStore for PostgresStore {
         let document = Document::of(&tree.content);
         retrying(async || {
             let mut tx = self.begin_as(&tree.owner_id).await?;
-            // A category is locked before any tree, but a tree that is gone comes before what it
-            // referred to.
+            // A category is locked before any tree. But a tree that is gone comes before what it
+            // referred to, and so does one that is another now: what was seen of it may refer to
+            // what is gone since.
             let references = hold_references(&mut tx, tree).await?;
-            let current: Option<(i64, String, bool)> = sqlx::query_as(STATE)
+            let current: Option<(i64, String, bool, String)> = sqlx::query_as(STATE)
                 .bind(tree.id.0)
                 .bind(&tree.owner_id)
                 .fetch_optional(&mut *tx)
                 .await?;
-            let (current, visibility, deleted) = current.ok_or(StoreError::TreeNotFound)?;
+            let (current, visibility, deleted, etag) = current.ok_or(StoreError::TreeNotFound)?;
+            if etag != seen.0 {
+                return Err(StoreError::EtagMismatch);
+            }
             references?;
+            // Whoever moves a category's trees does so without their owners' locks.
             if !update(&mut tx, tree, seen).await? {
                 return Err(StoreError::EtagMismatch);
             }
@@ -235,7 +240,7 @@ pub(super) const FIND: &str = concat!(
     whole!(),
     "WHERE id = $1 AND (owner_id = $2 OR (visibility = 'shared' AND deleted_at IS NULL))"
 );
-pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL FROM trees \
+pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL, etag FROM trees \
      WHERE id = $1 AND owner_id = $2";
 pub(super) const UPDATE: &str = "UPDATE trees SET title = $4, description = $5, category_id = $6, \
      folder_id = $7, status = $8, visibility = $9, tags = $10, revision = $11, node_count = $12, \

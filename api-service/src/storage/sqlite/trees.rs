@@ -73,14 +73,18 @@ impl TreeStore for SqliteStore {
             .bind(tree.updated_at.unix_millis())
             .bind(tree.deletion.map(|deletion| deletion.deleted_at.unix_millis()))
             .bind(tree.deletion.map(|deletion| deletion.purge_at.unix_millis()));
-        // A tree that is gone comes before what it referred to, and that before the write, or a
-        // dangling reference would be a broken key instead of an answer.
-        let current: Option<(i64, String, bool)> = sqlx::query_as(STATE)
+        // A tree that is gone comes before what it referred to, and so does one that is another now:
+        // what was seen of it may refer to what is gone since. References come before the write, or
+        // a dangling one would be a broken key instead of an answer.
+        let current: Option<(i64, String, bool, String)> = sqlx::query_as(STATE)
             .bind(tree.id.0)
             .bind(&tree.owner_id)
             .fetch_optional(&mut *tx)
             .await?;
-        let (current, visibility, deleted) = current.ok_or(StoreError::TreeNotFound)?;
+        let (current, visibility, deleted, etag) = current.ok_or(StoreError::TreeNotFound)?;
+        if etag != seen.0 {
+            return Err(StoreError::EtagMismatch);
+        }
         let before = audience(&visibility, deleted);
         check_references(&mut tx, tree).await?;
         if written.execute(&mut *tx).await?.rows_affected() != 1 {
@@ -223,7 +227,7 @@ pub(super) const FIND: &str = concat!(
     whole!(),
     "WHERE id = $1 AND (owner_id = $2 OR (visibility = 'shared' AND deleted_at IS NULL))"
 );
-pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL FROM trees \
+pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL, etag FROM trees \
      WHERE id = $1 AND owner_id = $2";
 pub(super) const UPDATE: &str = "UPDATE trees SET title = $4, description = $5, category_id = $6, \
      folder_id = $7, status = $8, visibility = $9, tags = $10, revision = $11, node_count = $12, \
