@@ -52,7 +52,7 @@ macro_rules! contract {
             what_was_refused_is_not_logged
             one_reads_what_concerns_one_from_any_place
             a_place_that_the_log_does_not_have_is_none
-            the_log_is_trimmed_from_its_front_and_never_to_nothing
+            the_log_is_trimmed_up_to_the_newest_change_that_is_old
             a_write_rings
         }
         $crate::storage::contract::contract! { $open, deletion:

@@ -84,16 +84,14 @@ impl ChangeStore for MemoryStore {
 
     async fn trim_changes(&self, before: Timestamp, limit: i64) -> Result<u64, StoreError> {
         let log = &mut self.transaction().await?.log;
-        let mut removed = 0;
-        while removed < limit.unsigned_abs()
-            && log.entries.len() > 1
-            && let Some(oldest) = log.entries.first_entry()
-            && oldest.get().1.as_ref().is_none_or(|change| change.stamp.at < before)
-        {
-            oldest.remove();
-            removed += 1;
+        let is_old = |change: &Change| change.stamp.at < before;
+        let old = log.entries.values().take_while(|(_, change)| change.as_ref().is_none_or(is_old));
+        // The newest of them is where everybody is who has read all of them.
+        let removed = old.count().saturating_sub(1).min(most(limit));
+        for _ in 0..removed {
+            log.entries.pop_first();
         }
-        Ok(removed)
+        Ok(removed as u64)
     }
 
     fn bell(&self) -> watch::Receiver<()> {

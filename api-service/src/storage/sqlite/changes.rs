@@ -72,11 +72,14 @@ impl ChangeStore for SqliteStore {
 
     async fn trim_changes(&self, before: Timestamp, most: i64) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        let oldest: Vec<(i64, i64)> = sqlx::query_as(OLDEST).bind(most).fetch_all(&mut *tx).await?;
+        let oldest: Vec<(i64, i64)> =
+            sqlx::query_as(OLDEST).bind(most + 1).fetch_all(&mut *tx).await?;
         // Only from the front: a gap in the log would be a change that nobody is told of.
         let before = before.unix_millis();
-        let trimmed = oldest.into_iter().take_while(|&(_, at)| at < before).last();
-        let Some((until, _)) = trimmed else { return Ok(0) };
+        let old = oldest.iter().take_while(|&&(_, at)| at < before).count();
+        // The newest of them is where everybody is who has read all of them.
+        let last = old.checked_sub(2).and_then(|last| oldest.get(last));
+        let Some((until, _)) = last else { return Ok(0) };
         let removed = sqlx::query(TRIM).bind(until).execute(&mut *tx).await?.rows_affected();
         tx.commit().await?;
         Ok(removed)
@@ -191,8 +194,7 @@ pub(super) const LAST: &str =
     "SELECT seq, mark FROM changes WHERE seq = (SELECT MAX(seq) FROM changes)";
 pub(super) const MARK: &str = "SELECT mark FROM changes WHERE seq = $1";
 pub(super) const OLDEST: &str = "SELECT seq, at FROM changes ORDER BY seq LIMIT $1";
-pub(super) const TRIM: &str =
-    "DELETE FROM changes WHERE seq <= $1 AND seq < (SELECT MAX(seq) FROM changes)";
+pub(super) const TRIM: &str = "DELETE FROM changes WHERE seq <= $1";
 pub(super) const FOLDER: &str = "SELECT * FROM folders WHERE id = $1";
 pub(super) const TREE: &str =
     concat!("SELECT ", tree_columns!(), " FROM trees WHERE id = $1 AND deleted_at IS NULL");

@@ -30,8 +30,9 @@ pub(crate) trait ChangeStore: fmt::Debug + Send + Sync {
     /// What something is now, whoever may find it. `None` if it does not exist or is deleted.
     async fn resource(&self, id: ResourceId) -> Result<Option<Resource>, StoreError>;
 
-    /// Removes the oldest changes, up to `most` and those alone that were made before `before`, and
-    /// never the last one; answers how many there were.
+    /// Removes the oldest changes, up to `most`, of those that were made before `before`; answers
+    /// how many there were. The newest of those stays: it is the place of everybody who has read
+    /// all of them, and from which all that is younger is told.
     async fn trim_changes(&self, before: Timestamp, most: i64) -> Result<u64, StoreError>;
 
     /// Changes whenever something was written through this store, and perhaps at other times.
