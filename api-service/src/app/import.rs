@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use token::clock::Timestamp;
+
 use super::{context::App, error::AppError};
 use crate::{
     domain::{
@@ -28,6 +30,8 @@ pub(crate) struct Importing {
     done: Progress,
     /// What was read and is not there yet, and how far it would be with each.
     group: Vec<(Tree, Progress)>,
+    /// When the newest of these trees was created, from which the next one is told apart.
+    newest: Option<Timestamp>,
 }
 
 /// What an import came to.
@@ -56,6 +60,7 @@ impl App {
             there: there.unwrap_or_default(),
             done: Progress::default(),
             group: Vec::new(),
+            newest: None,
         })
     }
 
@@ -91,7 +96,10 @@ impl Importing {
             self.done = progress;
             return Ok(());
         }
-        let (app, now) = (&self.app, self.app.clock.now());
+        let app = &self.app;
+        // Lists and exports go by this instant, and within one by chance.
+        let now = app.clock.now().max(self.newest.map_or(Timestamp::UNIX_EPOCH, next_after));
+        self.newest = Some(now);
         let (id, etag) = (TreeId::new(now, &*app.entropy), Etag::new(&*app.entropy));
         let tree = Tree::new(id, self.owner.clone(), content, etag, now);
         self.group.push((tree, progress));
@@ -137,6 +145,10 @@ impl Importing {
         self.done = after.clone();
         Ok(())
     }
+}
+
+fn next_after(instant: Timestamp) -> Timestamp {
+    instant + Duration::from_millis(1)
 }
 
 impl From<ImportError> for AppError {

@@ -94,6 +94,21 @@ async fn what_was_exported_can_be_imported() {
 }
 
 #[tokio::test]
+async fn trees_of_one_instant_keep_the_order_of_their_stream() {
+    let world = World::new().await;
+    let ada = world.caller("ada", EDITOR);
+    // More than one group of them.
+    let names: Vec<_> = (0..250).map(|i| format!("{i:03}")).collect();
+    let mut names: Vec<_> = names.iter().map(String::as_str).collect();
+    assert_eq!(import(&ada, None, trees(&names)).await.unwrap(), (250, 0));
+    assert_eq!(titles(&export(&ada, "", "").await.unwrap()), names);
+    let request = pb::ListTreesRequest { page_size: 500, ..Default::default() };
+    let listed = ada.list_trees(request).await.unwrap().trees;
+    names.reverse();
+    assert_eq!(titles(&listed), names);
+}
+
+#[tokio::test]
 async fn what_cannot_be_exported_is_named() {
     let world = World::new().await;
     let (ada, bob) = (world.caller("ada", EDITOR), world.caller("bob", EDITOR));
