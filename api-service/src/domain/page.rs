@@ -9,6 +9,8 @@ pub(crate) struct PageSize(u16);
 impl PageSize {
     const DEFAULT: u16 = 50;
     const MOST: u16 = 500;
+    /// Of what is costly to find.
+    const FEW: u16 = 50;
 
     /// What a request asks for: 0 leaves it to the service, more than the most is the most.
     pub(crate) fn parse(asked: i32) -> Result<Self, Violation> {
@@ -17,6 +19,11 @@ impl PageSize {
             ..0 => Err(Violation::new("page_size", "must not be negative")),
             _ => Ok(Self(u16::try_from(asked).unwrap_or(Self::MOST).min(Self::MOST))),
         }
+    }
+
+    /// The same, of a list whose items are costly to find.
+    pub(crate) fn of_few(self) -> Self {
+        Self(self.0.min(Self::FEW))
     }
 
     pub(crate) fn get(self) -> usize {
@@ -55,6 +62,9 @@ mod tests {
             [(0, 50), (1, 1), (500, 500), (501, 500), (70_000, 500), (i32::MAX, 500)]
         {
             assert_eq!(PageSize::parse(asked).unwrap().get(), given, "{asked}");
+        }
+        for (asked, given) in [(0, 50), (1, 1), (50, 50), (51, 50), (i32::MAX, 50)] {
+            assert_eq!(PageSize::parse(asked).unwrap().of_few().get(), given, "{asked}");
         }
         for bad in [-1, i32::MIN] {
             assert_eq!(PageSize::parse(bad).unwrap_err().field, "page_size");

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     app::{AppError, Hit},
-    domain::search::Query,
+    domain::{page::PageRequest, search::Query},
 };
 
 impl Rpc {
@@ -22,6 +22,7 @@ impl Rpc {
         let request = request.into_inner();
         let query = Query::parse("query", &request.query).map_err(bad)?;
         let page = page_request(request.page_size, request.page_token).map_err(bad)?;
+        let page = PageRequest { size: page.size.of_few(), ..page };
         let page =
             self.app.search_trees(&caller, &query, &page).await.map_err(AppError::into_status)?;
         Ok(pb::SearchTreesResponse {

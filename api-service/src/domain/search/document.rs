@@ -20,7 +20,7 @@ pub(crate) struct Document {
 
 impl Document {
     /// How many characters of a tree are searched.
-    const MOST: usize = 100_000;
+    pub(super) const MOST: usize = 100_000;
 
     pub(crate) fn of(content: &Content) -> Self {
         let mut left = Self::MOST;
@@ -40,13 +40,18 @@ impl Document {
 
 /// Adds what is among the characters that are left.
 fn add(to: &mut BTreeSet<String>, text: &str, left: &mut usize) {
+    to.extend(words(searched(text, left)).map(|word| word.text));
+}
+
+/// What of a text is among the characters that are left.
+pub(super) fn searched<'a>(text: &'a str, left: &mut usize) -> &'a str {
     if *left == 0 {
-        return;
+        return "";
     }
     let end = text.char_indices().nth(*left).map_or(text.len(), |(at, _)| at);
     let searched = &text[..end];
     *left -= searched.chars().count();
-    to.extend(words(searched).map(|word| word.text));
+    searched
 }
 
 #[cfg(test)]

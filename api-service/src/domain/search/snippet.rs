@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use super::{query::Query, words::words};
+use super::{
+    document::{Document, searched},
+    query::Query,
+    words::words,
+};
 use crate::domain::tree::Content;
 
 /// A piece of a tree that shows why it was found.
@@ -43,19 +47,22 @@ enum Field<'a> {
     NodeBody(usize, &'a str),
 }
 
-/// In the order in which they are searched.
+/// In the order in which they are searched, and as far as they are.
 fn fields(content: &Content) -> impl Iterator<Item = Field<'_>> {
-    let head = [
-        Field::Title(&content.title),
-        Field::Tags(&content.tags),
-        Field::Description(&content.description),
-    ];
-    let nodes = content.nodes.as_slice().iter().enumerate();
-    head.into_iter().chain(
-        nodes.flat_map(|(i, node)| {
-            [Field::NodeTitle(i, &node.title), Field::NodeBody(i, &node.body)]
-        }),
-    )
+    let mut left = Document::MOST;
+    let title = searched(&content.title, &mut left);
+    for tag in &content.tags {
+        searched(tag, &mut left);
+    }
+    let description = searched(&content.description, &mut left);
+    let head = [Field::Title(title), Field::Tags(&content.tags), Field::Description(description)];
+    let nodes = content.nodes.as_slice().iter().enumerate().map_while(move |(i, node)| {
+        (left > 0).then(|| {
+            let title = Field::NodeTitle(i, searched(&node.title, &mut left));
+            [title, Field::NodeBody(i, searched(&node.body, &mut left))]
+        })
+    });
+    head.into_iter().chain(nodes.flatten())
 }
 
 impl Field<'_> {
@@ -214,6 +221,30 @@ mod tests {
             let found = snippet(&content, &query(asked));
             let shown = found.text.replace(OPEN, "[").replace(CLOSE, "]");
             assert_eq!((found.field.as_str(), shown.as_str()), (field, text), "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_snippet_is_of_what_is_searched() {
+        let node = |i: usize| Node {
+            node_id: i.to_string(),
+            parent_id: (i > 0).then(|| "0".to_owned()),
+            kind: NodeKind::Action,
+            title: format!("Step{i}"),
+            body: format!("{} last{i}", "ü ".repeat(9_990)),
+            position: 0,
+        };
+        let nodes = Nodes::parse("", (0..6).map(node).collect()).unwrap();
+        let content = Content { title: "Title".into(), nodes, ..Content::default() };
+        let document = Document::of(&content);
+        for (asked, field) in [
+            ("last4", "nodes[4].body"),
+            ("step4", "nodes[4].title"),
+            ("step5", "nodes[5].title"),
+            ("last5", ""),
+        ] {
+            assert_eq!(snippet(&content, &query(asked)).field, field, "{asked}");
+            assert_eq!(document.text.contains(asked), !field.is_empty(), "{asked}");
         }
     }
 

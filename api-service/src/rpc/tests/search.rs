@@ -86,6 +86,19 @@ async fn pages_of_results_come_to_an_end() {
 }
 
 #[tokio::test]
+async fn a_page_of_results_is_short() {
+    let world = World::new().await;
+    let ada = world.caller("ada", EDITOR);
+    for _ in 0..51 {
+        ada.tree("vpn", |_| {}).await;
+    }
+    for (size, count) in [(0, 50), (49, 49), (51, 50), (500, 50), (i32::MAX, 50)] {
+        let answer = search(&ada, "vpn", size, "").await.unwrap();
+        assert_eq!((answer.results.len(), answer.next_page_token.is_empty()), (count, false));
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_query_is_refused() {
     let world = World::new().await;
     let ada = world.caller("ada", EDITOR);
