@@ -9,7 +9,7 @@ use crate::{
     domain::{
         caller::Caller,
         change::Stamp,
-        page::{Page, PageRequest},
+        page::{Listed, Page, PageRequest},
         policy::Action,
     },
     storage::{Store, StoreError},
@@ -56,17 +56,18 @@ impl App {
         Stamp::new(self.clock.now(), &*self.entropy)
     }
 
-    /// The page that `items` make, of which there is one more than the page holds if another page
+    /// The page that `items` make, of which there are more than the page holds if another page
     /// follows. `scope` is what the token of that page is good for.
-    pub(super) fn page<T, K: serde::Serialize>(
+    pub(super) fn page<T: Listed, K: serde::Serialize>(
         &self,
         scope: &impl serde::Serialize,
         request: &PageRequest,
         mut items: Vec<T>,
         key: impl FnOnce(&T) -> K,
     ) -> Page<T> {
-        let more = items.len() > request.size.get();
-        items.truncate(request.size.get());
+        let held = request.holds(&items);
+        let more = items.len() > held;
+        items.truncate(held);
         let last = items.last().filter(|_| more);
         let next_token =
             last.map(|last| self.page_tokens.seal(scope, &key(last))).unwrap_or_default();

@@ -96,6 +96,7 @@ impl Importing {
             self.done = progress;
             return Ok(());
         }
+        content.check_size("tree.nodes")?;
         let app = &self.app;
         // Lists and exports go by this instant, and within one by chance.
         let now = app.clock.now().max(self.newest.map_or(Timestamp::UNIX_EPOCH, next_after));

@@ -69,10 +69,12 @@ impl App {
     pub(crate) async fn create_tree(&self, caller: &Caller, edit: Edit) -> Result<Tree, AppError> {
         Self::allow(caller, Action::WriteTrees)?;
         let now = self.clock.now();
+        let content = edit.apply(Content::default());
+        content.check_size("tree.nodes")?;
         let tree = Tree::new(
             TreeId::new(now, &*self.entropy),
             caller.user_id.clone(),
-            edit.apply(Content::default()),
+            content,
             Etag::new(&*self.entropy),
             now,
         );
@@ -120,10 +122,14 @@ impl App {
         etag: Option<&Etag>,
         change: impl FnOnce(Tree, Etag, Timestamp) -> Result<Tree, Misstate> + Send,
     ) -> Result<Option<Tree>, AppError> {
-        let seen = current.etag.clone();
+        let (seen, revision) = (current.etag.clone(), current.revision);
         let next = change(current, Etag::new(&*self.entropy), self.clock.now())?;
         if etag.is_some_and(|etag| *etag != seen) {
             return Err(StoreError::EtagMismatch.into());
+        }
+        // One that is too large already may still be moved and deleted.
+        if next.revision > revision {
+            next.content.check_size("tree.nodes")?;
         }
         match self.store.update_tree(&next, &seen).await {
             Err(StoreError::EtagMismatch) if etag.is_none() => Ok(None),
@@ -143,5 +149,60 @@ impl App {
             Verdict::Deny => Err(AppError::Denied),
             Verdict::Hide => Err(StoreError::TreeNotFound.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use token::{clock::ManualClock, entropy::SeededEntropy};
+
+    use super::*;
+    use crate::{
+        domain::{
+            caller::Role,
+            node::{Node, NodeKind, Nodes},
+            tree::Visibility,
+        },
+        storage::memory::{MemoryDatabase, MemoryStore},
+    };
+
+    fn steps(count: usize) -> Nodes {
+        let node = |i: usize| Node {
+            node_id: i.to_string(),
+            parent_id: (i > 0).then(|| "0".into()),
+            kind: NodeKind::Action,
+            title: "t".into(),
+            body: "x".repeat(20_000),
+            position: 0,
+        };
+        Nodes::parse("", (0..count).map(node).collect()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_tree_that_was_always_too_large_can_be_moved_cut_and_deleted() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000)));
+        let store = Arc::new(MemoryStore::open(&MemoryDatabase::default()));
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let retention = Duration::from_secs(60);
+        let app = App::new(store, clock, entropy, retention).await.unwrap();
+        let ada = Caller { user_id: "ada".into(), role: Some(Role::Editor) };
+        let content = Content { title: "t".into(), nodes: steps(420), ..Content::default() };
+        let (now, etag) = (app.clock.now(), Etag::new(&*app.entropy));
+        let tree = Tree::new(TreeId::new(now, &*app.entropy), "ada".into(), content, etag, now);
+        app.store.insert_tree(&tree).await.unwrap();
+        let is_refused = |result: Result<Tree, AppError>| match result {
+            Err(AppError::Invalid(violation)) => violation.field == "tree.nodes",
+            _ => false,
+        };
+        let edit = Edit { title: Some("u".into()), ..Edit::default() };
+        assert!(is_refused(app.update_tree(&ada, tree.id, None, edit).await));
+        let edit = Edit { visibility: Some(Visibility::Shared), ..Edit::default() };
+        app.update_tree(&ada, tree.id, None, edit).await.unwrap();
+        let edit = Edit { nodes: Some(steps(419)), ..Edit::default() };
+        assert_eq!(app.update_tree(&ada, tree.id, None, edit).await.unwrap().revision, 2);
+        assert!(is_refused(app.roll_back_tree(&ada, tree.id, 1, None).await));
+        app.delete_tree(&ada, tree.id, None).await.unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use token::clock::Timestamp;
 
-use super::{etag::Etag, id::CategoryId, text::Text, violation::Violation};
+use super::{etag::Etag, id::CategoryId, page::Listed, text::Text, violation::Violation};
 
 /// A category as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,13 @@ pub(crate) fn slug_of(field: &str, name: &str) -> Result<String, Violation> {
 }
 
 const SLUG_MOST: usize = 64;
+
+impl Listed for Category {
+    fn text_bytes(&self) -> usize {
+        let content = &self.content;
+        content.name.len() + content.slug.len() + content.description.len()
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use token::clock::Timestamp;
 
-use super::{etag::Etag, id::FolderId, text::Text, violation::Violation};
+use super::{etag::Etag, id::FolderId, page::Listed, text::Text, violation::Violation};
 
 /// How deep folders nest; one at the top is 1 deep.
 pub(crate) const DEEPEST: usize = 16;
@@ -121,6 +121,12 @@ pub(crate) fn in_order(entries: Vec<Entry>) -> Vec<Entry> {
         ordered.push(entry);
     }
     ordered
+}
+
+impl Listed for Folder {
+    fn text_bytes(&self) -> usize {
+        self.content.name.len()
+    }
 }
 
 #[cfg(test)]

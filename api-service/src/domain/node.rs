@@ -61,6 +61,15 @@ impl Nodes {
         i32::try_from(self.0.len()).unwrap_or(i32::MAX)
     }
 
+    /// How long ids, titles and bodies are.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |Node { node_id, parent_id, title, body, .. }: &Node| {
+            let parent_id = parent_id.as_ref().map_or(0, String::len);
+            node_id.len() + parent_id + title.len() + body.len()
+        };
+        self.0.iter().map(bytes).sum()
+    }
+
     pub(crate) fn as_slice(&self) -> &[Node] {
         &self.0
     }

@@ -44,6 +44,29 @@ pub(crate) struct PageRequest {
     pub(crate) token: String,
 }
 
+impl PageRequest {
+    /// How many of these items its page holds: as many as were asked for, but fewer of those that
+    /// say much, so that what is sent stays far below four mebibytes, which most clients take.
+    pub(crate) fn holds<T: Listed>(&self, items: &[T]) -> usize {
+        let mut bytes = 0;
+        let fitting = items.iter().take_while(|item| {
+            bytes += item.text_bytes();
+            bytes <= MOST_BYTES
+        });
+        // One alone always fits, or the list would never go on.
+        fitting.count().max(1).min(self.size.get())
+    }
+}
+
+/// What is listed.
+pub(crate) trait Listed {
+    /// How long its texts are.
+    fn text_bytes(&self) -> usize;
+}
+
+/// How much text a page holds.
+const MOST_BYTES: usize = 2 * 1024 * 1024;
+
 /// Some items of a list.
 #[derive(Clone, Debug)]
 pub(crate) struct Page<T> {
@@ -55,6 +78,27 @@ pub(crate) struct Page<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Listed for usize {
+        fn text_bytes(&self) -> usize {
+            *self
+        }
+    }
+
+    #[test]
+    fn a_page_holds_so_many_items_and_so_much_text() {
+        let page = PageRequest { size: PageSize(3), token: String::new() };
+        for (items, held) in [
+            (&[1, 1][..], 2),
+            (&[1, 1, 1, 1], 3),
+            (&[MOST_BYTES, 0, 0, 0], 3),
+            (&[MOST_BYTES, 1], 1),
+            (&[MOST_BYTES - 1, 1, 1], 2),
+            (&[MOST_BYTES + 1, 0], 1),
+        ] {
+            assert_eq!(page.holds(items), held, "{items:?}");
+        }
+    }
 
     #[test]
     fn a_page_size_is_clamped_and_never_negative() {

@@ -4,7 +4,7 @@ use token::clock::Timestamp;
 
 #[cfg(any(test, feature = "simulation"))]
 use super::tree::Tree;
-use super::{node::Nodes, violation::Violation};
+use super::{node::Nodes, page::Listed, violation::Violation};
 
 /// How many of a tree's revisions are kept, the newest ones.
 pub(crate) const KEPT: i64 = 100;
@@ -20,6 +20,13 @@ pub(crate) struct Revision {
     pub(crate) nodes: Nodes,
     pub(crate) node_count: i32,
     pub(crate) created_at: Timestamp,
+}
+
+impl Listed for Revision {
+    fn text_bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(String::len).sum();
+        self.title.len() + self.description.len() + tags
+    }
 }
 
 /// What the database does, where there is none.

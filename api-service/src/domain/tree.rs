@@ -8,6 +8,7 @@ use super::{
     etag::Etag,
     id::{CategoryId, FolderId, TreeId},
     node::Nodes,
+    page::Listed,
     policy::Relation,
     revision::Revision,
     text::Text,
@@ -207,6 +208,33 @@ impl Tree {
     pub(crate) fn without_nodes(mut self) -> Self {
         self.content.nodes = Nodes::default();
         self
+    }
+}
+
+impl Content {
+    /// How much text there may be in a tree: twice this is the largest message.
+    const MOST_BYTES: usize = 8 * 1024 * 1024;
+
+    /// Whether it can be sent as one message; `field` is where its nodes stand in the request, which
+    /// are what makes it large.
+    pub(crate) fn check_size(&self, field: &str) -> Result<(), Violation> {
+        if self.head_bytes() + self.nodes.bytes() > Self::MOST_BYTES {
+            let mend = "must be shorter: a tree holds at most 8 MiB of text";
+            return Err(Violation::new(field, mend));
+        }
+        Ok(())
+    }
+
+    /// How long title, description and tags are.
+    fn head_bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(String::len).sum();
+        self.title.len() + self.description.len() + tags
+    }
+}
+
+impl Listed for Tree {
+    fn text_bytes(&self) -> usize {
+        self.content.head_bytes()
     }
 }
 

@@ -13,6 +13,7 @@ mod lists;
 mod restarts;
 mod revisions;
 mod search;
+mod sizes;
 mod transfer;
 mod trees;
 mod validation;

@@ -173,11 +173,14 @@ fn import(
     place: usize,
     message: pb::ImportTreesRequest,
 ) -> Result<(), Status> {
-    let edit = edit(message).map_err(|violation| {
-        let field = violation.field.strip_prefix("tree").unwrap_or(&violation.field);
-        bad(Violation::new(format!("trees[{place}]{field}"), violation.mend))
-    })?;
-    importing.push(edit).map_err(AppError::into_status)
+    let pushed = edit(message).map_err(AppError::Invalid).and_then(|edit| importing.push(edit));
+    pushed.map_err(|error| match error {
+        AppError::Invalid(violation) => {
+            let field = violation.field.strip_prefix("tree").unwrap_or(&violation.field);
+            bad(Violation::new(format!("trees[{place}]{field}"), violation.mend))
+        }
+        error => error.into_status(),
+    })
 }
 
 fn edit(message: pb::ImportTreesRequest) -> Result<Edit, Violation> {

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    domain::{search::Query, tree::Tree},
+    domain::{page::Listed, search::Query, tree::Tree},
     storage::StoreError,
 };
 
@@ -34,6 +34,12 @@ pub(crate) trait SearchStore: fmt::Debug + Send + Sync {
 pub(crate) struct Found {
     pub(crate) tree: Tree,
     pub(crate) key: SearchKey,
+}
+
+impl Listed for Found {
+    fn text_bytes(&self) -> usize {
+        self.tree.text_bytes()
+    }
 }
 
 /// Where a tree stands among those that were found.
