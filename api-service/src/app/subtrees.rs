@@ -5,7 +5,7 @@ use crate::{
     domain::{
         caller::Caller,
         etag::Etag,
-        folder::{Entry, in_order},
+        folder::{Entry, MOST_TREES, in_order},
         id::FolderId,
         policy::Action,
         tree::Deletion,
@@ -35,6 +35,8 @@ impl App {
         let deletion = Deletion::new(self.clock.now(), self.deleted_retention);
         let fresh = Etag::new(&*self.entropy);
         let owner = &caller.user_id;
-        Ok(self.store.delete_subtree(id, owner, etag.as_ref(), deletion, &fresh).await?)
+        let deleted =
+            self.store.delete_subtree(id, owner, etag.as_ref(), deletion, &fresh, MOST_TREES);
+        Ok(deleted.await?)
     }
 }

@@ -123,6 +123,9 @@ pub(crate) fn in_order(entries: Vec<Entry>) -> Vec<Entry> {
     ordered
 }
 
+/// How many trees are deleted with a folder, since all of them are deleted at once.
+pub(crate) const MOST_TREES: i64 = 10_000;
+
 impl Listed for Folder {
     fn text_bytes(&self) -> usize {
         self.content.name.len()

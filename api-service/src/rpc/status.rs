@@ -102,6 +102,10 @@ impl IntoStatus for StoreError {
             Self::FolderTooDeep => {
                 precondition(reason::FOLDER_TOO_DEEP, "folders nest at most 16 deep")
             }
+            Self::FolderTooLarge => precondition(
+                reason::FOLDER_TOO_LARGE,
+                "more than 10,000 trees lie in the folder; move or delete some of them first",
+            ),
             Self::Inconsistent { .. } | Self::Internal(_) => {
                 tracing::error!(error = &self as &dyn std::error::Error, "storage failed");
                 internal()

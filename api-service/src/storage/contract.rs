@@ -83,6 +83,7 @@ macro_rules! contract {
             a_user_has_so_many_folders_at_most
             a_folder_is_deleted_with_all_that_is_in_it
             a_subtree_that_is_not_deleted_stays_whole
+            a_folder_of_too_many_trees_stays_whole
             what_is_filed_while_its_folder_is_deleted_is_never_lost
         }
         $crate::storage::contract::contract! { $open, transfer:

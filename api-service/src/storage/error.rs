@@ -25,6 +25,8 @@ pub(crate) enum StoreError {
     FolderNotFound,
     #[error("the folder would lie too deep")]
     FolderTooDeep,
+    #[error("more trees lie in the folder than are deleted at once")]
+    FolderTooLarge,
     /// A row that no version of this program writes.
     #[error("inconsistent database: {table}.{column} of row {id}")]
     Inconsistent { table: &'static str, column: &'static str, id: String },

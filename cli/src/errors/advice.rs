@@ -27,6 +27,9 @@ pub(super) fn for_reason(reason: &str) -> Option<&'static str> {
         reason::FOLDER_NOT_EMPTY => {
             "Empty it first, or delete it with all that is in it: `--force`."
         }
+        reason::FOLDER_TOO_LARGE => {
+            "Delete the folders below it one by one, or move its trees elsewhere first."
+        }
         reason::FOLDER_NAME_TAKEN => "Choose another name.",
         reason::CATEGORY_NOT_FOUND => "`evergreen categories list` shows the categories.",
         reason::CATEGORY_IN_USE => "Name a category for its trees: `--move-trees-to CATEGORY`.",

@@ -5,7 +5,7 @@ use crate::{
     domain::{
         change::{Change, ChangeKind, Resource, ResourceId},
         etag::Etag,
-        folder::MOST,
+        folder::{MOST, MOST_TREES},
         tree::{Deletion, Tree, Visibility},
     },
     storage::{ChangeKey, Target},
@@ -107,7 +107,7 @@ pub(in crate::storage) async fn what_goes_with_something_else_is_logged_too(worl
     let begin = world.store.last_change().await.unwrap();
     let deletion = Deletion::new(minute_of_test(3), RETENTION);
     let (top, fresh) = (chain[0].id, world.etag());
-    world.store.delete_subtree(top, "ada", None, deletion, &fresh).await.unwrap();
+    world.store.delete_subtree(top, "ada", None, deletion, &fresh, MOST_TREES).await.unwrap();
     let log = world.log(None, &begin).await;
     assert_eq!(seen(&log, "ada"), "-t -t -f -f");
     assert_eq!(seen(&log, "eve"), "-t");
@@ -141,7 +141,8 @@ pub(in crate::storage) async fn what_was_refused_is_not_logged(world: World) {
     world.store.update_tree(&tree, &stale).await.unwrap_err();
     world.store.insert_folder(&world.a_folder("ada", None, "f"), MOST).await.unwrap_err();
     let deletion = Deletion::new(minute_of_test(1), RETENTION);
-    let refused = world.store.delete_subtree(folder.id, "eve", None, deletion, &stale).await;
+    let refused =
+        world.store.delete_subtree(folder.id, "eve", None, deletion, &stale, MOST_TREES).await;
     refused.unwrap_err();
     world.store.update_folder(&folder, &stale).await.unwrap_err();
     world.store.delete_folder(folder.id, "eve", None, stamp()).await.unwrap_err();

@@ -4,6 +4,7 @@ use super::{RETENTION, World, everything_of, minute_of_test};
 use crate::{
     domain::{
         category::Category,
+        folder::MOST_TREES,
         tree::{Deletion, Edit, Tree, Visibility},
     },
     storage::{Step, StoreError, Target, TreeFilter},
@@ -78,7 +79,7 @@ pub(in crate::storage) async fn who_saw_a_tree_before_it_was_moved_is_stale(worl
     world.store.merge_category(from.id, None, &world.target(&into), 10).await.unwrap();
     let deletion = Deletion::new(minute_of_test(50), RETENTION);
     let fresh = world.etag();
-    world.store.delete_subtree(folder.id, "ada", None, deletion, &fresh).await.unwrap();
+    world.store.delete_subtree(folder.id, "ada", None, deletion, &fresh, MOST_TREES).await.unwrap();
     for seen in [merged, filed] {
         let edit = Edit { title: Some("new".into()), ..Edit::default() };
         let edit = |tree: Tree, etag| tree.edited(edit, etag, minute_of_test(51));

@@ -4,6 +4,7 @@ use super::{RETENTION, World, minute_of_test, nodes};
 use crate::{
     domain::{
         etag::Etag,
+        folder::MOST_TREES,
         search::Query,
         tree::{Deletion, Tree, Visibility},
     },
@@ -165,7 +166,7 @@ pub(in crate::storage) async fn what_is_deleted_is_not_found_until_it_is_back(wo
     assert_eq!(world.found("ada", "vpn").await.len(), 4);
     let deletion = Deletion::new(minute_of_test(3), RETENTION);
     let (top, etag) = (chain[0].id, world.etag());
-    world.store.delete_subtree(top, "ada", None, deletion, &etag).await.unwrap();
+    world.store.delete_subtree(top, "ada", None, deletion, &etag, MOST_TREES).await.unwrap();
     assert_eq!(world.found("ada", "vpn").await, ["vpn 2", "vpn 1"]);
     assert_eq!(world.store.purge(minute_of_test(3) + RETENTION, 10).await.unwrap(), 2);
     assert_eq!(world.found("ada", "vpn").await, ["vpn 2", "vpn 1"]);

@@ -3,7 +3,7 @@
 use super::{RETENTION, World, everything_of, minute_of_test};
 use crate::{
     domain::{
-        folder::{MOST, in_order},
+        folder::{MOST, MOST_TREES, in_order},
         id::FolderId,
         tree::{Deletion, Edit, Tree},
     },
@@ -26,7 +26,7 @@ impl World {
 
     async fn delete_all(&self, id: FolderId, owner: &str) -> Result<Deleted, StoreError> {
         let deletion = Deletion::new(minute_of_test(5), RETENTION);
-        self.store.delete_subtree(id, owner, None, deletion, &self.etag()).await
+        self.store.delete_subtree(id, owner, None, deletion, &self.etag(), MOST_TREES).await
     }
 }
 
@@ -88,8 +88,10 @@ pub(in crate::storage) async fn a_folder_is_deleted_with_all_that_is_in_it(world
     let outside = world.tree("ada", 3, |t| t.content.folder_id = Some(beside.id)).await;
     let fresh = world.etag();
     let deletion = Deletion::new(minute_of_test(5), RETENTION);
-    let deleted =
-        world.store.delete_subtree(top.id, "ada", Some(&top.etag), deletion, &fresh).await;
+    let deleted = world
+        .store
+        .delete_subtree(top.id, "ada", Some(&top.etag), deletion, &fresh, MOST_TREES)
+        .await;
     assert_eq!(deleted.unwrap(), Deleted { folders: 3, trees: 3 });
     assert_eq!(world.outline("ada", None).await.unwrap(), lines(&[("z", 0, 1)]));
     for tree in inside {
@@ -110,13 +112,40 @@ pub(in crate::storage) async fn a_subtree_that_is_not_deleted_stays_whole(world:
     let tree = world.tree("ada", 0, |t| t.content.folder_id = Some(chain[1].id)).await;
     let stale = world.etag();
     let deletion = Deletion::new(minute_of_test(5), RETENTION);
-    let refused =
-        world.store.delete_subtree(chain[0].id, "ada", Some(&stale), deletion, &stale).await;
+    let refused = world
+        .store
+        .delete_subtree(chain[0].id, "ada", Some(&stale), deletion, &stale, MOST_TREES)
+        .await;
     assert!(matches!(refused, Err(StoreError::EtagMismatch)), "{refused:?}");
     let refused = world.delete_all(chain[0].id, "eve").await;
     assert!(matches!(refused, Err(StoreError::FolderNotFound)), "{refused:?}");
     assert_eq!(world.outline("ada", None).await.unwrap(), lines(&[("a", 0, 0), ("b", 1, 1)]));
     assert_eq!(world.store.tree(tree.id, "ada").await.unwrap(), tree);
+}
+
+pub(in crate::storage) async fn a_folder_of_too_many_trees_stays_whole(world: World) {
+    let chain = world.chain("ada", "ab").await;
+    let mut trees = Vec::new();
+    for (minute, folder) in [(0, 0), (1, 1), (2, 1)] {
+        let folder = Some(chain[folder].id);
+        trees.push(world.tree("ada", minute, |t| t.content.folder_id = folder).await);
+    }
+    let beside = world.folder("ada", None, "c").await;
+    world.tree("ada", 3, |t| t.content.folder_id = Some(beside.id)).await;
+    let begin = world.store.last_change().await.unwrap();
+    let deletion = Deletion::new(minute_of_test(5), RETENTION);
+    let (top, fresh) = (chain[0].id, world.etag());
+    let delete =
+        async |most| world.store.delete_subtree(top, "ada", None, deletion, &fresh, most).await;
+    for most in [0, 2] {
+        let refused = delete(most).await;
+        assert!(matches!(refused, Err(StoreError::FolderTooLarge)), "{refused:?}");
+    }
+    for tree in trees {
+        assert_eq!(world.store.tree(tree.id, "ada").await.unwrap(), tree);
+    }
+    assert_eq!(world.store.last_change().await.unwrap(), begin);
+    assert_eq!(delete(3).await.unwrap(), Deleted { folders: 2, trees: 3 });
 }
 
 /// Whichever comes first: the tree is deleted with the folder, or refused and where it was.

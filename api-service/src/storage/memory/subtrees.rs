@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::database::{MemoryStore, Tables};
+use super::database::{self, MemoryStore, Tables};
 use crate::{
     domain::{
         change::{Audience, Change, ChangeKind, Stamp},
@@ -36,6 +36,7 @@ impl SubtreeStore for MemoryStore {
         seen: Option<&Etag>,
         deletion: Deletion,
         fresh: &Etag,
+        most: i64,
     ) -> Result<Deleted, StoreError> {
         let mut tables = self.transaction().await?;
         let top = tables.folder(id, owner)?;
@@ -51,6 +52,9 @@ impl SubtreeStore for MemoryStore {
             .filter(|tree| tree.content.folder_id.is_some())
             .filter_map(|tree| tree.clone().deleted(deletion, fresh.clone()).ok())
             .collect();
+        if deleted.len() > database::most(most) {
+            return Err(StoreError::FolderTooLarge);
+        }
         let (folders, trees) = (entries.len() as u64, deleted.len() as u64);
         for tree in &deleted {
             // By whom it was found before it was deleted.

@@ -46,12 +46,18 @@ impl SubtreeStore for PostgresStore {
         seen: Option<&Etag>,
         deletion: Deletion,
         fresh: &Etag,
+        most: i64,
     ) -> Result<Deleted, StoreError> {
         retrying(async || {
             let mut tx = self.begin_as(owner).await?;
             let (etag, _) = current(&mut tx, id, owner).await?;
             if seen.is_some_and(|seen| *seen != etag) {
                 return Err(StoreError::EtagMismatch);
+            }
+            let held: i64 =
+                sqlx::query_scalar(HELD).bind(id.0).bind(most + 1).fetch_one(&mut *tx).await?;
+            if held > most {
+                return Err(StoreError::FolderTooLarge);
             }
             let trees: Vec<(Uuid, String)> = sqlx::query_as(DELETE_TREES)
                 .bind(id.0)
@@ -122,6 +128,14 @@ pub(super) const ALL: &str = concat!(
     entries!()
 );
 /// Locked in the order in which a merge of categories locks them.
+/// How many trees there are, as far as one counts.
+pub(super) const HELD: &str = "WITH RECURSIVE down (id, depth) AS ( \
+     SELECT $1::uuid, 0 \
+     UNION ALL \
+     SELECT folders.id, down.depth + 1 FROM down \
+     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
+     SELECT count(*) FROM ( \
+       SELECT 1 FROM down JOIN trees ON trees.folder_id = down.id LIMIT $2) AS held";
 pub(super) const DELETE_TREES: &str = "WITH RECURSIVE down (id, depth) AS ( \
      SELECT $1::uuid, 0 \
      UNION ALL \

@@ -11,15 +11,15 @@ use super::{
 };
 use crate::{
     domain::{
-        change::{Audience, Change, ChangeKind, Stamp},
+        change::{Change, ChangeKind, Stamp},
         etag::Etag,
         folder::{Entry, Folder},
-        id::{FolderId, TreeId},
+        id::FolderId,
         tree::Deletion,
     },
     storage::{
         Deleted, StoreError, SubtreeStore,
-        rows::{At, audience, shown},
+        rows::{At, shown},
     },
 };
 
@@ -44,36 +44,42 @@ impl SubtreeStore for SqliteStore {
         seen: Option<&Etag>,
         deletion: Deletion,
         fresh: &Etag,
+        most: i64,
     ) -> Result<Deleted, StoreError> {
         let mut tx = self.begin().await?;
         let (etag, _) = current(&mut tx, id, owner).await?;
         if seen.is_some_and(|seen| *seen != etag) {
             return Err(StoreError::EtagMismatch);
         }
+        let held: i64 =
+            sqlx::query_scalar(HELD).bind(id.0).bind(most + 1).fetch_one(&mut *tx).await?;
+        if held > most {
+            return Err(StoreError::FolderTooLarge);
+        }
         search::unindex_below(&mut tx, id).await?;
-        let trees: Vec<(Vec<u8>, String)> = sqlx::query_as(DELETE_TREES)
+        sqlx::query(LOG_TREES)
+            .bind(id.0)
+            .bind(&fresh.0)
+            .bind(deletion.deleted_at.unix_millis())
+            .execute(&mut *tx)
+            .await?;
+        let trees = sqlx::query(DELETE_TREES)
             .bind(id.0)
             .bind(&fresh.0)
             .bind(deletion.deleted_at.unix_millis())
             .bind(deletion.purge_at.unix_millis())
-            .fetch_all(&mut *tx)
-            .await?;
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
         let folders: Vec<Vec<u8>> =
             sqlx::query_scalar(DELETE).bind(id.0).fetch_all(&mut *tx).await?;
         let stamp = || Stamp { mark: fresh.clone(), at: deletion.deleted_at };
-        for (id, visibility) in &trees {
-            let id = TreeId(At::row("trees", &shown(id)).uuid("id", id)?);
-            let before = audience(visibility, false);
-            if let Some(change) = Change::of_tree(id, owner, before, Audience::Nobody, stamp()) {
-                record(&mut tx, change).await?;
-            }
-        }
         for id in &folders {
             let id = FolderId(At::row("folders", &shown(id)).uuid("id", id)?);
             record(&mut tx, Change::of_folder(id, owner, ChangeKind::Deleted, stamp())).await?;
         }
         self.commit(tx).await?;
-        Ok(Deleted { folders: folders.len() as u64, trees: trees.len() as u64 })
+        Ok(Deleted { folders: folders.len() as u64, trees })
     }
 }
 
@@ -120,14 +126,32 @@ pub(super) const ALL: &str = concat!(
      SELECT id, 0 FROM folders WHERE owner_id = $1 AND parent_id IS NULL",
     entries!()
 );
+/// How many trees there are, as far as one counts.
+pub(super) const HELD: &str = "WITH RECURSIVE down (id, depth) AS ( \
+     SELECT $1, 0 \
+     UNION ALL \
+     SELECT folders.id, down.depth + 1 FROM down \
+     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
+     SELECT COUNT(*) FROM ( \
+       SELECT 1 FROM down CROSS JOIN trees ON trees.folder_id = down.id LIMIT $2)";
+/// For all trees at once what [`Change::of_tree`] says of one that is gone: it is gone for its owner,
+/// and for the others if they found it.
+pub(super) const LOG_TREES: &str = "WITH RECURSIVE down (id, depth) AS ( \
+     SELECT $1, 0 \
+     UNION ALL \
+     SELECT folders.id, down.depth + 1 FROM down \
+     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
+     INSERT INTO changes (at, resource, resource_id, owner_id, own_kind, shared_kind, mark) \
+     SELECT $3, 'tree', trees.id, trees.owner_id, 'deleted', \
+            CASE visibility WHEN 'shared' THEN 'deleted' END, $2 \
+     FROM down CROSS JOIN trees ON trees.folder_id = down.id";
 pub(super) const DELETE_TREES: &str = "WITH RECURSIVE down (id, depth) AS ( \
      SELECT $1, 0 \
      UNION ALL \
      SELECT folders.id, down.depth + 1 FROM down \
      JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
      UPDATE trees SET folder_id = NULL, etag = $2, updated_at = MAX(updated_at, $3), \
-     deleted_at = $3, purge_at = $4 WHERE folder_id IN (SELECT id FROM down) \
-     RETURNING id, visibility";
+     deleted_at = $3, purge_at = $4 WHERE folder_id IN (SELECT id FROM down)";
 /// In one statement, at whose end no folder lies in one that is gone.
 pub(super) const DELETE: &str = "WITH RECURSIVE down (id, depth) AS ( \
      SELECT $1, 0 \

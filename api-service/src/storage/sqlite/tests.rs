@@ -142,6 +142,8 @@ async fn no_statement_reads_a_whole_table() {
         subtrees::BELOW,
         subtrees::DELETE,
         subtrees::DELETE_TREES,
+        subtrees::HELD,
+        subtrees::LOG_TREES,
         transfer::IMPORT,
         transfer::STEP,
         transfer::TRIM,

@@ -18,7 +18,8 @@ pub(crate) trait SubtreeStore: fmt::Debug + Send + Sync {
 
     /// Deletes a folder of `owner`'s, whose etag is `seen` if that is given, with all below it. The
     /// trees in them are deleted as [`TreeStore::update_tree`](super::TreeStore::update_tree) would
-    /// delete each, and get the etag `fresh`.
+    /// delete each, and get the etag `fresh`. Refused with [`StoreError::FolderTooLarge`] if there
+    /// are more than `most` of them.
     async fn delete_subtree(
         &self,
         id: FolderId,
@@ -26,6 +27,7 @@ pub(crate) trait SubtreeStore: fmt::Debug + Send + Sync {
         seen: Option<&Etag>,
         deletion: Deletion,
         fresh: &Etag,
+        most: i64,
     ) -> Result<Deleted, StoreError>;
 }
 

@@ -133,7 +133,8 @@ async fn all_backends_say_the_same() {
                     let seen = script.seen(current.map(|current| current.etag));
                     let seen = script.chance().then_some(&seen);
                     let (deletion, fresh) = (script.deletion(), Etag::new(&script.entropy));
-                    all!(delete_subtree(id, &owner, seen, deletion, &fresh));
+                    let most = i64::from(script.chance());
+                    all!(delete_subtree(id, &owner, seen, deletion, &fresh, most));
                 }
                 16 => {
                     let (id, into) = (script.a_category(), script.a_category());
@@ -199,6 +200,7 @@ async fn all_backends_say_the_same() {
         "FolderNameTaken",
         "FolderNotEmpty",
         "FolderNotFound",
+        "FolderTooLarge",
         "TooManyFolders",
         "TreeNotFound",
     ];

@@ -164,6 +164,7 @@ async fn no_statement_reads_a_whole_table() {
         subtrees::BELOW,
         subtrees::DELETE,
         subtrees::DELETE_TREES,
+        subtrees::HELD,
     ] {
         let plan = plan(&mut connection, sql).await;
         let bad = bad_steps(&mut connection, &plan).await;
