@@ -1,12 +1,23 @@
 //! Output for people: colour only on a terminal, and never where `NO_COLOR` is set.
 
-use std::{fmt, io::Write as _};
+use std::{
+    fmt,
+    io::{self, Write as _},
+};
 
 use anstyle::{AnsiColor, Style};
 
-/// Writes a line to standard output. A reader who has gone away is no error of ours.
+/// Tells of the progress of a demonstration or a benchmark, on standard output. Its work does not
+/// depend on being watched; what is asked for as output goes through [`write()`].
 pub(crate) fn line(text: impl fmt::Display) {
-    let _ = writeln!(anstream::stdout(), "{text}");
+    let _ = write(text);
+}
+
+/// Writes a line to standard output, and has it leave this process.
+pub(crate) fn write(text: impl fmt::Display) -> io::Result<()> {
+    let mut out = anstream::stdout();
+    writeln!(out, "{text}")?;
+    out.flush()
 }
 
 /// Writes a line to standard error.

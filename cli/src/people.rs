@@ -7,7 +7,7 @@ use clap::Subcommand;
 use crate::{
     categories::Categories,
     common::Common,
-    errors::Error,
+    errors::{Error, Exit},
     folders::Folders,
     session::{Login, Logout, Passwd, Register, Sessions, Whoami},
     trees::Trees,
@@ -35,6 +35,7 @@ impl People {
         common.choose_color();
         match Box::pin(self.run()).await {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) if error.exit() == Exit::Unread => ExitCode::SUCCESS,
             Err(error) => {
                 let error = common.advise(error);
                 error.report(common.json);

@@ -47,7 +47,9 @@ impl Walk {
         if context.out.is_json() {
             let path: Vec<_> = walk.path.iter().map(|node| json::node(node)).collect();
             let outcome = outcome.word();
-            context.out.value(&json!({ "treeId": tree.tree_id, "path": path, "outcome": outcome }));
+            context
+                .out
+                .value(&json!({ "treeId": tree.tree_id, "path": path, "outcome": outcome }))?;
         }
         Ok(())
     }
@@ -88,16 +90,19 @@ enum Answer {
 impl<'a> Walking<'a> {
     fn through(&mut self, context: &Context, tree: &Tree) -> Result<Outcome, Error> {
         // Programs are asked nothing; who answers them at a terminal has to see what.
-        let say: fn(String) = match (context.out.is_json(), self.terminal) {
-            (false, _) => |text| paint::line(text),
-            (true, true) => |text| paint::error(text),
-            (true, false) => |_| {},
+        let say = |text: String| {
+            match (context.out.is_json(), self.terminal) {
+                (false, _) => return context.out.line(text),
+                (true, true) => paint::error(text),
+                (true, false) => {}
+            }
+            Ok(())
         };
-        say(paint::styled(paint::HEADING, clean::line(&tree.title)));
+        say(paint::styled(paint::HEADING, clean::line(&tree.title)))?;
         while let Some(&here) = self.path.last() {
             let ways: Vec<&'a TreeNode> =
                 self.nodes.iter().copied().filter(|node| node.parent_id == here.node_id).collect();
-            say(shown(here, &ways));
+            say(shown(here, &ways))?;
             if ways.is_empty() {
                 let solved = here.kind() == NodeKind::Solution;
                 return Ok(if solved { Outcome::Solution } else { Outcome::End });

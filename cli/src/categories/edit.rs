@@ -61,7 +61,6 @@ impl Edit {
         };
         let category = api.clone().update_category(request).await?.into_inner().category;
         let category = category.unwrap_or_default();
-        context.out.done(&json::category(&category), &format!("Changed “{}”.", category.name));
-        Ok(())
+        context.out.done(&json::category(&category), &format!("Changed “{}”.", category.name))
     }
 }

@@ -19,8 +19,7 @@ impl List {
         let categories = names::Categories::read(&context.api()?).await?.all;
         if context.out.is_json() {
             let categories: Value = categories.iter().map(json::category).collect();
-            context.out.value(&json!({ "categories": categories }));
-            return Ok(());
+            return context.out.value(&json!({ "categories": categories }));
         }
         let ids = ShortIds::of(categories.iter().map(|category| category.category_id.as_str()));
         let mut table = Table::new(&["=ID", "SLUG", "NAME", "-DESCRIPTION"]);
@@ -32,7 +31,6 @@ impl List {
                 &category.description,
             ]);
         }
-        context.out.table(&table, "No categories.");
-        Ok(())
+        context.out.table(&table, "No categories.")
     }
 }

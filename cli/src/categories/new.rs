@@ -34,9 +34,6 @@ impl New {
         let request = CreateCategoryRequest { category: Some(category) };
         let made = context.api()?.create_category(request).await?.into_inner().category;
         let made = made.unwrap_or_default();
-        context
-            .out
-            .done(&json::category(&made), &format!("Created “{}”: {}", made.name, made.slug));
-        Ok(())
+        context.out.done(&json::category(&made), &format!("Created “{}”: {}", made.name, made.slug))
     }
 }

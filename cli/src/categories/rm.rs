@@ -35,7 +35,6 @@ impl Rm {
             None => format!("Deleted “{}”.", category.name),
         };
         let value = json!({ "categoryId": category.category_id, "movedTreeCount": moved });
-        context.out.done(&value, &sentence);
-        Ok(())
+        context.out.done(&value, &sentence)
     }
 }

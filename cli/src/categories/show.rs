@@ -20,15 +20,14 @@ impl Show {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         let category = names::category(&context.api()?, &self.category).await?;
         if context.out.is_json() {
-            context.out.value(&json::category(&category));
-            return Ok(());
+            return context.out.value(&json::category(&category));
         }
-        paint::line(paint::styled(paint::HEADING, clean::line(&category.name)));
+        context.out.line(paint::styled(paint::HEADING, clean::line(&category.name)))?;
         let changed = json::minute(category.update_time.as_ref());
         let about = format!("{} · changed {changed} · {}", category.slug, category.category_id);
-        paint::line(paint::styled(paint::FAINT, about));
+        context.out.line(paint::styled(paint::FAINT, about))?;
         if !category.description.is_empty() {
-            paint::line(format_args!("\n{}", clean::lines(&category.description)));
+            context.out.line(format_args!("\n{}", clean::lines(&category.description)))?;
         }
         Ok(())
     }

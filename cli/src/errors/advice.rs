@@ -46,7 +46,8 @@ pub(super) fn for_reason(reason: &str) -> Option<&'static str> {
 pub(super) fn for_exit(exit: Exit) -> Option<&'static str> {
     match exit {
         Exit::Unreachable => Some("Try again in a moment."),
-        Exit::Failure
+        Exit::Unread
+        | Exit::Failure
         | Exit::Usage
         | Exit::NotSignedIn
         | Exit::NotFound

@@ -3,6 +3,8 @@
 /// What a command says by its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
+    /// The reader of the output has gone away, and nobody is told.
+    Unread = 0,
     /// Something else.
     Failure = 1,
     /// A command line that makes no sense, which clap refuses.

@@ -52,6 +52,15 @@ impl Error {
         Self::new(Exit::Failure, format!("cannot {what} {}: {error}", path.display()))
     }
 
+    /// Standard output did not take what was to be printed. A reader who has gone away has seen
+    /// enough; anything else has lost them something.
+    pub(crate) fn output(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(Exit::Unread, "nobody reads the output"),
+            _ => Self::new(Exit::Failure, format!("cannot write to standard output: {error}")),
+        }
+    }
+
     /// Says what to do next, instead of what was said before.
     pub(crate) fn then(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());

@@ -32,8 +32,7 @@ impl List {
         .await?;
         if context.out.is_json() {
             let folders: Value = folders.iter().map(json::folder).collect();
-            context.out.value(&json!({ "folders": folders }));
-            return Ok(());
+            return context.out.value(&json!({ "folders": folders }));
         }
         let ids = ShortIds::of(folders.iter().map(|folder| folder.folder_id.as_str()));
         let mut table = Table::new(&["=ID", "NAME", "=PLACE", "=CHANGED"]);
@@ -45,7 +44,6 @@ impl List {
                 &json::minute(folder.update_time.as_ref()),
             ]);
         }
-        context.out.table(&table, "No folders.");
-        Ok(())
+        context.out.table(&table, "No folders.")
     }
 }

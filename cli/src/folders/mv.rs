@@ -31,7 +31,6 @@ impl Mv {
         };
         let moved = api.clone().move_folder(request).await?.into_inner().folder.unwrap_or_default();
         let place = format!("/{}", self.parent.trim_matches('/'));
-        context.out.done(&json::folder(&moved), &format!("“{}” is now in {place}.", moved.name));
-        Ok(())
+        context.out.done(&json::folder(&moved), &format!("“{}” is now in {place}.", moved.name))
     }
 }

@@ -38,13 +38,11 @@ impl New {
             && let Some(there) = existing(&api, &format!("/{path}")).await?
         {
             let sentence = format!("/{path} is there already: {}", there.folder_id);
-            context.out.done(&json::folder(&there), &sentence);
-            return Ok(());
+            return context.out.done(&json::folder(&there), &sentence);
         }
         let made = make(&api, parent_id, name, self.position).await?;
         let sentence = format!("Created /{path}: {}", made.folder_id);
-        context.out.done(&json::folder(&made), &sentence);
-        Ok(())
+        context.out.done(&json::folder(&made), &sentence)
     }
 }
 

@@ -27,7 +27,6 @@ impl Rename {
         let folder = api.clone().update_folder(request).await?.into_inner().folder;
         let folder = folder.unwrap_or_default();
         let sentence = format!("“{was}” is now “{}”.", folder.name);
-        context.out.done(&json::folder(&folder), &sentence);
-        Ok(())
+        context.out.done(&json::folder(&folder), &sentence)
     }
 }

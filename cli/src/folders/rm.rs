@@ -42,7 +42,6 @@ impl Rm {
             "deletedFolderCount": folders,
             "deletedTreeCount": trees,
         });
-        context.out.done(&value, &sentence);
-        Ok(())
+        context.out.done(&value, &sentence)
     }
 }

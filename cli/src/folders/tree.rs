@@ -26,15 +26,13 @@ impl Tree {
         let entries = names::Folders::read(&api, &folder_id).await?.entries;
         if context.out.is_json() {
             let entries: Value = entries.iter().map(value).collect();
-            context.out.value(&json!({ "entries": entries }));
-            return Ok(());
+            return context.out.value(&json!({ "entries": entries }));
         }
         if entries.is_empty() {
             context.out.note("No folders.");
             return Ok(());
         }
-        paint::line(drawn::forest(&entries.iter().map(drawn).collect::<Vec<_>>()));
-        Ok(())
+        context.out.line(drawn::forest(&entries.iter().map(drawn).collect::<Vec<_>>()))
     }
 }
 

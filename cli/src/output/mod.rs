@@ -5,5 +5,6 @@ pub(crate) mod drawn;
 pub(crate) mod json;
 mod printer;
 pub(crate) mod table;
+mod unread;
 
-pub(crate) use self::{printer::Printer, table::Table};
+pub(crate) use self::{printer::Printer, table::Table, unread::unread};

@@ -1,13 +1,15 @@
 //! Prints for people or for programs.
 
-use std::{env, io::IsTerminal as _};
+use std::{env, fmt, io::IsTerminal as _};
 
 use serde_json::Value;
 
 use super::{Table, clean};
-use crate::paint;
+use crate::{errors::Error, paint};
 
 /// Where a command's output goes: text for people, or JSON.
+///
+/// What standard output does not take is an error: who redirects it to a file has nothing else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
     json: bool,
@@ -29,39 +31,39 @@ impl Printer {
         self.json
     }
 
+    /// A line, or several, as they are.
+    pub(crate) fn line(self, text: impl fmt::Display) -> Result<(), Error> {
+        paint::write(text).map_err(|e| Error::output(&e))
+    }
+
     /// The one JSON document of a command.
-    pub(crate) fn value(self, value: &Value) {
-        // `Value` cannot fail to be written.
-        paint::line(clean::json(&serde_json::to_string_pretty(value).unwrap_or_default()));
+    pub(crate) fn value(self, value: &Value) -> Result<(), Error> {
+        // `Value` cannot fail to become text.
+        self.line(clean::json(&serde_json::to_string_pretty(value).unwrap_or_default()))
     }
 
     /// One of several JSON documents, on a line of its own.
-    pub(crate) fn value_line(self, value: &Value) {
-        paint::line(clean::json(&value.to_string()));
+    pub(crate) fn value_line(self, value: &Value) -> Result<(), Error> {
+        self.line(clean::json(&value.to_string()))
     }
 
     /// A table, or, if it is empty, `nothing` on standard error.
-    pub(crate) fn table(self, table: &Table, nothing: &str) {
+    pub(crate) fn table(self, table: &Table, nothing: &str) -> Result<(), Error> {
         if table.is_empty() {
-            return paint::error(paint::styled(paint::FAINT, nothing));
+            paint::error(paint::styled(paint::FAINT, nothing));
+            return Ok(());
         }
-        paint::line(table.render(self.width));
+        self.line(table.render(self.width))
     }
 
     /// What was done: `value` for programs, a sentence for people.
-    pub(crate) fn done(self, value: &Value, sentence: &str) {
-        if self.json {
-            self.value(value);
-        } else {
-            self.said(sentence);
-        }
+    pub(crate) fn done(self, value: &Value, sentence: &str) -> Result<(), Error> {
+        if self.json { self.value(value) } else { self.said(sentence) }
     }
 
     /// What was done, for people only.
-    pub(crate) fn said(self, sentence: &str) {
-        if !self.json {
-            paint::line(clean::lines(sentence));
-        }
+    pub(crate) fn said(self, sentence: &str) -> Result<(), Error> {
+        if self.json { Ok(()) } else { self.line(clean::lines(sentence)) }
     }
 
     /// Something said beside the output.

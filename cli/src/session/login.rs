@@ -69,6 +69,5 @@ pub(super) async fn signing_in(
         "sessionId": who.session_id,
         "profile": context.profile.name.as_str(),
     });
-    context.out.done(&value, &format!("Logged in as {} ({}).", who.username, who.roles.join(", ")));
-    Ok(())
+    context.out.done(&value, &format!("Logged in as {} ({}).", who.username, who.roles.join(", ")))
 }

@@ -40,7 +40,6 @@ impl Logout {
             (false, true) => "Logged out.".to_owned(),
             (false, false) => "You were not logged in.".to_owned(),
         };
-        context.out.done(&json!({ "endedCount": ended }), &sentence);
-        Ok(())
+        context.out.done(&json!({ "endedCount": ended }), &sentence)
     }
 }

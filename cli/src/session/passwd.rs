@@ -30,7 +30,6 @@ impl Passwd {
         let new = source.read_new("New password")?;
         context.session.change_password(old, new).await?;
         let sentence = "The password is changed. Your other sessions have ended.";
-        context.out.done(&json!({ "username": who.username }), sentence);
-        Ok(())
+        context.out.done(&json!({ "username": who.username }), sentence)
     }
 }

@@ -51,8 +51,7 @@ async fn list(context: &Context) -> Result<(), Error> {
     let sessions = all(context).await?;
     if context.out.is_json() {
         let sessions: Value = sessions.iter().map(json::session).collect();
-        context.out.value(&json!({ "sessions": sessions }));
-        return Ok(());
+        return context.out.value(&json!({ "sessions": sessions }));
     }
     let ids = ShortIds::of(sessions.iter().map(|session| session.session_id.as_str()));
     let mut table = Table::new(&["=ID", "DEVICE", "=LOGGED IN", "=LAST RENEWED", "=ENDS"]);
@@ -70,8 +69,7 @@ async fn list(context: &Context) -> Result<(), Error> {
             &json::minute(session.expire_time.as_ref()),
         ]);
     }
-    context.out.table(&table, "No sessions.");
-    Ok(())
+    context.out.table(&table, "No sessions.")
 }
 
 async fn revoke(context: &Context, given: &str) -> Result<(), Error> {
@@ -82,8 +80,7 @@ async fn revoke(context: &Context, given: &str) -> Result<(), Error> {
     let session_id = choose(Thing::Session, given, &candidates.collect::<Vec<_>>())?.id;
     let request = RevokeSessionRequest { session_id: session_id.clone() };
     context.auth()?.revoke_session(request).await?;
-    context.out.done(&json!({ "sessionId": session_id }), "The session has ended.");
-    Ok(())
+    context.out.done(&json!({ "sessionId": session_id }), "The session has ended.")
 }
 
 async fn all(context: &Context) -> Result<Vec<Session>, Error> {

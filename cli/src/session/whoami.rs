@@ -27,7 +27,6 @@ impl Whoami {
             "sessionId": who.session_id,
             "profile": context.profile.name.as_str(),
         });
-        context.out.done(&value, &format!("{} ({})", who.username, who.roles.join(", ")));
-        Ok(())
+        context.out.done(&value, &format!("{} ({})", who.username, who.roles.join(", ")))
     }
 }

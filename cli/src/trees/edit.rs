@@ -49,15 +49,13 @@ impl Edit {
         let before = outline_of(&tree, filed(&api, &tree).await?);
         let text = outline::write(&before);
         if self.print {
-            paint::line(text.trim_end_matches('\n'));
-            return Ok(());
+            return context.out.line(text.trim_end_matches('\n'));
         }
         let edited = match &self.from {
             Some(path) => editor::read(path)?,
             None => match editor::edit(&text)? {
                 Edited { text: same, .. } if same == text => {
-                    context.out.done(&json::tree(&tree), "Nothing was changed.");
-                    return Ok(());
+                    return context.out.done(&json::tree(&tree), "Nothing was changed.");
                 }
                 edited => edited,
             },
@@ -68,10 +66,9 @@ impl Edit {
             None => context.out.done(&json::tree(&tree), "Nothing was changed."),
             Some(saved) => {
                 let sentence = format!("Changed “{}”: revision {}.", saved.title, saved.revision);
-                context.out.done(&json::tree(&saved), &sentence);
+                context.out.done(&json::tree(&saved), &sentence)
             }
         }
-        Ok(())
     }
 }
 

@@ -47,12 +47,7 @@ impl Export {
                 true => ProgressBar::hidden(),
                 false => paint::counter("trees"),
             };
-            source
-                .read(&bar, |tree| {
-                    context.out.value_line(&json::tree(tree));
-                    Ok(())
-                })
-                .await?;
+            source.read(&bar, |tree| context.out.value_line(&json::tree(tree))).await?;
             return Ok(());
         };
         let failed = |e: std::io::Error| Error::io("write", path, &e);
@@ -69,8 +64,7 @@ impl Export {
         let file = file.into_inner().map_err(|e| failed(e.into_error()))?;
         file.persist(path).map_err(|e| failed(e.error))?;
         let sentence = format!("Exported {} to {}.", counted(count), path.display());
-        context.out.done(&json!({ "exportedCount": count }), &sentence);
-        Ok(())
+        context.out.done(&json!({ "exportedCount": count }), &sentence)
     }
 }
 

@@ -32,8 +32,7 @@ impl History {
         .await?;
         if context.out.is_json() {
             let revisions: Value = revisions.iter().map(json::listed_revision).collect();
-            context.out.value(&json!({ "revisions": revisions }));
-            return Ok(());
+            return context.out.value(&json!({ "revisions": revisions }));
         }
         let mut table = Table::new(&["=REVISION", "=WRITTEN", "TITLE", "TAGS", "=NODES"]);
         for revision in &revisions {
@@ -45,7 +44,6 @@ impl History {
                 &revision.node_count.to_string(),
             ]);
         }
-        context.out.table(&table, "No revisions.");
-        Ok(())
+        context.out.table(&table, "No revisions.")
     }
 }

@@ -76,8 +76,7 @@ impl Import {
         if created == 0 && skipped > 0 {
             sentence.push_str(" To create them once more: `--again`.");
         }
-        context.out.done(&json!({ "createdCount": created, "skippedCount": skipped }), &sentence);
-        Ok(())
+        context.out.done(&json!({ "createdCount": created, "skippedCount": skipped }), &sentence)
     }
 
     /// The trees of the file, each with its line.

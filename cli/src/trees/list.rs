@@ -47,17 +47,16 @@ impl List {
         let trees = if self.deleted { self.deleted(&api).await? } else { self.live(&api).await? };
         if context.out.is_json() {
             let trees: Value = trees.iter().map(json::listed_tree).collect();
-            context.out.value(&json!({ "trees": trees }));
-            return Ok(());
+            return context.out.value(&json!({ "trees": trees }));
         }
         if self.deleted {
-            context.out.table(&deleted_table(&trees), "No deleted trees.");
+            context.out.table(&deleted_table(&trees), "No deleted trees.")?;
         } else {
             let (categories, folders) = match trees.is_empty() {
                 true => (Categories { all: vec![] }, Folders { entries: vec![] }),
                 false => tokio::try_join!(Categories::read(&api), Folders::read(&api, ""))?,
             };
-            context.out.table(&table(&trees, &categories, &folders), "No trees.");
+            context.out.table(&table(&trees, &categories, &folders), "No trees.")?;
         }
         if trees.len() == self.limit {
             context.out.note(&format!("These are {} at most; `--limit` shows more.", self.limit));

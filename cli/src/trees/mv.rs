@@ -30,7 +30,6 @@ impl Mv {
             update_mask: Some(FieldMask { paths: vec!["folder_id".to_owned()] }),
         };
         let moved = api.clone().update_tree(request).await?.into_inner().tree.unwrap_or_default();
-        context.out.done(&json::tree(&moved), &sentence);
-        Ok(())
+        context.out.done(&json::tree(&moved), &sentence)
     }
 }

@@ -79,6 +79,5 @@ pub(super) async fn create(context: &Context, tree: Tree) -> Result<(), Error> {
     let request = CreateTreeRequest { tree: Some(tree) };
     let made = context.api()?.create_tree(request).await?.into_inner().tree.unwrap_or_default();
     let sentence = format!("Created “{}”: {}", made.title, made.tree_id);
-    context.out.done(&json::tree(&made), &sentence);
-    Ok(())
+    context.out.done(&json::tree(&made), &sentence)
 }

@@ -18,7 +18,6 @@ impl Restore {
         let tree_id = names::deleted_tree(&api, &self.tree).await?;
         let request = UndeleteTreeRequest { tree_id, etag: String::new() };
         let tree = api.clone().undelete_tree(request).await?.into_inner().tree.unwrap_or_default();
-        context.out.done(&json::tree(&tree), &format!("Restored “{}”.", tree.title));
-        Ok(())
+        context.out.done(&json::tree(&tree), &format!("Restored “{}”.", tree.title))
     }
 }

@@ -22,20 +22,20 @@ impl Rm {
         for given in &self.trees {
             found.push(names::tree(&api, given).await?);
         }
-        let mut deleted = Vec::new();
+        let (mut deleted, mut told) = (Vec::new(), Ok(()));
         for tree in found {
             let request = DeleteTreeRequest { tree_id: tree.tree_id, etag: tree.etag };
             let answer = api.clone().delete_tree(request).await?.into_inner();
             let gone = answer.tree.unwrap_or_default();
             let until = json::minute(gone.purge_time.as_ref());
-            context
-                .out
-                .said(&format!("Deleted “{}”. It can be restored until {until}.", tree.title));
+            let sentence = format!("Deleted “{}”. It can be restored until {until}.", tree.title);
+            // The others are deleted all the same.
+            told = told.and(context.out.said(&sentence));
             deleted.push(json::listed_tree(&gone));
         }
         if context.out.is_json() {
-            context.out.value(&json!({ "trees": deleted }));
+            return context.out.value(&json!({ "trees": deleted }));
         }
-        Ok(())
+        told
     }
 }

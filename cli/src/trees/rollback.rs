@@ -27,7 +27,6 @@ impl Rollback {
             "“{}” reads as in revision {} again, which is now revision {}.",
             tree.title, self.revision, tree.revision
         );
-        context.out.done(&json::tree(&tree), &sentence);
-        Ok(())
+        context.out.done(&json::tree(&tree), &sentence)
     }
 }

@@ -35,8 +35,7 @@ impl Search {
         .await?;
         if context.out.is_json() {
             let results: Value = results.iter().map(value).collect();
-            context.out.value(&json!({ "results": results }));
-            return Ok(());
+            return context.out.value(&json!({ "results": results }));
         }
         if results.is_empty() {
             context.out.note("Nothing found.");
@@ -46,9 +45,9 @@ impl Search {
         for result in &results {
             let tree = result.tree.clone().unwrap_or_default();
             let title = paint::styled(paint::HEADING, clean::line(&tree.title));
-            paint::line(format_args!("{}  {title}", ids.short(&tree.tree_id)));
+            context.out.line(format_args!("{}  {title}", ids.short(&tree.tree_id)))?;
             let from = paint::styled(paint::FAINT, format_args!("{}:", clean::line(&result.field)));
-            paint::line(format_args!("  {from} {}", marked(&result.snippet)));
+            context.out.line(format_args!("  {from} {}", marked(&result.snippet)))?;
         }
         Ok(())
     }

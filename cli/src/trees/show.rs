@@ -35,25 +35,23 @@ impl Show {
             let answer = api.clone().get_tree_revision(request).await?.into_inner();
             let then = answer.revision.unwrap_or_default();
             if context.out.is_json() {
-                context.out.value(&json::revision(&then));
-                return Ok(());
+                return context.out.value(&json::revision(&then));
             }
             tree.update_time = then.create_time;
             (tree.title, tree.description, tree.tags) = (then.title, then.description, then.tags);
             (tree.nodes, tree.revision) = (then.nodes, then.revision);
         }
         if context.out.is_json() {
-            context.out.value(&json::tree(&tree));
-            return Ok(());
+            return context.out.value(&json::tree(&tree));
         }
         let filed = filed(&api, &tree).await?;
-        paint::line(paint::styled(paint::HEADING, clean::line(&tree.title)));
-        paint::line(paint::styled(paint::FAINT, about(&tree, &filed)));
+        context.out.line(paint::styled(paint::HEADING, clean::line(&tree.title)))?;
+        context.out.line(paint::styled(paint::FAINT, about(&tree, &filed)))?;
         if !tree.description.is_empty() {
-            paint::line(format_args!("\n{}", clean::lines(&tree.description)));
+            context.out.line(format_args!("\n{}", clean::lines(&tree.description)))?;
         }
         if !tree.nodes.is_empty() {
-            paint::line(format_args!("\n{}", drawn_nodes(&tree.nodes)));
+            context.out.line(format_args!("\n{}", drawn_nodes(&tree.nodes)))?;
         }
         Ok(())
     }

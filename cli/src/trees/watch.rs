@@ -1,5 +1,7 @@
 //! `evergreen trees watch`.
 
+use std::pin::pin;
+
 use clap::Args;
 use client_sdk::resume::Resumed;
 use evergreen_proto::api::v1::{
@@ -11,7 +13,7 @@ use tonic::Status;
 use crate::{
     common::Context,
     errors::{Error, Exit},
-    output::{Printer, clean, json},
+    output::{self, Printer, clean, json},
     paint,
 };
 
@@ -42,17 +44,23 @@ impl Watch {
         let Some(first) = first.map_err(about_cursor)? else { return Err(ended("")) };
         out.note("Watching. Ctrl-C ends it.");
         if out.is_json() {
-            print(out, &first);
+            print(out, &first)?;
         }
         let cursor = |response: &WatchChangesResponse| response.cursor.clone();
         let mut changes = Resumed::new(first.cursor, open, cursor);
+        let mut unread = pin!(output::unread());
         let mut left = self.count.unwrap_or(u64::MAX);
         while left > 0 {
-            let Some(response) = changes.message().await.map_err(about_cursor)? else {
+            let response = tokio::select! {
+                response = changes.message() => response,
+                // It would show at the next change only, which may be days away.
+                () = &mut unread => return Ok(()),
+            };
+            let Some(response) = response.map_err(about_cursor)? else {
                 return Err(ended(changes.cursor()));
             };
             if response.change.is_some() {
-                print(out, &response);
+                print(out, &response)?;
                 left -= 1;
             }
         }
@@ -80,13 +88,12 @@ fn ended(cursor: &str) -> Error {
     }
 }
 
-fn print(out: Printer, response: &WatchChangesResponse) {
+fn print(out: Printer, response: &WatchChangesResponse) -> Result<(), Error> {
     if out.is_json() {
         let change = response.change.as_ref().map(value);
-        out.value_line(&json!({ "change": change, "cursor": response.cursor }));
-    } else if let Some(change) = &response.change {
-        paint::line(sentence(change));
+        return out.value_line(&json!({ "change": change, "cursor": response.cursor }));
     }
+    response.change.as_ref().map_or(Ok(()), |change| out.line(sentence(change)))
 }
 
 fn value(change: &Change) -> Value {

@@ -7,6 +7,7 @@ mod folders;
 mod harness;
 mod help;
 mod outlines;
+mod output;
 mod revisions;
 mod search;
 mod session;

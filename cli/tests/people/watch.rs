@@ -98,3 +98,13 @@ async fn people_are_told_in_words() {
     let said = ada.run(&["trees", "watch", "--since", &start, "--count", "1"]).await.ok();
     assert_eq!(said, format!("created folder    {}  IT\n", made["folderId"].as_str().unwrap()));
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_ends_with_its_reader_whether_or_not_anything_changes() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    let (Watch { mut child, lines }, _) = Watch::begin(&ada, &[]).await;
+    drop(lines);
+    assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+}
