@@ -11,7 +11,7 @@ use prost_types::FieldMask;
 
 use super::{
     content::in_order,
-    editor::{self, Edited},
+    editor::{self, Edited, Place},
     show::{Filed, filed},
 };
 use crate::{
@@ -53,15 +53,17 @@ impl Edit {
         }
         let edited = match &self.from {
             Some(path) => editor::read(path)?,
-            None => match editor::edit(&text)? {
-                Edited { text: same, .. } if same == text => {
-                    return context.out.done(&json::tree(&tree), "Nothing was changed.");
-                }
-                edited => edited,
+            None => match editor::edit(&context.profile, &tree.tree_id, &text)? {
+                None => return context.out.done(&json::tree(&tree), "Nothing was changed."),
+                Some(edited) => edited,
             },
         };
         let saved = save(&api, &tree, &before, &edited.text).await;
-        let saved = saved.map_err(|error| edited.rescue(context, &tree, error))?;
+        let saved = match saved {
+            Ok(saved) => saved,
+            Err(error) => return Err(edited.rescue(context, &tree, error)),
+        };
+        edited.saved();
         match saved {
             None => context.out.done(&json::tree(&tree), "Nothing was changed."),
             Some(saved) => {
@@ -103,9 +105,9 @@ impl Edited {
     /// Keeps the text where it can be found again, and has `error` say where.
     fn rescue(self, context: &Context, tree: &Tree, error: Error) -> Error {
         let changed = error.reason() == Some(reason::ETAG_MISMATCH);
-        let path = match self.file {
-            Some(path) => path,
-            None => match context.profile.keep(&tree.tree_id, &self.text) {
+        let path = match self.place {
+            Place::Kept(path) | Place::Theirs(path) => path,
+            Place::Nowhere => match context.profile.keep(&tree.tree_id, &self.text) {
                 Ok(path) => path,
                 Err(lost) => {
                     // The last place where it cannot be lost.

@@ -1,10 +1,12 @@
 //! Trees as text: edited, made from a file, walked through.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
+use cli::lab::LossyProxy;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use crate::harness::{Pair, Person};
+use crate::harness::{PATIENCE, Pair, Person};
 
 const OUTLINE: &str = "\
 ---
@@ -37,8 +39,14 @@ async fn author(pair: &Pair) -> Person {
 /// An editor that does what a script says with the file `$1`.
 fn editor(ada: &Person, name: &str, script: &str) -> Person {
     let path = ada.home.join(name);
-    std::fs::write(&path, script).unwrap();
+    fs::write(&path, script).unwrap();
     ada.clone().with("EDITOR", &format!("sh {}", path.display()))
+}
+
+/// The files in which the user's texts are kept.
+fn kept(ada: &Person) -> Vec<PathBuf> {
+    let entries = fs::read_dir(ada.home.join("profiles/default/edits")).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
 }
 
 /// The file of the user's that a message names.
@@ -87,6 +95,54 @@ Try these in order.
     // A quiet editor that fails changes nothing.
     let said = editor(&ada, "fail", "exit 3").run(&["trees", "edit", title]).await.fails(1);
     assert!(said.contains("Nothing was changed."), "{said}");
+    assert_eq!(kept(&ada), Vec::<PathBuf>::new(), "all is saved");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_is_in_its_file_until_the_server_has_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    // Unfiled, so that saving it asks the server nothing else first.
+    ada.run(&["trees", "new", "Plain"]).await.ok();
+    let proxy = LossyProxy::start(pair.api.address).await.unwrap();
+    // The editor stays open until the server has been made to hang.
+    let gate = ada.home.join("gate");
+    ada.program("mkfifo", &[gate.to_str().unwrap()]).await.ok();
+    let script = format!("cat '{}' >> \"$1\"", gate.display());
+    let behind = editor(&ada, "waits", &script).with("EVERGREEN_API_URL", &proxy.url());
+    let mut child = behind.command(&["trees", "edit", "Plain"]).spawn().unwrap();
+    let edit = async {
+        let mut open = tokio::fs::OpenOptions::new().write(true).open(&gate).await.unwrap();
+        proxy.keep_answers();
+        tokio::io::AsyncWriteExt::write_all(&mut open, b"Or not.\n").await.unwrap();
+        tokio::io::AsyncWriteExt::flush(&mut open).await.unwrap();
+        drop(open);
+        pair.api_seen.ended("UpdateTree", 1).await;
+    };
+    timeout(PATIENCE, edit).await.unwrap();
+    child.kill().await.unwrap();
+    let files = kept(&ada);
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert!(fs::read_to_string(&files[0]).unwrap().ends_with("Or not.\n"));
+    assert_eq!(fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_editor_saves_in_another_encoding_is_kept() {
+    let pair = Pair::start().await;
+    let ada = author(&pair).await;
+    let latin = editor(&ada, "latin", "printf '      Dr\\374cken.\\n' >> \"$1\"");
+    let said = latin.run(&["trees", "edit", "Printer does not print"]).await.fails(8);
+    assert!(said.contains("UTF-8"), "{said}");
+    assert!(fs::read(named(&said)).unwrap().ends_with(b"      Dr\xfccken.\n"), "{said}");
+    // An editor that fails has not always saved nothing.
+    let fails = editor(&ada, "fails", "echo '      Or not.' >> \"$1\"; exit 3");
+    let said = fails.run(&["trees", "edit", "Printer does not print"]).await.fails(1);
+    assert!(fs::read_to_string(named(&said)).unwrap().ends_with("      Or not.\n"));
+    assert_eq!(kept(&ada).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,7 +158,7 @@ async fn a_conflicting_edit_is_never_lost() {
     let said = editor(&ada, "meanwhile", &meanwhile).run(&["trees", "edit", title]).await.fails(5);
     assert!(said.contains("Nothing was overwritten"), "{said}");
     let kept = named(&said);
-    assert!(std::fs::read_to_string(&kept).unwrap().contains("No: add paper, please, {#add}"));
+    assert!(fs::read_to_string(&kept).unwrap().contains("No: add paper, please, {#add}"));
     assert!(ada.home.join("profiles/default/edits").join(kept.file_name().unwrap()).exists());
     let tree = ada.json(&["trees", "show", title]).await;
     assert_eq!(
@@ -129,7 +185,7 @@ async fn who_is_signed_out_while_editing_loses_nothing() {
         .await
         .fails(3);
     assert!(said.contains("\nRun `evergreen login`. Your text is in "), "{said}");
-    assert!(std::fs::read_to_string(named(&said)).unwrap().ends_with("      Or not.\n"));
+    assert!(fs::read_to_string(named(&said)).unwrap().ends_with("      Or not.\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +196,7 @@ async fn an_outline_with_a_mistake_is_kept_and_the_line_is_named() {
     let slip = editor(&ada, "slip", "sed -i 's/- = No: add/- No: add/' \"$1\"");
     let said = slip.run(&["trees", "edit", title]).await.fails(8);
     assert!(said.contains("line 16: ") && said.contains("`- =` (solution)"), "{said}");
-    assert!(std::fs::read_to_string(named(&said)).unwrap().contains("- No: add"));
+    assert!(fs::read_to_string(named(&said)).unwrap().contains("- No: add"));
     // What the server does not take is kept as well.
     let long = editor(&ada, "long", "sed -i \"s/^tags:.*/tags: $(printf %060d 0)/\" \"$1\"");
     let said = long.run(&["trees", "edit", title]).await.fails(8);
