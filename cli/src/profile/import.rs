@@ -1,12 +1,16 @@
 //! The keys under which files are imported, kept so that a repeated command goes on.
 
-use std::{fs, io, path::PathBuf};
+use std::{fs, io, path::PathBuf, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
+use token::clock::Timestamp;
 
 use super::{Profile, private};
-use crate::errors::Error;
+use crate::{
+    errors::{Error, Exit},
+    output::json::minute,
+};
 
 /// What a profile knows of the import of one file by one user to one place.
 #[derive(Debug)]
@@ -26,7 +30,9 @@ impl Import {
 
     /// The key under which to send `text`. One that was begun and not ended goes on, even if what had
     /// not been created yet was mended in between; what was imported whole is known again.
-    pub(crate) fn key(&self, text: &str) -> Result<String, Error> {
+    ///
+    /// Refused, if the server may have forgotten the key by `now`: it would create everything again.
+    pub(crate) fn key(&self, text: &str, now: Timestamp) -> Result<Key, Error> {
         let kept = match fs::read_to_string(&self.path) {
             Ok(kept) => serde_json::from_str(&kept).unwrap_or(Value::Null),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Value::Null,
@@ -35,20 +41,28 @@ impl Import {
         let ended = kept["imported"].as_str();
         match kept["key"].as_str() {
             Some(key) if ended.is_none_or(|ended| ended == Self::digest(&[text])) => {
-                Ok(key.to_owned())
+                let since = Timestamp::from_unix_seconds(kept["since"].as_i64().unwrap_or(0));
+                if now.saturating_since(since) >= REMEMBERED {
+                    return Err(forgotten(since, ended.is_some()));
+                }
+                Ok(Key { text: key.to_owned(), since })
             }
-            _ => Ok(Self::digest(&[&self.source, text])),
+            _ => Ok(Key::new(Self::digest(&[&self.source, text]), now)),
         }
     }
 
     /// From now on this key is to go on with.
-    pub(crate) fn begin(&self, key: &str) -> Result<(), Error> {
-        self.write(&json!({ "key": key }))
+    pub(crate) fn begin(&self, key: &Key) -> Result<(), Error> {
+        self.write(&json!({ "key": key.text, "since": key.since.unix_seconds() }))
     }
 
     /// All of `text` has been created.
-    pub(crate) fn end(&self, key: &str, text: &str) -> Result<(), Error> {
-        self.write(&json!({ "key": key, "imported": Self::digest(&[text]) }))
+    pub(crate) fn end(&self, key: &Key, text: &str) -> Result<(), Error> {
+        self.write(&json!({
+            "key": key.text,
+            "since": key.since.unix_seconds(),
+            "imported": Self::digest(&[text]),
+        }))
     }
 
     /// SHA-256 over the parts and their lengths, in hexadecimal.
@@ -69,6 +83,40 @@ impl Import {
     }
 }
 
+/// What the server knows an import by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) text: String,
+    /// When the try began that last created something as far as is known: the server counts from
+    /// what it creates, and not from tries that find everything there.
+    pub(crate) since: Timestamp,
+}
+
+impl Key {
+    /// One that is used for the first time.
+    pub(crate) const fn new(text: String, now: Timestamp) -> Self {
+        Self { text, since: now }
+    }
+}
+
+fn forgotten(since: Timestamp, ended: bool) -> Error {
+    let at = prost_types::Timestamp { seconds: since.unix_seconds(), nanos: 0 };
+    let at = minute(Some(&at));
+    let (what, known) = match ended {
+        true => ("was imported", "that it was"),
+        false => ("was begun to be imported", "how far it came"),
+    };
+    let message = format!(
+        "This file {what} on {at}, and after seven days the server no longer knows {known}."
+    );
+    Error::new(Exit::Conflict, message).then(
+        "Nothing was imported. `--again` imports it once more, with all that is there already.",
+    )
+}
+
+/// The server's seven days, less an hour for what is on its way.
+const REMEMBERED: Duration = Duration::from_secs((7 * 24 - 1) * 3_600);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,15 +130,35 @@ mod tests {
     fn a_key_lasts_until_all_is_there_and_is_known_again() {
         let dir = tempfile::tempdir().unwrap();
         let first = import(&dir, "ada trees.jsonl");
-        let key = first.key("one, twoo").unwrap();
-        assert_eq!(key.len(), 64);
+        let key = first.key("one, twoo", NOW).unwrap();
+        assert_eq!((key.text.len(), key.since), (64, NOW));
         first.begin(&key).unwrap();
         // It broke off at the misspelt one; mended, it goes on.
-        assert_eq!(first.key("one, two").unwrap(), key);
+        assert_eq!(first.key("one, two", NOW).unwrap(), key);
         first.end(&key, "one, two").unwrap();
-        assert_eq!(first.key("one, two").unwrap(), key);
+        assert_eq!(first.key("one, two", NOW).unwrap(), key);
         // Another text is another import, and so is another user's.
-        assert_ne!(first.key("one, two, three").unwrap(), key);
-        assert_ne!(import(&dir, "bob trees.jsonl").key("one, twoo").unwrap(), key);
+        assert_ne!(first.key("one, two, three", NOW).unwrap(), key);
+        assert_ne!(import(&dir, "bob trees.jsonl").key("one, twoo", NOW).unwrap(), key);
     }
+
+    #[test]
+    fn a_key_is_not_used_when_the_server_may_have_forgotten_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let import = import(&dir, "ada trees.jsonl");
+        let key = import.key("one", NOW).unwrap();
+        let late = NOW + REMEMBERED;
+        let in_time = late - Duration::from_secs(1);
+        import.begin(&key).unwrap();
+        assert_eq!(import.key("one", in_time).unwrap(), key, "a try does not make it younger");
+        let error = import.key("one", late).unwrap_err();
+        assert!(error.to_string().contains("begun to be imported on 2026-09-21 14:13"), "{error}");
+        import.end(&key, "one").unwrap();
+        assert_eq!(import.key("one", in_time).unwrap(), key);
+        assert_eq!(import.key("one", late).unwrap_err().exit(), Exit::Conflict);
+        // Nothing is known of another text, and it is no import of before.
+        assert_eq!(import.key("two", late).unwrap().since, late);
+    }
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_790_000_000);
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use etcetera::AppStrategy as _;
 
 pub(crate) use self::{
-    import::Import,
+    import::{Import, Key},
     name::{DEFAULT, Name},
     settings::{API_URL, AUTH_URL, Settings},
 };

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use evergreen_proto::api::v1::{ImportTreesRequest, ImportTreesResponse, Tree};
 use serde_json::json;
-use token::entropy::{Entropy, SystemEntropy};
+use token::{
+    clock::{Clock as _, SystemClock},
+    entropy::{Entropy, SystemEntropy},
+};
 use tonic::{Request, metadata::AsciiMetadataValue};
 
 use super::{edit::to_tree, editor, jsonl};
@@ -13,7 +16,7 @@ use crate::{
     common::{Api, Context},
     errors::{Error, Exit},
     names, outline, paint,
-    profile::Import as Kept,
+    profile::{Import as Kept, Key},
 };
 
 /// Create trees from a file; after a break, the same command goes on where it stopped
@@ -37,7 +40,8 @@ pub(super) struct Import {
     #[arg(long)]
     category: Option<String>,
 
-    /// Create the trees once more, though this file was imported already
+    /// Create the trees once more, though this file was imported already; after a break, leave it
+    /// out to go on
     #[arg(long)]
     again: bool,
 }
@@ -58,16 +62,20 @@ impl Import {
         let trees = self.trees(&context.api()?, &text).await?;
         let (lines, trees): (Vec<_>, Vec<_>) = trees.into_iter().unzip();
         let kept = Kept::find(&context.profile, &self.source(&who.user_id));
-        let key = match self.again {
-            true => Kept::digest(&[&text, &format!("{:?}", fresh())]),
-            false => kept.key(&text)?,
+        let now = SystemClock::new().now();
+        let mut key = match self.again {
+            true => Key::new(Kept::digest(&[&text, &format!("{:?}", fresh())]), now),
+            false => kept.key(&text, now)?,
         };
         // Before the first tree, so that no break can lose it.
         kept.begin(&key)?;
-        let answer = send(context, trees, &key).await;
+        let answer = send(context, trees, &key.text).await;
         let answer = answer.map_err(|error| self.advise(error, &lines))?;
-        kept.end(&key, &text)?;
         let (created, skipped) = (answer.created_count, answer.skipped_count);
+        if created > 0 {
+            key.since = now;
+        }
+        kept.end(&key, &text)?;
         let mut sentence = format!("Created {}.", counted(created));
         if skipped > 0 {
             sentence =
@@ -138,11 +146,16 @@ impl Import {
             lines.get(number).copied()
         });
         let file = self.file.display();
+        // Once more would be a third time: this one is begun, and goes on by itself.
+        let same = match self.again {
+            true => "the same command without `--again`",
+            false => "the same command again",
+        };
         match (line, error.exit()) {
             (Some(line), _) => error.then(format!(
-                "It is in line {line} of {file}. Mend it, then run the same command again: it goes on."
+                "It is in line {line} of {file}. Mend it, then run {same}: it goes on."
             )),
-            (None, Exit::Unreachable) => error.then("Run the same command again: it goes on."),
+            (None, Exit::Unreachable) => error.then(format!("Run {same}: it goes on.")),
             (None, Exit::NotFound) => error.then(
                 "A file from elsewhere names folders and categories that are not here: \
                  `--folder / --category CATEGORY` overrule it.",

@@ -1,5 +1,7 @@
 //! Trees to files and back.
 
+use std::time::Duration;
+
 use cli::lab::LossyProxy;
 use serde_json::{Value, json};
 
@@ -25,7 +27,7 @@ async fn what_was_exported_is_imported_by_another() {
     let outline =
         "---\ntitle: Jam\nfolder: /IT/Printers\ntags: a\n---\n\n- = Pull {#pull}\n  Gently.\n";
     ada.feed(&["trees", "new", "--from", "-"], outline).await.ok();
-    pair.clock.advance(std::time::Duration::from_secs(1));
+    pair.clock.advance(Duration::from_secs(1));
     ada.run(&["trees", "new", "Slow \u{202e}VPN"]).await.ok();
 
     let lines = ada.run(&["trees", "export"]).await.ok();
@@ -125,4 +127,48 @@ async fn nothing_is_sent_of_a_file_that_is_not_understood() {
     let text = std::fs::read_to_string(&elsewhere).unwrap();
     let args = ["trees", "import", "-", "--format", "outline", "--folder", "/"];
     assert_eq!(ada.feed(&args, &text).await.ok(), "Created 1 tree.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_made_again_goes_on_without_again() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    let proxy = LossyProxy::start(pair.api.address).await.unwrap();
+    let behind = ada.clone().with("EVERGREEN_API_URL", &proxy.url());
+    let path = file(&ada, "trees.jsonl", "{\"title\":\"One\"}\n");
+    behind.run(&["trees", "import", &path]).await.ok();
+    proxy.lose_answers();
+    let args = ["trees", "import", &path, "--again"];
+    let cut = async {
+        pair.api_seen.ended("ImportTrees", 2).await;
+        proxy.mend();
+    };
+    let (ran, ()) = tokio::join!(behind.run(&args), cut);
+    let said = ran.fails(6);
+    assert!(said.contains("\nRun the same command without `--again`: it goes on."), "{said}");
+    let said = behind.json(&["trees", "import", &path]).await;
+    assert_eq!(said, json!({ "createdCount": 0, "skippedCount": 1 }));
+    assert_eq!(titles(&ada).await.len(), 2);
+
+    let slip = file(&ada, "trees.jsonl", "{\"title\":\"One\"}\n{\"title\":\" \"}\n");
+    let said = behind.run(&["trees", "import", &slip, "--again"]).await.fails(8);
+    assert!(said.contains("then run the same command without `--again`: it goes on."), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_the_server_has_forgotten_is_not_made_twice_unasked() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    let path = file(&ada, "trees.jsonl", "{\"title\":\"One\"}\n");
+    ada.run(&["trees", "import", &path]).await.ok();
+    let imports = ada.home.join("profiles/default/imports");
+    let kept = std::fs::read_dir(imports).unwrap().next().unwrap().unwrap().path();
+    let mut value: Value = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
+    value["since"] = json!(value["since"].as_i64().unwrap_or_default() - 7 * 24 * 3_600);
+    std::fs::write(&kept, value.to_string()).unwrap();
+    let said = ada.run(&["trees", "import", &path]).await.fails(5);
+    assert!(said.contains("`--again` imports it once more"), "{said}");
+    assert_eq!(titles(&ada).await.len(), 1);
+    ada.run(&["trees", "import", &path, "--again"]).await.ok();
+    assert_eq!(titles(&ada).await.len(), 2);
 }
