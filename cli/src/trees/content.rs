@@ -20,7 +20,7 @@ pub(crate) enum Status {
 pub(crate) enum Visibility {
     /// Its owner alone
     Private,
-    /// Everybody who is logged in
+    /// Everybody who is logged in; its earlier revisions become readable with the tree
     Shared,
 }
 

@@ -27,7 +27,8 @@ use crate::{
 ///
 /// The text is an outline: the first lines say title, status, visibility, category, folder and tags,
 /// then comes the description, then the nodes as a nested list: `- ?` asks, `- !` tells what to do,
-/// `- =` ends the walk. Nothing that you wrote is lost: what cannot be saved stays in a file.
+/// `- =` ends the walk. Nothing that you wrote is lost: what cannot be saved stays in a file. Who
+/// shares a tree (`visibility: shared`) shares its earlier revisions with it.
 #[derive(Args, Debug)]
 pub(super) struct Edit {
     /// Id, beginning of an id, or title

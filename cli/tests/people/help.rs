@@ -30,6 +30,10 @@ async fn every_command_explains_itself_and_every_group_by_example() {
     }
     let help = nobody.run(&["--help"]).await.ok();
     assert!(help.contains("Exit codes: 0 done;"), "{help}");
+    for command in ["new", "edit"] {
+        let help = nobody.run(&["trees", command, "--help"]).await.ok();
+        assert!(help.contains("earlier revisions"), "{command}: {help}");
+    }
     nobody.run(&["nonsense"]).await.fails(2);
     nobody.run(&["trees"]).await.fails(2);
 }
