@@ -30,8 +30,8 @@ pub(crate) struct Importing {
     done: Progress,
     /// What was read and is not there yet, and how far it would be with each.
     group: Vec<(Tree, Progress)>,
-    /// When the newest of these trees was created, from which the next one is told apart.
-    newest: Option<Timestamp>,
+    /// The newest of these trees, which the next one comes after.
+    newest: Option<(Timestamp, TreeId)>,
 }
 
 /// What an import came to.
@@ -98,10 +98,19 @@ impl Importing {
         }
         content.check_size("tree.nodes")?;
         let app = &self.app;
-        // Lists and exports go by this instant, and within one by chance.
-        let now = app.clock.now().max(self.newest.map_or(Timestamp::UNIX_EPOCH, next_after));
-        self.newest = Some(now);
-        let (id, etag) = (TreeId::new(now, &*app.entropy), Etag::new(&*app.entropy));
+        // Lists and exports go by the instant, and within one by the id.
+        let (now, id) = match self.newest {
+            Some((last, newest)) => {
+                let now = app.clock.now().max(last);
+                (now, TreeId::new(now, &*app.entropy).max(newest.successor()))
+            }
+            None => {
+                let now = app.clock.now();
+                (now, TreeId::new(now, &*app.entropy))
+            }
+        };
+        self.newest = Some((now, id));
+        let etag = Etag::new(&*app.entropy);
         let tree = Tree::new(id, self.owner.clone(), content, etag, now);
         self.group.push((tree, progress));
         Ok(())
@@ -146,10 +155,6 @@ impl Importing {
         self.done = after.clone();
         Ok(())
     }
-}
-
-fn next_after(instant: Timestamp) -> Timestamp {
-    instant + Duration::from_millis(1)
 }
 
 impl From<ImportError> for AppError {

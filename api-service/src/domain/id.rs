@@ -15,7 +15,8 @@ macro_rules! ids {
             pub(crate) struct $name(pub(crate) Uuid);
 
             impl $name {
-                /// A new one; later ones sort after earlier ones (UUID version 7).
+                /// A new one. Those of a later millisecond sort after those of an earlier one (UUID
+                /// version 7).
                 pub(crate) fn new(now: Timestamp, entropy: &dyn Entropy) -> Self {
                     Self(uuid(now, entropy))
                 }
@@ -42,6 +43,14 @@ ids! {
     FolderId
     /// Names a tree.
     TreeId
+}
+
+impl TreeId {
+    /// The one right after this one, for trees of one instant that have an order.
+    pub(crate) fn successor(self) -> Self {
+        // What is counted up is the drawn part, whose 62 low bits are not all ones.
+        Self(Uuid::from_u128(self.0.as_u128() + 1))
+    }
 }
 
 /// The id that a field of a request holds; empty is none.
