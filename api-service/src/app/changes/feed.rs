@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, broadcast, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use crate::{
@@ -36,6 +36,8 @@ pub(super) struct Entry {
     pub(super) change: Change,
     /// `None` if it is deleted.
     pub(super) now: Option<Resource>,
+    /// When that was so.
+    pub(super) as_of: Instant,
 }
 
 /// What one who follows listens to.
@@ -120,9 +122,11 @@ impl Feed {
             };
             let more = i64::try_from(read.changes.len()).is_ok_and(|count| count >= AT_ONCE);
             for (key, change) in read.changes {
+                let as_of = Instant::now();
                 let now = store.resource(change.what).await?;
                 *place = Some(key.clone());
-                let _ = self.said.send(Said::Change(Arc::new(Entry { key, change, now })));
+                let entry = Entry { key, change, now, as_of };
+                let _ = self.said.send(Said::Change(Arc::new(entry)));
             }
             if !more {
                 return Ok(());

@@ -42,8 +42,8 @@ pub(crate) struct Following {
     place: ChangeKey,
     /// Whether there may be changes after that place that the ears did not hear.
     behind: bool,
-    /// What was read, and is not told yet.
-    pub(super) batch: VecDeque<(ChangeKey, Told)>,
+    /// What was read of the log, and is not told yet. What has become of it is asked when it is told.
+    pub(super) batch: VecDeque<(ChangeKey, ResourceId, ChangeKind)>,
     /// Where the place is when the batch is told.
     until: Option<ChangeKey>,
     /// When a sign of life is due; at the beginning, at once.
@@ -91,9 +91,11 @@ impl Following {
             if self.due <= Instant::now() {
                 return Ok(self.tell(None));
             }
-            if let Some((place, told)) = self.batch.pop_front() {
+            if let Some((place, what, kind)) = self.batch.front().cloned() {
+                let now = self.store.resource(what).await?;
+                self.batch.pop_front();
                 self.place = place;
-                return Ok(self.tell(Some(told)));
+                return Ok(self.tell(Some(told(kind, what, now, &self.reader))));
             }
             if let Some(until) = self.until.take() {
                 self.place = until;
@@ -118,8 +120,13 @@ impl Following {
     fn hear(&mut self, said: Result<Said, RecvError>) -> Option<Told> {
         match said {
             Ok(Said::Change(entry)) => {
-                let Entry { key, change, now } = &*entry;
+                let Entry { key, change, now, as_of } = &*entry;
                 if key.seq <= self.place.seq {
+                    return None;
+                }
+                // Who comes for it late is told of what there is by then.
+                if as_of.elapsed() > FRESH {
+                    self.behind = true;
                     return None;
                 }
                 self.place = key.clone();
@@ -143,10 +150,8 @@ impl Following {
         let read = self.store.changes(Some(&self.reader), &self.place, AT_ONCE).await?;
         let read = read.ok_or(AppError::CursorExpired)?;
         self.behind = i64::try_from(read.changes.len()).is_ok_and(|count| count >= AT_ONCE);
-        for (key, change, kind) in folded(read.changes, &self.reader) {
-            let now = self.store.resource(change.what).await?;
-            self.batch.push_back((key, told(kind, change.what, now, &self.reader)));
-        }
+        let folded = folded(read.changes, &self.reader);
+        self.batch.extend(folded.into_iter().map(|(key, change, kind)| (key, change.what, kind)));
         self.until = Some(read.until);
         Ok(())
     }
@@ -199,5 +204,7 @@ fn told(kind: ChangeKind, what: ResourceId, now: Option<Resource>, reader: &str)
 }
 
 const AT_ONCE: i64 = 100;
+/// For how long what was read of a thing is told as what it is now.
+const FRESH: Duration = Duration::from_secs(1);
 /// After how long without a change a receiver is told how far it has come.
 const HEARTBEAT: Duration = Duration::from_secs(30);

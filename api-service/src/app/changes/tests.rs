@@ -365,3 +365,41 @@ async fn what_is_written_before_the_feed_reads_is_told_all_the_same() {
     assert!(matches!(told, Some(Told::Created(Resource::Folder(_)))), "{told:?}");
     telling.abort();
 }
+
+/// However a change waited for its receiver: what is told is what there is when it is told.
+#[tokio::test(start_paused = true)]
+async fn what_waits_to_be_told_is_told_as_it_is_then() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000)));
+    let store = MemoryStore::open(&MemoryDatabase::default());
+    let app =
+        App::new(Arc::new(store), clock, Arc::new(SeededEntropy::new(1)), KEPT).await.unwrap();
+    let telling = app.clone();
+    let telling = tokio::spawn(async move { telling.keep_telling().await });
+    let (ada, bob) = (Caller::new("ada", ["editor"]), Caller::new("bob", ["editor"]));
+    let mut hears = app.watch_changes(&ada, "").await.unwrap();
+    let (_, cursor) = hears.next().await.unwrap();
+    let shared = async |title: &str| {
+        let visibility = Some(Visibility::Shared);
+        let edit = Edit { title: Some(title.into()), visibility, ..Edit::default() };
+        app.create_tree(&bob, edit).await.unwrap().id
+    };
+    let hide = async |id: TreeId| {
+        let edit = Edit { visibility: Some(Visibility::Private), ..Edit::default() };
+        app.update_tree(&bob, id, None, edit).await.unwrap();
+    };
+    let (first, second) = (shared("first").await, shared("second").await);
+    // One reads both from the log, and is told of the first one.
+    let mut reads = app.watch_changes(&ada, &cursor).await.unwrap();
+    reads.next().await.unwrap();
+    let (told, _) = reads.next().await.unwrap();
+    assert!(matches!(told, Some(Told::Created(Resource::Tree(tree))) if tree.id == first));
+    // The other one has heard of both, and comes late.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    hide(second).await;
+    let deleted = Some(Told::Deleted(ResourceId::Tree(second)));
+    assert_eq!(reads.next().await.unwrap().0, deleted);
+    let (told, _) = hears.next().await.unwrap();
+    assert!(matches!(told, Some(Told::Created(Resource::Tree(tree))) if tree.id == first));
+    assert_eq!(hears.next().await.unwrap().0, deleted);
+    telling.abort();
+}

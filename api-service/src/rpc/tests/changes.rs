@@ -193,9 +193,10 @@ fn copy(from: &Path, to: &Path) {
 #[tokio::test]
 async fn cursors_from_after_a_backup_expire_when_it_is_restored() {
     let dir = tempfile::tempdir().unwrap();
-    let (data, backup) = (dir.path().join("data"), dir.path().join("backup"));
-    let life = async |seed: u64, from: &str, name: &str| {
-        let world = World::on(&data, seed, TestKeys::Up, async |_| {}).await;
+    let [data, backup, restored, fresh] =
+        ["data", "backup", "restored", "fresh"].map(|name| dir.path().join(name));
+    let life = async |data: &Path, seed: u64, from: &str, name: &str| {
+        let world = World::on(data, seed, TestKeys::Up, async |_| {}).await;
         let ada = world.caller("ada", EDITOR);
         let answer = match ada.watch(from).await {
             Ok(_) => {
@@ -209,19 +210,17 @@ async fn cursors_from_after_a_backup_expire_when_it_is_restored() {
         world.stop().await;
         answer
     };
-    let (_, before) = life(1, "", "before").await.unwrap();
+    let (_, before) = life(&data, 1, "", "before").await.unwrap();
     copy(&data, &backup);
-    let (told, lost) = life(2, &before, "lost").await.unwrap();
+    let (told, lost) = life(&data, 2, &before, "lost").await.unwrap();
     assert_eq!(told, "+lost");
-    fs::remove_dir_all(&data).unwrap();
-    copy(&backup, &data);
+    copy(&backup, &restored);
     let expired = Err((Code::OutOfRange, "CURSOR_EXPIRED".to_owned()));
     // Neither before another change has the number that the lost one had, nor after that.
-    assert_eq!(life(3, &lost, "never").await, expired);
-    let (told, _) = life(4, &before, "other").await.unwrap();
+    assert_eq!(life(&restored, 3, &lost, "never").await, expired);
+    let (told, _) = life(&restored, 4, &before, "other").await.unwrap();
     assert_eq!(told, "+other");
-    assert_eq!(life(5, &lost, "never").await, expired);
+    assert_eq!(life(&restored, 5, &lost, "never").await, expired);
     // A database that knows nothing of the cursor's key.
-    fs::remove_dir_all(&data).unwrap();
-    assert_eq!(life(6, &before, "never").await, expired);
+    assert_eq!(life(&fresh, 6, &before, "never").await, expired);
 }
