@@ -251,7 +251,8 @@ async fn a_service_that_is_disabled_hears_of_no_more_revocations() {
     let ended = ended.await.expect("it ends long before its token");
     assert_eq!(reason(Err::<(), _>(ended)), "SESSION_REVOKED");
     let (_, told) = other.told().await;
-    assert_eq!((&told[0].user_id, told[0].roles_version), (&client_id, 1));
+    assert_eq!(told[0].user_id, client_id);
+    assert!(told[0].roles_version > 0, "{told:?}");
 }
 
 #[tokio::test]
