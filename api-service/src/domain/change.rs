@@ -112,6 +112,11 @@ impl Change {
 }
 
 impl Tree {
+    /// What making it what it is was, of a tree that `before` could find.
+    pub(crate) fn change(&self, before: Audience) -> Option<Change> {
+        Change::of_tree(self.id, &self.owner_id, before, self.audience(), self.stamp())
+    }
+
     /// Names the write that made it what it is.
     pub(crate) fn stamp(&self) -> Stamp {
         Stamp { mark: self.etag.clone(), at: self.updated_at }

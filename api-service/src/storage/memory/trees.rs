@@ -8,7 +8,7 @@ use token::clock::Timestamp;
 use super::database::{MemoryStore, Tables, id_taken, most};
 use crate::{
     domain::{
-        change::{Audience, Change},
+        change::Audience,
         etag::Etag,
         id::TreeId,
         tree::{Tree, Visibility},
@@ -56,12 +56,12 @@ impl TreeStore for MemoryStore {
         }
         tables.check_references(tree)?;
         let (created_at, revision) = (current.created_at, current.revision);
-        let (before, after) = (current.audience(), tree.audience());
+        let before = current.audience();
         tables.trees.insert(tree.id, Tree { created_at, ..tree.clone() });
         if tree.revision > revision {
             tables.write_revision(tree);
         }
-        tables.log.record(Change::of_tree(tree.id, &tree.owner_id, before, after, tree.stamp()));
+        tables.log.record(tree.change(before));
         Ok(())
     }
 }
@@ -78,8 +78,7 @@ impl Tables {
         self.trees.insert(tree.id, tree.clone());
         self.write_revision(tree);
         self.number(tree.id);
-        let (before, after) = (Audience::Nobody, tree.audience());
-        self.log.record(Change::of_tree(tree.id, &tree.owner_id, before, after, tree.stamp()));
+        self.log.record(tree.change(Audience::Nobody));
     }
 
     fn tree(&self, id: TreeId, owner: &str) -> Result<&Tree, StoreError> {

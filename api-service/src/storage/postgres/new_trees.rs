@@ -5,11 +5,7 @@ use sqlx::{Postgres, QueryBuilder, query_builder::Separated};
 
 use super::{changes::record, search, trees::Tx};
 use crate::{
-    domain::{
-        change::{Audience, Change},
-        search::Document,
-        tree::Tree,
-    },
+    domain::{change::Audience, search::Document, tree::Tree},
     storage::{
         StoreError,
         rows::{status_name, tags_text, visibility_name},
@@ -57,11 +53,7 @@ pub(super) async fn create(
     })
     .await?;
     search::index_new(tx, trees, documents).await?;
-    let changes = trees.iter().filter_map(|tree| {
-        let (before, after) = (Audience::Nobody, tree.audience());
-        Change::of_tree(tree.id, &tree.owner_id, before, after, tree.stamp())
-    });
-    record(tx, changes).await
+    record(tx, trees.iter().filter_map(|tree| tree.change(Audience::Nobody))).await
 }
 
 /// Inserts a row for each of `items`.

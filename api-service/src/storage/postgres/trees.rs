@@ -10,13 +10,7 @@ use super::{
     revisions::write_revision, search, tree_row::TreeRow,
 };
 use crate::{
-    domain::{
-        change::{Audience, Change},
-        etag::Etag,
-        id::TreeId,
-        search::Document,
-        tree::Tree,
-    },
+    domain::{etag::Etag, id::TreeId, search::Document, tree::Tree},
     storage::{
         StoreError, TreeFilter, TreeKey, TreeStore,
         rows::{At, audience, status_name, tags_text, tree_columns, visibility_name},
@@ -81,7 +75,7 @@ impl TreeStore for PostgresStore {
                 write_revision(&mut tx, tree).await?;
             }
             search::index(&mut tx, tree, &document).await?;
-            record(&mut tx, change(tree, audience(&visibility, deleted))).await?;
+            record(&mut tx, tree.change(audience(&visibility, deleted))).await?;
             self.commit(tx).await
         })
         .await
@@ -89,11 +83,6 @@ impl TreeStore for PostgresStore {
 }
 
 pub(super) type Tx = Transaction<'static, Postgres>;
-
-/// What became of a tree.
-fn change(tree: &Tree, before: Audience) -> Option<Change> {
-    Change::of_tree(tree.id, &tree.owner_id, before, tree.audience(), tree.stamp())
-}
 
 /// A tree with its nodes, whoever may read it.
 pub(super) async fn whole(tx: &mut Tx, id: TreeId) -> Result<Tree, StoreError> {

@@ -5,11 +5,7 @@ use sqlx::{QueryBuilder, Sqlite, query_builder::Separated};
 
 use super::{changes, search, trees::Tx};
 use crate::{
-    domain::{
-        change::{Audience, Change},
-        search::Document,
-        tree::Tree,
-    },
+    domain::{change::Audience, search::Document, tree::Tree},
     storage::{
         StoreError,
         rows::{status_name, tags_text, visibility_name},
@@ -59,13 +55,7 @@ pub(super) async fn create(
     })
     .await?;
     search::index_new(tx, trees, documents).await?;
-    let changes: Vec<_> = trees
-        .iter()
-        .filter_map(|tree| {
-            let (before, after) = (Audience::Nobody, tree.audience());
-            Change::of_tree(tree.id, &tree.owner_id, before, after, tree.stamp())
-        })
-        .collect();
+    let changes: Vec<_> = trees.iter().filter_map(|tree| tree.change(Audience::Nobody)).collect();
     changes::record_all(tx, &changes).await
 }
 

@@ -6,17 +6,11 @@ use async_trait::async_trait;
 use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 
 use super::{
-    changes::record, new_trees::create, open::SqliteStore, revisions::write_revision, search,
+    changes::record_all, new_trees::create, open::SqliteStore, revisions::write_revision, search,
     tree_row::TreeRow,
 };
 use crate::{
-    domain::{
-        change::{Audience, Change},
-        etag::Etag,
-        id::TreeId,
-        search::Document,
-        tree::Tree,
-    },
+    domain::{etag::Etag, id::TreeId, search::Document, tree::Tree},
     storage::{
         StoreError, TreeFilter, TreeKey, TreeStore,
         rows::{At, audience, status_name, tags_text, tree_columns, visibility_name},
@@ -94,7 +88,7 @@ impl TreeStore for SqliteStore {
             write_revision(&mut tx, tree).await?;
         }
         search::index(&mut tx, tree, &document).await?;
-        record_tree(&mut tx, tree, before).await?;
+        record_all(&mut tx, tree.change(before).as_slice()).await?;
         self.commit(tx).await
     }
 }
@@ -105,15 +99,6 @@ pub(super) type Tx = Transaction<'static, Sqlite>;
 pub(super) async fn whole(tx: &mut Tx, id: TreeId) -> Result<Tree, StoreError> {
     let row: Option<FullRow> = sqlx::query_as(WHOLE).bind(id.0).fetch_optional(&mut **tx).await?;
     row.ok_or(StoreError::TreeNotFound)?.try_into()
-}
-
-/// Logs what became of a tree.
-async fn record_tree(tx: &mut Tx, tree: &Tree, before: Audience) -> Result<(), StoreError> {
-    let after = tree.audience();
-    match Change::of_tree(tree.id, &tree.owner_id, before, after, tree.stamp()) {
-        Some(change) => record(tx, change).await,
-        None => Ok(()),
-    }
 }
 
 /// Whether what the tree refers to is there.
