@@ -394,7 +394,7 @@ async fn what_waits_to_be_told_is_told_as_it_is_then() {
     let (told, _) = reads.next().await.unwrap();
     assert!(matches!(told, Some(Told::Created(Resource::Tree(tree))) if tree.id == first));
     // The other one has heard of both, and comes late.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::advance(Duration::from_secs(3)).await;
     hide(second).await;
     let deleted = Some(Told::Deleted(ResourceId::Tree(second)));
     assert_eq!(reads.next().await.unwrap().0, deleted);
