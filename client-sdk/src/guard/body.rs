@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
-use super::{caller::Caller, refusal::Refusal, revocations::Revocations};
+use super::caller::Caller;
 
 pin_project_lite::pin_project! {
     /// A response's body, which ends with the guard's refusal as its status when its caller's session
@@ -25,17 +25,16 @@ pin_project_lite::pin_project! {
 enum Watch {
     /// What answers with one message ends of itself, and is not worth watching.
     Unary {
-        revocations: Revocations,
         caller: Caller,
         answered: bool,
     },
-    Watching(Pin<Box<dyn Future<Output = Refusal> + Send>>),
+    Watching(Pin<Box<dyn Future<Output = Status> + Send>>),
     Ended,
 }
 
 impl<B> GuardedBody<B> {
-    pub(super) fn new(inner: B, (revocations, caller): (Revocations, Caller)) -> Self {
-        Self { inner, watch: Watch::Unary { revocations, caller, answered: false } }
+    pub(super) fn new(inner: B, caller: Caller) -> Self {
+        Self { inner, watch: Watch::Unary { caller, answered: false } }
     }
 }
 
@@ -48,7 +47,7 @@ impl<B: Body> Body for GuardedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        if let Watch::Unary { revocations, caller, answered } = this.watch {
+        if let Watch::Unary { caller, answered } = this.watch {
             let frame = this.inner.as_mut().poll_frame(cx);
             let streams = match &frame {
                 Poll::Ready(Some(Ok(frame))) if frame.is_data() => mem::replace(answered, true),
@@ -56,16 +55,16 @@ impl<B: Body> Body for GuardedBody<B> {
                 Poll::Pending => true,
             };
             if streams {
-                let ended = revocations.clone().ended(caller.clone());
-                *this.watch = Watch::Watching(Box::pin(ended));
+                let caller = caller.clone();
+                *this.watch = Watch::Watching(Box::pin(async move { caller.ended().await }));
             }
             if frame.is_ready() {
                 return frame;
             }
         }
-        let refusal = match this.watch {
+        let status = match this.watch {
             Watch::Watching(ended) => match ended.as_mut().poll(cx) {
-                Poll::Ready(refusal) => refusal,
+                Poll::Ready(status) => status,
                 Poll::Pending => return this.inner.poll_frame(cx),
             },
             Watch::Ended => return Poll::Ready(None),
@@ -73,7 +72,6 @@ impl<B: Body> Body for GuardedBody<B> {
         };
         *this.watch = Watch::Ended;
         let mut trailers = HeaderMap::new();
-        let status = Status::from(refusal);
         status.add_header(&mut trailers).expect("a refusal's status is made of header values");
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }

@@ -45,21 +45,21 @@ pub struct Identity {
     pub(super) roles_version: u32,
     /// When the token runs out.
     pub(super) expires_at: Timestamp,
-    /// Where the guard hears of the session's end.
-    pub(super) news: News,
+    pub(super) end: End,
 }
 
-/// What revocations there are is no part of who calls: any two are equal.
+/// Where the guard hears that a caller may no longer act. That is no part of who calls: any two are
+/// equal.
 #[derive(Clone, Debug, Default)]
-pub(super) struct News(pub(super) Option<Revocations>);
+pub(super) struct End(pub(super) Option<Revocations>);
 
-impl PartialEq for News {
+impl PartialEq for End {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for News {}
+impl Eq for End {}
 
 impl Caller {
     /// Resolves when the guard hears that this caller may no longer act, with the status to answer:
@@ -69,15 +69,20 @@ impl Caller {
     /// The guard itself ends what streams to a caller. What is read of a caller for long, as an
     /// upload is, ends with this.
     pub async fn ended(&self) -> Status {
-        match &self.news.0 {
+        match &self.end.0 {
             Some(revocations) => revocations.clone().ended(self.clone()).await.into(),
             None => std::future::pending().await,
         }
     }
 
-    /// The holder of a good token, of whose session's end `news` will tell.
-    pub(super) fn holding(claims: AccessClaims, news: News) -> Self {
-        Self(Arc::new(Identity { news, ..Identity::from(claims) }))
+    /// The holder of a good token, of whose end `end` will tell.
+    pub(super) fn holding(claims: AccessClaims, end: End) -> Self {
+        Self::from(Identity { end, ..Identity::from(claims) })
+    }
+
+    /// Itself, if [`Self::ended`] can resolve.
+    pub(super) fn watched(&self) -> Option<Self> {
+        self.end.0.is_some().then(|| self.clone())
     }
 }
 
@@ -94,7 +99,7 @@ impl Identity {
             kind,
             roles_version: 0,
             expires_at,
-            news: News::default(),
+            end: End::default(),
         }
     }
 
@@ -136,7 +141,7 @@ impl From<AccessClaims> for Identity {
             kind: claims.kind,
             roles_version: claims.roles_version,
             expires_at,
-            news: News::default(),
+            end: End::default(),
         }
     }
 }

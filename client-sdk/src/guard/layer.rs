@@ -16,7 +16,6 @@ use super::{
     caller::Caller,
     policy::{Access, Policy},
     refusal::Refusal,
-    revocations::Revocations,
     verify::{Guard, Recalled},
 };
 
@@ -87,7 +86,7 @@ where
         match recalled {
             Ok(Recalled::Known(caller)) => match access.admit(&caller) {
                 Ok(()) => {
-                    let watched = guard.watched(&caller);
+                    let watched = caller.watched();
                     request.extensions_mut().insert(caller);
                     ResponseFuture::call(&mut self.inner, request, watched)
                 }
@@ -101,8 +100,7 @@ where
                 let verdict = Box::pin(async move {
                     let caller = rules.guard.settle(&token, digest).await?;
                     access.admit(&caller)?;
-                    let watched = rules.guard.watched(&caller);
-                    Ok((caller, watched))
+                    Ok(caller)
                 });
                 // The service that was polled ready goes into the future; a clone, which may not
                 // be ready, stays behind.
@@ -139,9 +137,9 @@ pin_project_lite::pin_project! {
     }
 }
 
-type Verdict = Pin<Box<dyn Future<Output = Result<(Caller, Watched), Refusal>> + Send>>;
-/// What may end the response while it streams.
-type Watched = Option<(Revocations, Caller)>;
+type Verdict = Pin<Box<dyn Future<Output = Result<Caller, Refusal>> + Send>>;
+/// Whose end is the response's, while it streams.
+type Watched = Option<Caller>;
 
 impl<S, B> ResponseFuture<S, B>
 where
@@ -168,7 +166,8 @@ where
             let next = match this.state.as_mut().project() {
                 StateProj::Judging { verdict, service, request } => {
                     match ready!(verdict.as_mut().poll(cx)) {
-                        Ok((caller, watched)) => {
+                        Ok(caller) => {
+                            let watched = caller.watched();
                             let mut request = request.take().expect(ONCE);
                             request.extensions_mut().insert(caller);
                             State::Calling { future: service.call(request), watched }

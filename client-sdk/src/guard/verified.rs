@@ -42,10 +42,9 @@ impl Verified {
         Self { shards, per_shard: tokens.div_ceil(SHARDS) }
     }
 
-    /// As large, and empty.
-    pub(super) fn anew(&self) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, per_shard: self.per_shard }
+    /// Another one with as much room.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.per_shard * SHARDS)
     }
 
     /// Who the token of this digest speaks for, if that is still true at `now` and by `keys`.

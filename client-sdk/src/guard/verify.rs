@@ -9,7 +9,7 @@ use token::{
 };
 
 use super::{
-    caller::{Caller, News},
+    caller::{Caller, End},
     keys::{Held, KeyCache, Lookup},
     refusal::Refusal,
     revocations::Revocations,
@@ -55,7 +55,7 @@ impl Guard {
     #[must_use]
     pub fn revocations(mut self, revocations: Revocations) -> Self {
         // Callers know where they hear of their end: those of another guard do not hear it here.
-        self.verified = Arc::new(self.verified.anew());
+        self.verified = Arc::new(self.verified.emptied());
         self.revocations = Some(revocations);
         self
     }
@@ -154,12 +154,6 @@ impl Guard {
         }
     }
 
-    /// What ends a response that streams to `caller`.
-    pub(super) fn watched(&self, caller: &Caller) -> Option<(Revocations, Caller)> {
-        let revocations = self.revocations.as_ref()?;
-        Some((revocations.clone(), caller.clone()))
-    }
-
     /// The holder of a good token, unless it was revoked.
     fn admit(&self, caller: Caller) -> Result<Caller, Refusal> {
         match &self.revocations {
@@ -169,7 +163,7 @@ impl Guard {
     }
 
     fn holder(&self, claims: AccessClaims) -> Caller {
-        Caller::holding(claims, News(self.revocations.clone()))
+        Caller::holding(claims, End(self.revocations.clone()))
     }
 
     /// By signature, or by having done so before.

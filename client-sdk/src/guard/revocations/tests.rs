@@ -19,7 +19,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::*;
-use crate::guard::{Identity, Kind, body::GuardedBody};
+use crate::guard::{Identity, Kind, body::GuardedBody, caller::End};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
@@ -237,7 +237,9 @@ fn body(
     let (frames, mut sent) = mpsc::unbounded_channel();
     let frames_of = stream::poll_fn(move |cx| sent.poll_recv(cx).map(|frame| frame.map(Ok)));
     let inner = StreamBody::new(frames_of).boxed();
-    (frames, GuardedBody::new(inner, (bench.revocations.clone(), caller)))
+    let end = End(Some(bench.revocations.clone()));
+    let caller = Caller::from(Identity { end, ..Identity::clone(&caller) });
+    (frames, GuardedBody::new(inner, caller))
 }
 
 fn data(text: &'static str) -> Frame<Bytes> {
