@@ -9,6 +9,7 @@ pub mod database_url;
 pub mod deadline;
 pub mod observe;
 mod oversize;
+pub mod postgres;
 pub mod process;
 pub mod recorder;
 pub mod serve;

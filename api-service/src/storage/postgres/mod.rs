@@ -7,7 +7,6 @@
 //!
 //! The tables have a schema of their own, so that both services can share a database.
 
-mod bells;
 mod categories;
 mod changes;
 mod deletion;

@@ -8,11 +8,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use thiserror::Error;
+use transport::postgres::{self as shared, Bells, mend};
 
-use super::{
-    bells::Bells,
-    lock::{Turn, take_turn},
-};
+use super::lock::{Turn, take_turn};
 use crate::storage::StoreError;
 
 /// The store on PostgreSQL.
@@ -46,7 +44,7 @@ impl PostgresStore {
         let pool = pool(Self::CONNECTIONS).connect_with(options.clone()).await?;
         // One that has gone stale is found out by using it, and nothing is lost by that.
         let bells = pool_of_bells().connect_lazy_with(options);
-        Ok(Self { pool, bells: Bells::hang(bells) })
+        Ok(Self { pool, bells: Bells::hang(bells, CHANNEL) })
     }
 
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
@@ -76,6 +74,8 @@ fn pool_of_bells() -> PgPoolOptions {
     pool(Bells::CONNECTIONS).max_lifetime(None).test_before_acquire(false)
 }
 
+/// Where instances tell each other that something was written.
+const CHANNEL: &str = "evergreen_api_changed";
 /// How long a request waits for a connection, a server that is starting included: well within a
 /// request's life, so that its client hears of the outage and comes back.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -100,24 +100,10 @@ async fn make_schema(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     tx.commit().await
 }
 
-/// Refuses a standby, whose rows may be old; names the schema; and makes commits durable before they
-/// are acknowledged where the server's default does not.
+/// Refuses a standby, and names the schema.
 async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let (read_only, durable): (String, String) = sqlx::query_as(
-        "SELECT current_setting('transaction_read_only'), current_setting('synchronous_commit')",
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if read_only != "off" {
-        return Err(sqlx::Error::Configuration(
-            "the server is a standby or read-only, and what is written is read on the primary"
-                .into(),
-        ));
-    }
-    sqlx::query("SET search_path = evergreen_api").execute(&mut *connection).await?;
-    if durable == "off" {
-        sqlx::query("SET synchronous_commit = on").execute(connection).await?;
-    }
+    shared::prepare(connection).await?;
+    sqlx::query("SET search_path = evergreen_api").execute(connection).await?;
     Ok(())
 }
 
@@ -131,22 +117,9 @@ async fn bound(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {
-        let mend = match &error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => {
-                "check that the server runs and that its address is right"
-            }
-            sqlx::Error::Tls(_) => "check sslmode and sslrootcert in the URL",
-            sqlx::Error::Database(error) => match error.code().as_deref() {
-                Some("28P01" | "28000") => "check user and password in the URL",
-                Some("3D000") => "create the database, or name another one in the URL",
-                Some("42501") => {
-                    "let this user create schemas in the database, or make the schema \
-                     evergreen_api and give it to this user"
-                }
-                _ => "see the server's log",
-            },
-            _ => "connect to the primary, as a user who may create tables",
-        };
+        let rights = "let this user create schemas in the database, or make the schema \
+                      evergreen_api and give it to this user";
+        let mend = mend(&error, rights);
         Self::Server { detail: error.to_string(), mend }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use transport::postgres::{ATTEMPTS, was_rolled_back};
+
 use crate::storage::{ImportError, StoreError};
 
-/// Runs `attempt` again if the database sacrificed it to another transaction, which leaves no trace
-/// of it.
+/// Runs `attempt` again if the database sacrificed it to another transaction, or was shutting down
+/// or failing over before it could have done anything.
 pub(super) async fn retrying<T, E, F>(mut attempt: impl FnMut() -> F) -> Result<T, E>
 where
     E: Failure,
@@ -13,7 +15,11 @@ where
 {
     for _ in 1..ATTEMPTS {
         match attempt().await {
-            Err(error) if error.storage().is_some_and(was_sacrificed) => {
+            Err(error)
+                if matches!(
+                    error.storage(), Some(StoreError::Unavailable(error)) if was_rolled_back(error)
+                ) =>
+            {
                 tracing::debug!(%error, "run again");
             }
             done => return done,
@@ -42,13 +48,3 @@ impl Failure for ImportError {
         }
     }
 }
-
-/// A serialization failure or a deadlock.
-fn was_sacrificed(error: &StoreError) -> bool {
-    let StoreError::Unavailable(error) = error else { return false };
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    matches!(code.as_deref(), Some("40001" | "40P01"))
-}
-
-/// How often a transaction is run before its failure is the caller's.
-const ATTEMPTS: u32 = 5;

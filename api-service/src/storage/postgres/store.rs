@@ -23,7 +23,7 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
-        self.bells.close().await;
+        self.bells.pool().close().await;
         self.pool.close().await;
     }
 }

@@ -5,16 +5,13 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _, postgres::PgRow};
 use token::clock::{Clock, Timestamp};
+use transport::postgres::{ATTEMPTS, was_rolled_back};
 use uuid::Uuid;
 
 use crate::storage::{
     error::StoreError,
     group_commit::{CommitGroup, Outcome},
-    postgres::{
-        audit,
-        clock::DatabaseClock,
-        retry::{ATTEMPTS, was_rolled_back},
-    },
+    postgres::{audit, clock::DatabaseClock},
     rows::{decode_grants, encode_duration, encode_generation, inconsistent, pushed_nonces},
     store::{Advance, Advanced},
 };

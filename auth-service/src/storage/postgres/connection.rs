@@ -11,11 +11,12 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use token::clock::Clock;
+use transport::postgres::{Bells, mend, prepare};
 
 use crate::storage::{
     error::{OpenError, StoreError},
     group_commit::{GroupCommit, Limits},
-    postgres::{advances::PostgresCommitter, bells::Bells, clock::DatabaseClock},
+    postgres::{advances::PostgresCommitter, clock::DatabaseClock},
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -57,12 +58,12 @@ impl PostgresStore {
         let committer = PostgresCommitter::new(commits.clone(), now, clock);
         let limits = Limits { members: MAX_GROUP, groups: GROUPS };
         let advances = GroupCommit::start(committer, limits);
-        let bells = Bells::hang(pool_of_revocations().connect_lazy_with(options));
+        let bells = Bells::hang(pool_of_revocations().connect_lazy_with(options), CHANNEL);
         Ok(Self { pool, commits, advances, bells, now, read_session: Arc::default() })
     }
 
     pub(super) async fn close(&self) {
-        self.bells.close().await;
+        self.bells.pool().close().await;
         self.commits.close().await;
         self.pool.close().await;
     }
@@ -96,25 +97,7 @@ fn pool_of_commits() -> PgPoolOptions {
 /// One connection listens, one tells, one reads what is new and one all there is, whatever requests do
 /// with the others. One that has gone stale is found out by using it, and nothing is lost by that.
 fn pool_of_revocations() -> PgPoolOptions {
-    pool(4).max_lifetime(None).test_before_acquire(false)
-}
-
-/// Refuses a standby, whose rows may be old, and makes commits durable before they are acknowledged
-/// where the server's default does not.
-async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let read_only: String =
-        sqlx::query_scalar("SHOW transaction_read_only").fetch_one(&mut *connection).await?;
-    if read_only != "off" {
-        return Err(sqlx::Error::Configuration(
-            "the server is a standby or read-only, and sessions are decided on the primary".into(),
-        ));
-    }
-    let durable: String =
-        sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut *connection).await?;
-    if durable == "off" {
-        sqlx::query("SET synchronous_commit = on").execute(connection).await?;
-    }
-    Ok(())
+    pool(Bells::CONNECTIONS + 2).max_lifetime(None).test_before_acquire(false)
 }
 
 /// One plan for the statement that advances, whatever the size of the group and however stale the
@@ -150,22 +133,12 @@ async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
 }
 
 fn unusable(error: &sqlx::Error) -> OpenError {
-    let mend = match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => {
-            "check that the server runs and that its address is right"
-        }
-        sqlx::Error::Tls(_) => "check sslmode and sslrootcert in the URL",
-        sqlx::Error::Database(error) => match error.code().as_deref() {
-            Some("28P01" | "28000") => "check user and password in the URL",
-            Some("3D000") => "create the database, or name another one in the URL",
-            Some("42501") => "let this user create tables in the database",
-            _ => "see the server's log",
-        },
-        _ => "connect to the primary, as a user who may create tables",
-    };
+    let mend = mend(error, "let this user create tables in the database");
     OpenError::Server { detail: error.to_string(), mend }
 }
 
+/// Where instances tell each other that something was revoked.
+const CHANNEL: &str = "evergreen_revoked";
 const CONNECTIONS: u32 = 8;
 /// Groups in flight at a time: while one waits for the disk, the next is executed.
 const GROUPS: usize = 2;

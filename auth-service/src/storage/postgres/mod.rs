@@ -7,7 +7,6 @@
 
 mod advances;
 mod audit;
-mod bells;
 mod clock;
 mod connection;
 mod keys;

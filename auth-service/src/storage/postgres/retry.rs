@@ -1,5 +1,7 @@
 //! Running again what the database sacrificed.
 
+use transport::postgres::{ATTEMPTS, was_rolled_back};
+
 use crate::storage::error::StoreError;
 
 /// Runs `attempt` again if the database sacrificed it to another transaction, or was shutting down
@@ -18,14 +20,3 @@ where
     }
     attempt().await
 }
-
-/// Whether the database says that the transaction has left no trace and may be run again.
-pub(super) fn was_rolled_back(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    // Serialization failure, deadlock, read-only (a primary that became a standby), shutting down,
-    // starting up.
-    matches!(code.as_deref(), Some("40001" | "40P01" | "25006" | "57P01" | "57P02" | "57P03"))
-}
-
-/// How often a transaction is run before its failure is the caller's.
-pub(super) const ATTEMPTS: u32 = 5;

@@ -71,7 +71,7 @@ impl RevocationStore for PostgresStore {
         since: Timestamp,
         life: Duration,
     ) -> Result<(Vec<Revocation>, Timestamp), StoreError> {
-        let mut connection = self.bells.pool.acquire().await?;
+        let mut connection = self.bells.pool().acquire().await?;
         let now = self.now.read(&mut connection).await?;
         let rows: Vec<RevocationRow> = sqlx::query_as(REVOCATIONS_SINCE)
             .bind(since.unix_millis().max(now.saturating_sub(encode_duration(life))))
