@@ -232,7 +232,7 @@ async fn nobody_follows_for_nobody() {
 /// A response's body of the frames that the test sends.
 fn body(
     bench: &Bench,
-    caller: Caller,
+    caller: &Caller,
 ) -> (mpsc::UnboundedSender<Frame<Bytes>>, GuardedBody<BoxBody<Bytes, Infallible>>) {
     let (frames, mut sent) = mpsc::unbounded_channel();
     let frames_of = stream::poll_fn(move |cx| sent.poll_recv(cx).map(|frame| frame.map(Ok)));
