@@ -22,7 +22,7 @@ use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 use super::{
     connect,
     echo::Echo,
-    load::{Call, Ratio, compare},
+    load::{Call, Comparison, compare},
 };
 use crate::lab::Failure;
 
@@ -41,7 +41,7 @@ pub(super) async fn measure(
     in_flight: usize,
     rounds: usize,
     round: Duration,
-) -> Result<Ratio, Failure> {
+) -> Result<Comparison, Failure> {
     let clock = Arc::new(SystemClock::new());
     let key = SigningKey::generate(&SystemEntropy);
     let keys = [key.public().clone()].into_iter().collect();

@@ -40,7 +40,7 @@ use self::{
     echo::Echo,
     guard::Tokens,
     herd::{Known, Recovery},
-    load::{Call, Ratio, compare},
+    load::{Call, Comparison, compare},
 };
 pub(crate) use self::{scale::Scale, soak::Soak};
 use crate::{
@@ -101,12 +101,15 @@ impl Bench {
         if self.json {
             let rows: Vec<_> = figures
                 .iter()
-                .map(|(what, against, ratio)| {
+                .map(|(what, against, Comparison { rate, processor })| {
                     json!({
                         "what": what, "against": against, "in_flight": self.in_flight,
-                        "ratio_min": ratio.min, "ratio_median": ratio.median,
-                        "ratio_max": ratio.max,
-                        "per_second": ratio.per_second, "baseline_per_second": ratio.baseline,
+                        "ratio_min": rate.min, "ratio_median": rate.median,
+                        "ratio_max": rate.max,
+                        "per_second": rate.subject, "baseline_per_second": rate.baseline,
+                        "processor_ratio_min": processor.min,
+                        "processor_ratio_median": processor.median,
+                        "processor_ratio_max": processor.max,
                     })
                 })
                 .chain(recoveries.iter().map(Recovery::to_json))
@@ -115,23 +118,24 @@ impl Bench {
             return Ok(());
         }
         let header = format!(
-            "{:<26} {:<30} {:>7} {:>7} {:>7} {:>11} {:>11}",
-            "", "against", "min", "median", "max", "per second", "baseline"
+            "{:<26} {:<30} {:>7} {:>7} {:>7} {:>11} {:>11} {:>13}",
+            "", "against", "min", "median", "max", "per second", "baseline", "by processor"
         );
         paint::line(paint::styled(paint::HEADING, header));
-        for (what, against, ratio) in figures {
+        for (what, against, Comparison { rate, processor }) in figures {
             paint::line(format_args!(
-                "{what:<26} {against:<30} {:>7.3} {:>7.3} {:>7.3} {:>11.0} {:>11.0}",
-                ratio.min, ratio.median, ratio.max, ratio.per_second, ratio.baseline
+                "{what:<26} {against:<30} {:>7.3} {:>7.3} {:>7.3} {:>11.0} {:>11.0} {:>13.3}",
+                rate.min, rate.median, rate.max, rate.subject, rate.baseline, processor.median
             ));
         }
+        paint::line("By processor: of the calls that a second of processor time made, the median.");
         Recovery::print_head();
         recoveries.iter().for_each(Recovery::print);
         Ok(())
     }
 
     /// Calls per second with the layer, against the same channel without it.
-    async fn layer(&self) -> Result<Ratio, Failure> {
+    async fn layer(&self) -> Result<Comparison, Failure> {
         let echo = Echo::<ListTreesRequest, _>::start(ListTreesResponse::default()).await?;
         let channel = connect(&echo.url()).await?;
         let session = Session::builder(echo.url()).store(MemoryStore::new()).connect().await?;
@@ -144,7 +148,7 @@ impl Bench {
     }
 
     /// Durable refreshes per second, each session on its own, against an echo of the same messages.
-    async fn refresh(&self) -> Result<Ratio, Failure> {
+    async fn refresh(&self) -> Result<Comparison, Failure> {
         let dir = TempDir::new()?;
         let config = auth_service::Config {
             listen: ([127, 0, 0, 1], 0).into(),
