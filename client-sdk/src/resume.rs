@@ -13,10 +13,11 @@ use std::{error::Error as _, fmt, mem, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt as _};
 use token::entropy::{Entropy, SystemEntropy};
+use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::flight::Backoff;
+use crate::{AuthenticationError, flight::Backoff};
 
 /// A server stream that is opened again, with backoff, when it breaks.
 ///
@@ -78,7 +79,11 @@ enum State<S> {
         told: bool,
     },
     /// To be opened again.
-    Broken(Status),
+    Broken {
+        status: Status,
+        /// Set when it is first waited for: a wait that is broken off and begun again is not longer.
+        until: Option<Instant>,
+    },
     /// For good.
     Ended,
 }
@@ -90,7 +95,7 @@ where
     /// The stream that `open` opens from `cursor` on. `cursor_of` is where to go on after a message;
     /// empty if that is no other place than before.
     ///
-    /// Nothing is opened before the first message is asked for.
+    /// `open` is called at once; what it returns is polled when the first message is asked for.
     pub fn new<F>(
         cursor: impl Into<String>,
         mut open: impl FnMut(String) -> F + Send + 'static,
@@ -147,7 +152,7 @@ where
                 State::Opening(opening) => {
                     self.state = match opening.await {
                         Ok(stream) => State::Open { stream, told: false },
-                        Err(status) if is_passing(&status) => State::Broken(status),
+                        Err(status) if is_passing(&status) => State::Broken { status, until: None },
                         Err(status) => return Err(self.end(status)),
                     }
                 }
@@ -166,23 +171,30 @@ where
                         if !(is_passing(&status) || is_refused && *told) {
                             return Err(self.end(status));
                         }
-                        self.state = State::Broken(status);
+                        self.state = State::Broken { status, until: None };
                     }
                     None => {
                         self.state = State::Ended;
                         return Ok(None);
                     }
                 },
-                State::Broken(status) => {
-                    let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
-                    let fresh = || Backoff::new(self.patience, Arc::clone(&self.entropy));
-                    let backoff = self.backoff.get_or_insert_with(fresh);
-                    let Some(delay) = backoff.delay(asked) else {
-                        let status = mem::replace(status, Status::ok(""));
-                        return Err(self.end(status));
+                State::Broken { status, until } => {
+                    let until = match *until {
+                        Some(until) => until,
+                        None => {
+                            let info = status.get_details_retry_info();
+                            let fresh = || Backoff::new(self.patience, Arc::clone(&self.entropy));
+                            let backoff = self.backoff.get_or_insert_with(fresh);
+                            let Some(delay) = backoff.delay(info.and_then(|i| i.retry_delay))
+                            else {
+                                let status = mem::replace(status, Status::ok(""));
+                                return Err(self.end(status));
+                            };
+                            tracing::debug!(%status, ?delay, "a stream broke; it is opened again");
+                            *until.insert(Instant::now() + delay)
+                        }
                     };
-                    tracing::debug!(%status, ?delay, "a stream broke; it is opened again");
-                    tokio::time::sleep(delay).await;
+                    tokio::time::sleep_until(until).await;
                     self.state = State::Opening((self.open)(self.cursor.clone()));
                 }
                 State::Ended => return Ok(None),
@@ -201,7 +213,7 @@ impl<S, M> fmt::Debug for Resumed<S, M> {
         let state = match &self.state {
             State::Opening(_) => "opening",
             State::Open { .. } => "open",
-            State::Broken(_) => "broken",
+            State::Broken { .. } => "broken",
             State::Ended => "ended",
         };
         f.debug_struct("Resumed").field("state", &state).finish_non_exhaustive()
@@ -214,8 +226,10 @@ fn is_passing(status: &Status) -> bool {
         status.code(),
         Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded
     );
+    let passes = |error: AuthenticationError| error.is_transient();
     // A status with a cause was made on this side, of a connection that broke.
     code || status.source().is_some()
+        || AuthenticationError::from_status(status).is_some_and(passes)
 }
 
 /// No budget ends; a greater one would be no instant.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use client_sdk::resume::Resumed;
+use client_sdk::{AuthenticationError, resume::Resumed};
 use futures_util::{Stream, StreamExt as _, stream};
 use token::entropy::SeededEntropy;
 use tokio::time::{Instant, timeout};
@@ -183,4 +183,29 @@ async fn to_stop_waiting_loses_nothing() {
     timeout(Duration::from_millis(1), stream.message()).await.unwrap_err();
     assert_eq!(all(&mut stream).await, (vec![2], None));
     assert_eq!(server.asked(), ["", "after 1"]);
+
+    // Nor is the backoff begun anew by whoever never waits for all of it.
+    let server = Server::new([Turn::Tells(vec![1], Some(gone())), Turn::Tells(vec![2], None)]);
+    let mut stream = server.resumed("");
+    assert_eq!(stream.message().await.unwrap(), Some(1));
+    let moment = Duration::from_millis(1);
+    let second = async {
+        loop {
+            if let Ok(message) = timeout(moment, stream.message()).await {
+                break message.unwrap();
+            }
+        }
+    };
+    assert_eq!(timeout(Duration::from_secs(10), second).await.unwrap(), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_layer_says_of_a_session_that_may_go_on_passes() {
+    let spent = Status::from(AuthenticationError::WindowSpent);
+    let server = Server::new([Turn::Refused(spent), Turn::Tells(vec![1], None)]);
+    assert_eq!(all(&mut server.resumed("")).await, (vec![1], None));
+
+    let over = Status::from(AuthenticationError::Rejected { reason: "SESSION_REVOKED".into() });
+    let server = Server::new([Turn::Refused(over), Turn::Tells(vec![1], None)]);
+    assert_eq!(all(&mut server.resumed("")).await, (vec![], Some(Code::Unauthenticated)));
 }
