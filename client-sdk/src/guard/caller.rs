@@ -66,8 +66,9 @@ impl Caller {
     /// `UNAUTHENTICATED` with `SESSION_REVOKED`, or `ACCESS_TOKEN_EXPIRED` if the roles have changed.
     /// Never, if the guard follows no revocations.
     ///
-    /// The guard itself ends what streams to a caller. What is read of a caller for long, as an
-    /// upload is, ends with this.
+    /// A [`GuardLayer`](super::GuardLayer) itself ends what streams to a caller. What is read of a
+    /// caller for long, as an upload is, ends with this, and so does every stream behind a
+    /// [`GuardInterceptor`](super::GuardInterceptor).
     pub async fn ended(&self) -> Status {
         match &self.end.0 {
             Some(revocations) => revocations.clone().ended(self.clone()).await.into(),
@@ -77,7 +78,16 @@ impl Caller {
 
     /// The holder of a good token, of whose end `end` will tell.
     pub(super) fn holding(claims: AccessClaims, end: End) -> Self {
-        Self::from(Identity { end, ..Identity::from(claims) })
+        let expires_at = claims.expires_at();
+        Self::from(Identity {
+            user_id: claims.sub,
+            session_id: claims.sid,
+            roles: claims.roles,
+            kind: claims.kind,
+            roles_version: claims.roles_version,
+            expires_at,
+            end,
+        })
     }
 
     /// Itself, if [`Self::ended`] can resolve.
@@ -128,20 +138,5 @@ impl Deref for Caller {
 impl From<Identity> for Caller {
     fn from(identity: Identity) -> Self {
         Self(Arc::new(identity))
-    }
-}
-
-impl From<AccessClaims> for Identity {
-    fn from(claims: AccessClaims) -> Self {
-        let expires_at = claims.expires_at();
-        Self {
-            user_id: claims.sub,
-            session_id: claims.sid,
-            roles: claims.roles,
-            kind: claims.kind,
-            roles_version: claims.roles_version,
-            expires_at,
-            end: End::default(),
-        }
     }
 }

@@ -238,7 +238,7 @@ fn body(
     let frames_of = stream::poll_fn(move |cx| sent.poll_recv(cx).map(|frame| frame.map(Ok)));
     let inner = StreamBody::new(frames_of).boxed();
     let end = End(Some(bench.revocations.clone()));
-    let caller = Caller::from(Identity { end, ..Identity::clone(&caller) });
+    let caller = Caller::from(Identity { end, ..Identity::clone(caller) });
     (frames, GuardedBody::new(inner, caller))
 }
 
@@ -259,8 +259,8 @@ async fn status(body: &mut GuardedBody<BoxBody<Bytes, Infallible>>) -> Status {
 async fn a_stream_ends_when_its_session_is_revoked_and_others_go_on() {
     let bench = Bench::new(WhileSilent::Admit).await;
     bench.say(snapshot("1", [])).await;
-    let (frames, mut ada) = body(&bench, caller("s1", 0));
-    let (others, mut other) = body(&bench, caller("s2", 0));
+    let (frames, mut ada) = body(&bench, &caller("s1", 0));
+    let (others, mut other) = body(&bench, &caller("s2", 0));
     for frames in [&frames, &others] {
         frames.send(data("a")).unwrap();
     }
@@ -282,7 +282,7 @@ async fn a_stream_ends_when_its_session_is_revoked_and_others_go_on() {
 async fn a_stream_that_is_never_idle_ends_too() {
     let bench = Bench::new(WhileSilent::Admit).await;
     bench.say(snapshot("1", [])).await;
-    let (frames, mut body) = body(&bench, caller("s1", 0));
+    let (frames, mut body) = body(&bench, &caller("s1", 0));
     for _ in 0..100 {
         frames.send(data("a")).unwrap();
     }
@@ -297,7 +297,7 @@ async fn a_stream_that_is_never_idle_ends_too() {
 async fn a_stream_of_changed_roles_is_told_to_come_with_a_new_token() {
     let bench = Bench::new(WhileSilent::Admit).await;
     bench.say(snapshot("1", [])).await;
-    let (_frames, mut body) = body(&bench, caller("s1", 0));
+    let (_frames, mut body) = body(&bench, &caller("s1", 0));
     assert!(body.frame().now_or_never().is_none());
     let entry = Entry::Account { user_id: "ada".into(), roles_version: 1 };
     let revocations = vec![Revocation { entry, until: NOW + Duration::from_secs(900) }];
@@ -309,7 +309,7 @@ async fn a_stream_of_changed_roles_is_told_to_come_with_a_new_token() {
 #[tokio::test(start_paused = true)]
 async fn a_revocation_between_the_answer_and_the_watch_is_not_missed() {
     let bench = Bench::new(WhileSilent::Admit).await;
-    let (_frames, mut body) = body(&bench, caller("s1", 0));
+    let (_frames, mut body) = body(&bench, &caller("s1", 0));
     bench.say(snapshot("1", ["s1"])).await;
     assert_eq!(status(&mut body).await.code(), Code::Unauthenticated);
 }
@@ -322,8 +322,8 @@ async fn after_a_long_silence_streams_go_on_whose_tokens_would_have_met_their_re
         let expires_at = NOW + Duration::from_secs(seconds);
         Caller::from(Identity { expires_at, ..Identity::new("ada", "s1", Kind::User) })
     };
-    let (_frames, mut short) = body(&bench, good_for(20));
-    let (_frames_too, mut long) = body(&bench, good_for(40));
+    let (_frames, mut short) = body(&bench, &good_for(20));
+    let (_frames_too, mut long) = body(&bench, &good_for(40));
     for body in [&mut short, &mut long] {
         assert!(body.frame().now_or_never().is_none());
     }
@@ -343,7 +343,7 @@ async fn after_a_long_silence_streams_go_on_whose_tokens_would_have_met_their_re
 #[tokio::test(start_paused = true)]
 async fn an_answer_of_one_message_is_not_watched() {
     let bench = Bench::new(WhileSilent::Admit).await;
-    let (frames, mut body) = body(&bench, caller("s1", 0));
+    let (frames, mut body) = body(&bench, &caller("s1", 0));
     frames.send(data("a")).unwrap();
     frames.send(Frame::trailers(http::HeaderMap::new())).unwrap();
     assert!(body.frame().await.unwrap().unwrap().is_data());
