@@ -1,7 +1,7 @@
 //! Making tokens in the JWS compact serialization (RFC 7515 section 7.1).
 //!
-//! A key's header is the same in every token that it signs, so it is encoded once. Tokens of other
-//! parties' making are read by `jsonwebtoken`.
+//! A key's header is the same in every token that it signs, so it is encoded once. The headers
+//! of other parties' tokens are read by `jsonwebtoken`.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Header};

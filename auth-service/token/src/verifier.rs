@@ -2,8 +2,9 @@
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
+use aws_lc_rs::signature::{ED25519, ParsedPublicKey};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::Algorithm;
 
 use crate::{
     claims::AccessClaims,
@@ -16,7 +17,7 @@ use crate::{
 /// The public keys that a verifier trusts, by `kid`.
 #[derive(Clone, Default)]
 pub struct KeySet {
-    keys: HashMap<String, DecodingKey>,
+    keys: HashMap<String, ParsedPublicKey>,
     /// The `kid` of the header that a signer of ours writes: what is in here need not be decoded.
     headers: HashMap<String, String>,
 }
@@ -35,7 +36,7 @@ impl KeySet {
     }
 
     /// The key that `token` asks for in `header`, its first part.
-    fn key(&self, token: &str, header: &str) -> Result<&DecodingKey, VerifyError> {
+    fn key(&self, token: &str, header: &str) -> Result<&ParsedPublicKey, VerifyError> {
         if let Some(kid) = self.headers.get(header) {
             return self.keys.get(kid).ok_or(VerifyError::UnknownKey);
         }
@@ -51,7 +52,9 @@ impl FromIterator<PublicKey> for KeySet {
             let kid = key.kid().to_owned();
             let header = EncodedHeader::new(Algorithm::EdDSA, ACCESS_TYPE, &kid);
             set.headers.insert(header.as_str().to_owned(), kid.clone());
-            set.keys.insert(kid, DecodingKey::from_ed_der(key.bytes()));
+            let key = ParsedPublicKey::new(&ED25519, key.bytes());
+            set.keys
+                .insert(kid, key.expect("32 bytes are an Ed25519 public key, be it one or not"));
         }
         set
     }
@@ -106,10 +109,11 @@ impl Verifier {
         let (message, signature) = token.rsplit_once('.').ok_or(VerifyError::Invalid)?;
         let (header, payload) = message.split_once('.').ok_or(VerifyError::Invalid)?;
         let key = keys.key(token, header)?;
-        match jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, Algorithm::EdDSA) {
-            Ok(true) => {}
-            Ok(false) | Err(_) => return Err(VerifyError::Invalid),
-        }
+        let mut bytes = [0; SIGNATURE_ROOM];
+        let length = BASE64_URL_SAFE_NO_PAD
+            .decode_slice(signature, &mut bytes)
+            .map_err(|_| VerifyError::Invalid)?;
+        key.verify_sig(message.as_bytes(), &bytes[..length]).map_err(|_| VerifyError::Invalid)?;
         // Read once and only now: nothing that is not signed is parsed beyond its header, and the
         // library would read the claims a second time to judge them.
         let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|_| VerifyError::Invalid)?;
@@ -124,6 +128,9 @@ impl Verifier {
         Ok(claims)
     }
 }
+
+/// An Ed25519 signature has 64 bytes, and base64 is decoded in threes.
+const SIGNATURE_ROOM: usize = 66;
 
 /// The `kid` of an access token, whoever wrote its header.
 fn kid_of(token: &str) -> Option<String> {
@@ -257,6 +264,32 @@ mod tests {
             use aws_lc_rs::signature::Ed25519KeyPair;
             let pair = Ed25519KeyPair::from_seed_unchecked(key.seed()).unwrap();
             EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref())
+        }
+    }
+
+    #[test]
+    fn a_signature_of_another_length_is_refused() {
+        let token = key(1).sign(&claims());
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+        for length in [0, 1, 63, 65, 66, 67, 1_000] {
+            let mut other = signature.clone();
+            other.resize(length, 0);
+            let token = format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(other));
+            assert_eq!(verify(&token), Err(VerifyError::Invalid), "{length}");
+        }
+        assert_eq!(verify(&format!("{message}.{}", "=".repeat(86))), Err(VerifyError::Invalid));
+    }
+
+    #[test]
+    fn a_published_key_that_is_no_point_of_the_curve_verifies_nothing() {
+        for x in [[0xFF; 32], [0; 32], [2; 32]] {
+            let public = PublicKey::new(x);
+            let header = EncodedHeader::new(Algorithm::EdDSA, ACCESS_TYPE, public.kid());
+            let token = header.token(&claims(), |_| [0_u8; 64]);
+            let keys = [public].into_iter().collect();
+            let verdict = Verifier::new("issuer", "audience").verify(&token, &keys, NOW);
+            assert_eq!(verdict, Err(VerifyError::Invalid));
         }
     }
 
