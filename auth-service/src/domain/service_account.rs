@@ -130,6 +130,12 @@ pub(crate) enum SecretRotation {
 /// long as was promised when it was replaced, however often that is repeated.
 pub(crate) const MAX_SECRETS: usize = 8;
 
+/// Whether a service with so many replaced secrets may have another: the current one will be a
+/// replaced one, too.
+pub(crate) const fn has_room(replaced: usize) -> bool {
+    replaced + 2 <= MAX_SECRETS
+}
+
 /// How long a replaced secret stays good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Overlap(Duration);

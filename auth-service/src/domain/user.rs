@@ -61,6 +61,18 @@ pub(crate) enum LastAdmin {
     Stays,
 }
 
+impl LastAdmin {
+    /// Whether the last one may not be given these roles.
+    pub(crate) fn forbids_roles(self, roles: &[Role]) -> bool {
+        self == Self::Stays && !roles.contains(&Role::Admin)
+    }
+
+    /// Whether the last one may not be brought into this status.
+    pub(crate) fn forbids_status(self, status: Status) -> bool {
+        self == Self::Stays && status == Status::Disabled
+    }
+}
+
 /// Whether a user may log in and act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {

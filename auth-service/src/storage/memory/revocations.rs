@@ -27,7 +27,7 @@ impl RevocationStore for MemoryStore {
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         self.write(|tables, now| {
-            if !roles.contains(&Role::Admin) && last == LastAdmin::Stays {
+            if last.forbids_roles(roles) {
                 tables.leave_an_admin(user)?;
             }
             let row = tables.users.get_mut(&user.0);

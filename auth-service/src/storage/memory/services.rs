@@ -9,7 +9,7 @@ use crate::{
         audit::AuditEvent,
         id::ServiceId,
         service_account::{
-            MAX_SECRETS, NewServiceAccount, Overlap, SecretHash, SecretRotation, ServiceAccount,
+            NewServiceAccount, Overlap, SecretHash, SecretRotation, ServiceAccount, has_room,
         },
         user::{Grants, Status},
     },
@@ -77,8 +77,7 @@ impl ServiceStore for MemoryStore {
                 };
                 let is_kept = |until: Timestamp| !overlap.is_zero() && until > now;
                 let kept = || row.replaced.iter().filter(|(_, until)| is_kept(*until));
-                // The current one will be another replaced one.
-                if kept().count() + 2 > MAX_SECRETS {
+                if !has_room(kept().count()) {
                     let next = kept().map(|(_, until)| *until).min();
                     return SecretRotation::TooMany(next.expect("there are several"));
                 }

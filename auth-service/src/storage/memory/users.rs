@@ -137,7 +137,7 @@ impl UserStore for MemoryStore {
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         self.write(|tables, now| {
-            if status == Status::Disabled && last == LastAdmin::Stays {
+            if last.forbids_status(status) {
                 tables.leave_an_admin(user)?;
             }
             let row = tables.users.get_mut(&user.0).filter(|row| row.user.status != status);

@@ -40,7 +40,7 @@ impl RevocationStore for PostgresStore {
     ) -> Result<bool, StoreError> {
         retrying(async || {
             let mut tx = self.begin().await?;
-            if !roles.contains(&Role::Admin) && last == LastAdmin::Stays {
+            if last.forbids_roles(roles) {
                 leave_an_admin(&mut tx, user).await?;
             }
             let now = self.now.read(&mut tx).await?;

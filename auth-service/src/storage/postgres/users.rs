@@ -170,7 +170,7 @@ impl UserStore for PostgresStore {
     ) -> Result<bool, StoreError> {
         retrying(async || {
             let mut tx = self.begin().await?;
-            if status == Status::Disabled && last == LastAdmin::Stays {
+            if last.forbids_status(status) {
                 leave_an_admin(&mut tx, user).await?;
             }
             let now = self.now.read(&mut tx).await?;

@@ -40,7 +40,7 @@ impl RevocationStore for SqliteStore {
     ) -> Result<bool, StoreError> {
         let mut writer = self.writer.turn().await?;
         let mut tx = begin(&mut writer).await?;
-        if !roles.contains(&Role::Admin) && last == LastAdmin::Stays {
+        if last.forbids_roles(roles) {
             leave_an_admin(&mut tx, user).await?;
         }
         let set = sqlx::query(

@@ -9,7 +9,7 @@ use crate::{
         audit::AuditEvent,
         id::ServiceId,
         service_account::{
-            MAX_SECRETS, NewServiceAccount, Overlap, SecretHash, SecretRotation, ServiceAccount,
+            NewServiceAccount, Overlap, SecretHash, SecretRotation, ServiceAccount, has_room,
         },
         user::Status,
     },
@@ -100,8 +100,7 @@ impl ServiceStore for SqliteStore {
         .bind(id.0)
         .fetch_all(&mut *tx)
         .await?;
-        // The current one will be another replaced one.
-        if ends.len() + 2 > MAX_SECRETS {
+        if !has_room(ends.len()) {
             return Ok(SecretRotation::TooMany(Timestamp::from_unix_millis(ends[0])));
         }
         if !overlap.is_zero() {

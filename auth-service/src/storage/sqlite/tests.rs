@@ -10,7 +10,8 @@ use crate::storage::{
     contract::{Fixture, START, contract},
     error::OpenError,
     sqlite::{
-        SqliteStore, revocations::REVOCATIONS_SINCE, sessions::OLDEST_FORGOTTEN, writer::begin,
+        SqliteStore, revocations::REVOCATIONS_SINCE, sessions::OLDEST_FORGOTTEN, users::ADMINS,
+        writer::begin,
     },
 };
 
@@ -118,7 +119,8 @@ async fn commits_are_durable_and_no_statement_scans_a_table() {
         "SELECT * FROM sessions WHERE user_id = x'00' AND (create_time, id) < (1, x'00')
          ORDER BY create_time DESC, id DESC",
         "UPDATE sessions SET revoked_at = 1 WHERE user_id = x'00' AND revoked_at IS NULL",
-        "SELECT id FROM sessions WHERE absolute_until < 1 LIMIT 1",
+        "SELECT id FROM sessions
+         WHERE absolute_until < 1 AND (revoked_at IS NULL OR revoked_at < 1) LIMIT 1",
         "SELECT time, id FROM audit_events WHERE time < 1 ORDER BY time LIMIT 1",
         "SELECT * FROM audit_events ORDER BY time DESC, id DESC LIMIT 1",
         &REVOCATIONS_SINCE.replace("$1", "1"),
@@ -135,4 +137,9 @@ async fn commits_are_durable_and_no_statement_scans_a_table() {
             assert!(!scans && !step.contains("TEMP B-TREE"), "{statement}: {step}");
         }
     }
+    let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", ADMINS)))
+        .fetch_one(&mut *store.writer.turn().await.unwrap())
+        .await
+        .unwrap();
+    assert!(plan.get::<String, _>("detail").contains("users_who_administer"));
 }

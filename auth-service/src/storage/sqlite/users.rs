@@ -166,7 +166,7 @@ impl UserStore for SqliteStore {
     ) -> Result<bool, StoreError> {
         let mut writer = self.writer.turn().await?;
         let mut tx = begin(&mut writer).await?;
-        if status == Status::Disabled && last == LastAdmin::Stays {
+        if last.forbids_status(status) {
             leave_an_admin(&mut tx, user).await?;
         }
         let now = self.clock.now().unix_millis();
