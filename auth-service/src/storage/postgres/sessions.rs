@@ -144,12 +144,12 @@ impl SessionStore for PostgresStore {
     ) -> Result<bool, StoreError> {
         retrying(async || {
             let mut tx = self.begin().await?;
-            let now = self.now.read(&mut tx).await?;
-            let is_known: bool =
-                sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sessions WHERE id = $1)")
-                    .bind(session.0)
-                    .fetch_one(&mut *tx)
-                    .await?;
+            let statement =
+                self.now.within("SELECT {now}, EXISTS (SELECT 1 FROM sessions WHERE id = $1)");
+            let (now, is_known): (i64, bool) = sqlx::query_as(AssertSqlSafe(statement))
+                .bind(session.0)
+                .fetch_one(&mut *tx)
+                .await?;
             if !is_known && absolute_until.unix_millis() <= now {
                 return Ok(true);
             }
