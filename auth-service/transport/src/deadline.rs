@@ -51,8 +51,8 @@ impl DeadlineLayer {
         Self { clock, life, uploads: &[] }
     }
 
-    /// Except for requests to these paths, which are streams and may take as long as they last:
-    /// they live as long as their callers ask for.
+    /// Except for requests to these paths, which are streams: they live for as long as their callers
+    /// ask, a day at the most.
     #[must_use]
     pub fn uploads(mut self, paths: &'static [&'static str]) -> Self {
         self.uploads = paths;

@@ -53,16 +53,6 @@ pub fn internal() -> Status {
     status(Code::Internal, reason::INTERNAL, "internal error; the server's log has the cause")
 }
 
-/// `UNIMPLEMENTED`, for an RPC of the contract that this server does not serve.
-#[must_use]
-pub fn not_implemented(rpc: &str) -> Status {
-    status(
-        Code::Unimplemented,
-        reason::NOT_IMPLEMENTED,
-        format!("{rpc} is not served by this version"),
-    )
-}
-
 /// The evergreen reason that a status carries, if it carries one.
 #[must_use]
 pub fn reason_of(status: &Status) -> Option<String> {

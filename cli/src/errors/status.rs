@@ -146,7 +146,7 @@ mod tests {
             (Code::Unauthenticated, "INVALID_CREDENTIALS", 7),
             (Code::Unauthenticated, "SESSION_REVOKED", 3),
             (Code::Unavailable, "STORAGE_UNAVAILABLE", 6),
-            (Code::Unimplemented, "NOT_IMPLEMENTED", 1),
+            (Code::Unimplemented, "A_REASON_OF_TOMORROW", 1),
         ] {
             let error = Error::from(status(code, reason, "so it is"));
             assert_eq!(error.exit().code(), exit, "{code:?}");
