@@ -12,13 +12,12 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde_json::Value;
 use tokio::{
     sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch},
     time::{Instant, timeout},
 };
 
-use crate::process::PATIENCE;
+use crate::{claims, process::PATIENCE};
 
 /// The books of all clients of one server.
 #[derive(Debug, Default)]
@@ -434,9 +433,8 @@ struct Claims {
 
 impl Claims {
     fn of(token: &str) -> Self {
+        let claims = claims(token);
         let read = || {
-            let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-            let claims: Value = serde_json::from_slice(&payload).ok()?;
             let nonce = BASE64_URL_SAFE_NO_PAD.decode(claims["non"].as_str()?).ok()?;
             Some(Self {
                 session: claims["sid"].as_str()?.to_owned(),
@@ -444,6 +442,6 @@ impl Claims {
                 nonce: nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
             })
         };
-        read().expect("a refresh token is a JWT with sid, gen and non")
+        read().expect("a refresh token has sid, gen and non")
     }
 }

@@ -17,6 +17,7 @@ mod restorable;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use auth_service::{AuditRecord, Server};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use cli::lab::{Accounts, Running, start_api, start_auth};
 use evergreen_proto::{
     api::v1::api_service_client::ApiServiceClient,
@@ -334,6 +335,18 @@ pub fn with_metadata<T>(mut request: Request<T>, name: &str, value: &str) -> Req
     let value: AsciiMetadataValue = value.parse().expect("a metadata value");
     request.metadata_mut().append(name, value);
     request
+}
+
+/// What a token says, unverified.
+///
+/// # Panics
+///
+/// If it is no JWT.
+#[must_use]
+pub fn claims(token: &str) -> serde_json::Value {
+    let payload = token.split('.').nth(1).expect("a JWT has three parts");
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).expect("the parts of a JWT are base64url");
+    serde_json::from_slice(&payload).expect("the claims of a JWT are JSON")
 }
 
 /// The evergreen reason of an error, or the error itself where it has none.

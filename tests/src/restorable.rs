@@ -43,11 +43,18 @@ impl Restorable {
         Some(Self::Postgres(server, name))
     }
 
+    /// Where a PostgreSQL database is; `None` for a file.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(server, name) => Some(server.url(name)),
+        }
+    }
+
     /// Names this database in the settings of an AuthService.
     pub fn configure(&self, config: &mut Config) {
-        if let Self::Postgres(server, name) = self {
-            config.database_url = Some(server.url(name).as_str().into());
-        }
+        config.database_url = self.url().map(|url| url.as_str().into());
     }
 
     /// Keeps a copy. No service may be using the database.

@@ -11,7 +11,7 @@ use evergreen_proto::api::v1::{
     UpdateTreeRequest, WatchChangesRequest, WatchChangesResponse, change::Resource,
 };
 use futures_util::future::join_all;
-use tests::{Restorable, World, api_client_of, bearing, reason};
+use tests::{World, api_client_of, bearing, reason};
 use tokio::time::timeout;
 use tonic::Streaming;
 
@@ -26,8 +26,7 @@ struct Pair {
 impl Pair {
     async fn start() -> Option<Self> {
         let world = World::on_postgres().await?;
-        let Restorable::Postgres(server, name) = world.database() else { unreachable!() };
-        let url = server.url(name);
+        let url = world.database().url().unwrap();
         let on_it = |config: &mut api_service::Config| {
             config.database_url = Some(url.as_str().into());
         };

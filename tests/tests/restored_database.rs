@@ -6,10 +6,9 @@
 use std::time::Duration;
 
 use auth_service::{AuditRecord, Config};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use client_sdk::{Session, store::MemoryStore};
 use evergreen_proto::auth::v1::{GetCurrentUserRequest, LogoutRequest, RefreshRequest, TokenPair};
-use tests::{PASSWORD, Restorable, World, bearing, login, reason, with_metadata};
+use tests::{PASSWORD, Restorable, World, bearing, claims, login, reason, with_metadata};
 use tonic::Status;
 
 macro_rules! on_both {
@@ -136,9 +135,7 @@ async fn a_lost_answer_is_repeated_to_the_restored_database(world: World) {
 
 /// What tells a refresh token from others of its generation, whichever key signed it and when.
 fn nonce(token: &str) -> String {
-    let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
-    claims["non"].as_str().unwrap().to_owned()
+    claims(token)["non"].as_str().unwrap().to_owned()
 }
 
 async fn a_spent_token_is_still_caught(world: World) {

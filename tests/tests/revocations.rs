@@ -5,7 +5,6 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use auth_service::{Server, UserKind};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use evergreen_proto::auth::v1::{
     self as pb, ChangePasswordRequest, DisableUserRequest, EnableUserRequest, LogoutRequest,
     RefreshRequest, RevokeAllSessionsRequest, RevokeSessionRequest, SetUserRolesRequest, TokenPair,
@@ -13,7 +12,7 @@ use evergreen_proto::auth::v1::{
 };
 use sqlx::{Connection as _, PgConnection};
 use tests::{
-    PASSWORD, Restorable, World, auth_client_of, bearing, channel, login, reason,
+    PASSWORD, World, auth_client_of, bearing, channel, claims, login, reason,
     service::{Watch, service_token},
     with_metadata,
 };
@@ -48,11 +47,6 @@ async fn admin(world: &World) -> (AdminServiceClient<Channel>, TokenPair) {
 async fn refresh(world: &World, token: &str, key: &str) -> Result<TokenPair, Status> {
     let request = with_metadata(bearing(token, RefreshRequest {}), "idempotency-key", key);
     Ok(world.auth_client().refresh(request).await?.into_inner().tokens.unwrap())
-}
-
-fn claims(token: &str) -> serde_json::Value {
-    let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-    serde_json::from_slice(&payload).unwrap()
 }
 
 fn unknown_id() -> String {
@@ -289,14 +283,13 @@ async fn a_cursor_resumes_exactly_at_the_instance_that_gave_it() {
 #[tokio::test]
 async fn a_revocation_that_waits_for_its_row_is_heard_after_later_ones() {
     let Some(world) = World::on_postgres().await else { return };
-    let Restorable::Postgres(server, name) = world.database() else { unreachable!() };
     let ada = world.register("ada").await;
     let held = login(&world, "ada").await.session_id;
     let mut client = world.auth_client();
     let mut watch = watch(&world, world.auth_client(), "").await;
     assert_eq!(watch.told().await, (true, vec![]));
 
-    let mut holder = PgConnection::connect(&server.url(name)).await.unwrap();
+    let mut holder = PgConnection::connect(&world.database().url().unwrap()).await.unwrap();
     let mut holding = holder.begin().await.unwrap();
     let lock = "SELECT id FROM sessions WHERE id = $1 FOR UPDATE";
     let id: Uuid = held.parse().unwrap();
@@ -422,9 +415,8 @@ async fn a_thousand_revocations_each_arrive_once() {
     const MANY: usize = 1_000;
     let Some(world) = World::on_postgres().await else { return };
     let other = world.another_auth(|_| {}).await;
-    let Restorable::Postgres(server, name) = world.database() else { unreachable!() };
     let ada = world.register("ada").await;
-    let mut database = PgConnection::connect(&server.url(name)).await.unwrap();
+    let mut database = PgConnection::connect(&world.database().url().unwrap()).await.unwrap();
     let sessions: Vec<Uuid> = sqlx::query_scalar(
         "INSERT INTO sessions SELECT gen_random_uuid(), user_id, device_name, create_time, auth_time,
              generation, nonces, last_keyed, rotated_at, idle_until, absolute_until

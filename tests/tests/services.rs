@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use auth_service::{AuditRecord, ServiceCredentials, UserKind};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use client_sdk::{AuthenticationError, Session};
 use evergreen_proto::{
     api::v1::{ListTreesRequest, api_service_client::ApiServiceClient},
@@ -19,7 +18,7 @@ use evergreen_proto::{
     },
 };
 use secrecy::ExposeSecret as _;
-use tests::{PASSWORD, World, bearing, channel, login, reason, service::Watch};
+use tests::{PASSWORD, World, bearing, channel, claims, login, reason, service::Watch};
 use tokio::time::timeout;
 use tonic::{Code, Request, Response, Status};
 use tower::ServiceBuilder;
@@ -52,9 +51,7 @@ fn secret_of(service: &ServiceCredentials) -> &str {
 
 /// Whose access token it is.
 fn subject(token: &str) -> String {
-    let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-    let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
-    claims["sub"].as_str().unwrap().to_owned()
+    claims(token)["sub"].as_str().unwrap().to_owned()
 }
 
 async fn introspect(world: &World, asks: &str, about: &str) -> IntrospectTokenResponse {

@@ -8,11 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use client_sdk::{Session, store::FileStore};
 use futures_util::future::join_all;
 use serde_json::Value;
-use tests::{PASSWORD, World, application::Application};
+use tests::{PASSWORD, World, application::Application, claims};
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -66,8 +65,7 @@ impl Shared {
     fn generation(&self) -> u64 {
         let record = stored(&self.store);
         let token = record["refresh_token"].as_str().unwrap();
-        let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-        serde_json::from_slice::<Value>(&claims).unwrap()["gen"].as_u64().unwrap()
+        claims(token)["gen"].as_u64().unwrap()
     }
 }
 
