@@ -3,7 +3,11 @@
 use async_trait::async_trait;
 use sqlx::FromRow;
 
-use super::{categories, changes::record, open::SqliteStore, trees::Tx};
+use super::{
+    categories,
+    changes::{record, record_all},
+    open::SqliteStore,
+};
 use crate::{
     domain::{
         change::{Change, ChangeKind, Stamp},
@@ -39,9 +43,8 @@ impl MergeStore for SqliteStore {
             .bind(most)
             .fetch_all(&mut *tx)
             .await?;
-        for tree in &moved {
-            tree.record(&mut tx, into).await?;
-        }
+        let changes = moved.iter().filter_map(|tree| tree.change(into).transpose());
+        record_all(&mut tx, &changes.collect::<Result<Vec<_>, _>>()?).await?;
         let done = sqlx::query(categories::USED).bind(id.0).fetch_optional(&mut *tx).await?;
         let done = done.is_none();
         if done {
@@ -64,15 +67,12 @@ struct Moved {
 }
 
 impl Moved {
-    /// Logs it; what is deleted is nothing to anybody.
-    async fn record(&self, tx: &mut Tx, into: &Target) -> Result<(), StoreError> {
+    /// What is deleted is nothing to anybody.
+    fn change(&self, into: &Target) -> Result<Option<Change>, StoreError> {
         let id = TreeId(At::row("trees", &shown(&self.id)).uuid("id", &self.id)?);
         let seen = audience(&self.visibility, self.deleted);
         let stamp = Stamp { mark: into.etag.clone(), at: into.now };
-        match Change::of_tree(id, &self.owner_id, seen, seen, stamp) {
-            Some(change) => record(tx, change).await,
-            None => Ok(()),
-        }
+        Ok(Change::of_tree(id, &self.owner_id, seen, seen, stamp))
     }
 }
 

@@ -3,10 +3,15 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{new_trees::insert, open::SqliteStore, tree_row::TreeRow, trees};
+use super::{
+    new_trees::insert,
+    open::SqliteStore,
+    tree_row::TreeRow,
+    trees::{self, Tx},
+};
 use crate::{
     domain::{
         id::{FolderId, TreeId},
@@ -66,8 +71,6 @@ impl SearchStore for SqliteStore {
         Ok(ids.len())
     }
 }
-
-type Tx = Transaction<'static, Sqlite>;
 
 /// Makes a tree found by what it is now. One that is deleted is not found, and keeps its number until
 /// it is gone.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::FromRow;
 
 use super::{
-    changes::record,
+    changes::record_all,
     folders::{FolderRow, current},
     open::SqliteStore,
     search,
@@ -74,10 +74,11 @@ impl SubtreeStore for SqliteStore {
         let folders: Vec<Vec<u8>> =
             sqlx::query_scalar(DELETE).bind(id.0).fetch_all(&mut *tx).await?;
         let stamp = || Stamp { mark: fresh.clone(), at: deletion.deleted_at };
-        for id in &folders {
+        let changes = folders.iter().map(|id| {
             let id = FolderId(At::row("folders", &shown(id)).uuid("id", id)?);
-            record(&mut tx, Change::of_folder(id, owner, ChangeKind::Deleted, stamp())).await?;
-        }
+            Ok(Change::of_folder(id, owner, ChangeKind::Deleted, stamp()))
+        });
+        record_all(&mut tx, &changes.collect::<Result<Vec<_>, StoreError>>()?).await?;
         self.commit(tx).await?;
         Ok(Deleted { folders: folders.len() as u64, trees })
     }
