@@ -59,6 +59,7 @@ impl Rpc {
     ) -> Result<pb::ImportTreesResponse, Status> {
         let caller = caller(&request)?;
         let key = import_key(&request)?;
+        let named = key.is_some();
         let holder = request.extensions().get::<guard::Caller>().cloned();
         let importing = self.app.import_trees(&caller, key).await;
         let mut importing = importing.map_err(AppError::into_status)?;
@@ -67,7 +68,7 @@ impl Rpc {
         let created = importing.created();
         let imported = taken
             .and_then(|()| importing.finish().map_err(AppError::into_status))
-            .map_err(|status| with_count(&status, created))?;
+            .map_err(|status| with_count(&unrepeatable(status, named, created), created))?;
         Ok(pb::ImportTreesResponse {
             created_count: i32::try_from(imported.created).unwrap_or(i32::MAX),
             skipped_count: i32::try_from(imported.skipped).unwrap_or(i32::MAX),
@@ -200,6 +201,19 @@ fn import_key<T>(request: &Request<T>) -> Result<Option<String>, Status> {
 }
 
 /// A failure that also says how many trees there are.
+/// What ends an import under way. The clients of a guard send a call again, with a newer token, that is
+/// refused for its caller's sake; without a key that would create trees twice.
+fn unrepeatable(refusal: Status, named: bool, created: i64) -> Status {
+    if named || created == 0 || refusal.code() != Code::Unauthenticated {
+        return refusal;
+    }
+    status(
+        Code::Aborted,
+        reason::IMPORT_INTERRUPTED,
+        format!("{}; the trees created until then stay, and no key names them", refusal.message()),
+    )
+}
+
 fn with_count(status: &Status, created: i64) -> Status {
     let mut details = status.get_error_details();
     let reason = details
