@@ -30,7 +30,7 @@ impl Mv {
             position: self.position,
         };
         let moved = api.clone().move_folder(request).await?.into_inner().folder.unwrap_or_default();
-        let place = format!("/{}", self.parent.trim_matches('/'));
-        context.out.done(&json::folder(&moved), &format!("“{}” is now in {place}.", moved.name))
+        let sentence = format!("“{}” is now in {}.", moved.name, self.parent);
+        context.out.done(&json::folder(&moved), &sentence)
     }
 }

@@ -5,8 +5,8 @@ use evergreen_proto::api::v1::{CreateFolderRequest, Folder};
 
 use crate::{
     common::{Api, Context},
-    errors::{Error, Exit},
-    names,
+    errors::Error,
+    names::{self, Folders},
     output::json,
 };
 
@@ -28,43 +28,36 @@ pub(super) struct New {
 impl New {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         let api = context.api()?;
-        let path = self.path.trim_matches('/');
-        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let parent_id = match self.parents {
-            true => make_all(&api, above).await?,
-            false => names::place(&api, above).await?,
+        let path = format!("/{}", self.path.trim_matches('/'));
+        let (above, name) = path.rsplit_once('/').unwrap_or_default();
+        let parent_id = if self.parents {
+            let there = Folders::read(&api, "").await?;
+            if let Some(there) = there.at(&path) {
+                let sentence = format!("{path} is there already: {}", there.folder_id);
+                return context.out.done(&json::folder(there), &sentence);
+            }
+            make_all(&api, &there, above).await?
+        } else {
+            // With its slash it is a path, and not a name that some other folder has.
+            names::place(&api, &format!("/{above}")).await?
         };
-        if self.parents
-            && let Some(there) = existing(&api, &format!("/{path}")).await?
-        {
-            let sentence = format!("/{path} is there already: {}", there.folder_id);
-            return context.out.done(&json::folder(&there), &sentence);
-        }
         let made = make(&api, parent_id, name, self.position).await?;
-        let sentence = format!("Created /{path}: {}", made.folder_id);
+        let sentence = format!("Created {path}: {}", made.folder_id);
         context.out.done(&json::folder(&made), &sentence)
     }
 }
 
 /// Makes every step of a path that is not there, and returns the id of the last.
-async fn make_all(api: &Api, path: &str) -> Result<String, Error> {
+async fn make_all(api: &Api, there: &Folders, path: &str) -> Result<String, Error> {
     let (mut parent_id, mut so_far) = (String::new(), String::new());
     for name in path.split('/').filter(|name| !name.is_empty()) {
         so_far = format!("{so_far}/{name}");
-        parent_id = match existing(api, &so_far).await? {
-            Some(folder) => folder.folder_id,
+        parent_id = match there.at(&so_far) {
+            Some(folder) => folder.folder_id.clone(),
             None => make(api, parent_id, name, 0).await?.folder_id,
         };
     }
     Ok(parent_id)
-}
-
-async fn existing(api: &Api, path: &str) -> Result<Option<Folder>, Error> {
-    match names::folder(api, path).await {
-        Ok(folder) => Ok(Some(folder)),
-        Err(error) if error.exit() == Exit::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 async fn make(api: &Api, parent_id: String, name: &str, position: i32) -> Result<Folder, Error> {

@@ -59,23 +59,35 @@ impl Folders {
         self.entries.iter().filter_map(|entry| entry.folder.as_ref())
     }
 
+    /// The folder of this path, `/a/b`.
+    pub(crate) fn at(&self, path: &str) -> Option<&Folder> {
+        let paths = self.paths();
+        self.folders().find(|folder| paths[&*folder.folder_id] == path)
+    }
+
     fn find(&self, given: &str) -> Result<Folder, Error> {
         let paths = self.paths();
+        let path_of = |folder: &Folder| paths[&*folder.folder_id].clone();
         let path = format!("/{}", given.trim_matches('/'));
-        let path_of = |folder: &Folder| paths.get(&*folder.folder_id).cloned().unwrap_or_default();
-        if let Some(found) = self.folders().find(|folder| path_of(folder) == path) {
-            return Ok(found.clone());
-        }
-        let named: Vec<_> = self.folders().filter(|folder| folder.name == given).collect();
-        match named[..] {
-            [one] => return Ok(one.clone()),
-            [] => {}
-            [..] => {
-                let candidates = named
-                    .iter()
-                    .map(|f| Candidate { id: f.folder_id.clone(), label: path_of(f) })
-                    .collect();
-                return Err(ambiguous(Thing::Folder, given, named.len(), candidates));
+        let (folded_path, folded) = (path.to_lowercase(), given.to_lowercase());
+        let fits: [&dyn Fn(&Folder) -> bool; 4] = [
+            &|folder| path_of(folder) == path,
+            &|folder| folder.name == given,
+            &|folder| path_of(folder).to_lowercase() == folded_path,
+            &|folder| folder.name.to_lowercase() == folded,
+        ];
+        for fits in fits {
+            let found: Vec<_> = self.folders().filter(|folder| fits(folder)).collect();
+            match found[..] {
+                [] => {}
+                [one] => return Ok(one.clone()),
+                [..] => {
+                    let candidates = found
+                        .iter()
+                        .map(|f| Candidate { id: f.folder_id.clone(), label: path_of(f) })
+                        .collect();
+                    return Err(ambiguous(Thing::Folder, given, found.len(), candidates));
+                }
             }
         }
         let candidates =
@@ -107,9 +119,13 @@ mod tests {
 
     #[test]
     fn a_folder_is_known_by_its_path_and_by_a_name_of_its_own() {
-        for (given, id) in
-            [("/IT/Printers", "2"), ("Home/Printers/", "4"), ("IT", "1"), ("/it", "1")]
-        {
+        for (given, id) in [
+            ("/IT/Printers", "2"),
+            ("Home/Printers/", "4"),
+            ("IT", "1"),
+            ("/it", "1"),
+            ("home", "3"),
+        ] {
             assert_eq!(folders().find(given).unwrap().folder_id, id, "{given}");
         }
     }
@@ -120,6 +136,9 @@ mod tests {
         assert_eq!(error.exit(), Exit::Invalid);
         let text = error.to_string();
         assert!(text.contains("/IT/Printers") && text.contains("/Home/Printers"), "{text}");
+        assert_eq!(folders().find("printers").unwrap_err().exit(), Exit::Invalid);
         assert_eq!(folders().find("Cellar").unwrap_err().exit(), Exit::NotFound);
+        // A path is no name.
+        assert_eq!(folders().find("/Printers").unwrap_err().exit(), Exit::NotFound);
     }
 }

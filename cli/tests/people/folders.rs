@@ -40,6 +40,10 @@ IT
 ";
     assert_eq!(ada.run(&["folders", "tree"]).await.ok(), drawn);
 
+    // A path is no name, wherever else it may be.
+    ada.run(&["folders", "new", "/Ink/Cartridges"]).await.fails(4);
+    assert!(ada.run(&["folders", "mv", "ink", "ink"]).await.fails(5).contains("inside itself"));
+
     let said = ada.run(&["folders", "rm", "/Home"]).await.fails(5);
     assert!(said.contains("`--force`"), "{said}");
     assert_eq!(ada.run(&["folders", "rm", "/Home/Printers/Ink"]).await.ok(), "Deleted “Ink”.\n");
