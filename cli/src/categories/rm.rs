@@ -4,7 +4,7 @@ use clap::Args;
 use evergreen_proto::api::v1::DeleteCategoryRequest;
 use serde_json::json;
 
-use crate::{common::Context, errors::Error, names};
+use crate::{common::Context, errors::Error, names, output::counted};
 
 /// Delete a category
 #[derive(Args, Debug)]
@@ -31,7 +31,10 @@ impl Rm {
         };
         let moved = api.clone().delete_category(request).await?.into_inner().moved_tree_count;
         let sentence = match &self.move_trees_to {
-            Some(other) => format!("Deleted “{}”; {moved} trees moved to {other}.", category.name),
+            Some(other) => {
+                let moved = counted(moved, "tree");
+                format!("Deleted “{}”; {moved} moved to {other}.", category.name)
+            }
             None => format!("Deleted “{}”.", category.name),
         };
         let value = json!({ "categoryId": category.category_id, "movedTreeCount": moved });

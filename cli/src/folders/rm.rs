@@ -4,8 +4,7 @@ use clap::Args;
 use evergreen_proto::api::v1::DeleteFolderRequest;
 use serde_json::json;
 
-use super::tree::plural;
-use crate::{common::Context, errors::Error, names};
+use crate::{common::Context, errors::Error, names, output::counted};
 
 /// Delete a folder
 #[derive(Args, Debug)]
@@ -32,9 +31,9 @@ impl Rm {
         let sentence = match (folders, trees) {
             (0 | 1, 0) => format!("Deleted “{name}”."),
             _ => format!(
-                "Deleted “{name}”: {folders} {} and {trees} {}.",
-                plural(folders, "folder"),
-                plural(trees, "tree")
+                "Deleted “{name}”: {} and {}.",
+                counted(folders, "folder"),
+                counted(trees, "tree")
             ),
         };
         let value = json!({

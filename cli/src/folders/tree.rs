@@ -8,7 +8,7 @@ use crate::{
     common::Context,
     errors::Error,
     names,
-    output::{clean, drawn, json},
+    output::{clean, counted, drawn, json},
     paint,
 };
 
@@ -48,13 +48,8 @@ fn drawn(entry: &FolderEntry) -> (usize, String) {
     let name = entry.folder.as_ref().map_or("", |folder| &folder.name);
     let mut text = clean::line(name);
     if entry.tree_count > 0 {
-        let trees = format!("  {} {}", entry.tree_count, plural(entry.tree_count, "tree"));
+        let trees = format!("  {}", counted(entry.tree_count, "tree"));
         text.push_str(&paint::styled(paint::FAINT, trees));
     }
     (usize::try_from(entry.depth).unwrap_or_default(), text)
-}
-
-/// `1 tree`, `2 trees`: the word.
-pub(super) fn plural(count: i32, word: &str) -> String {
-    if count == 1 { word.to_owned() } else { format!("{word}s") }
 }

@@ -13,12 +13,11 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use super::import::counted;
 use crate::{
     common::{Api, Context},
     errors::Error,
     names,
-    output::{clean, json},
+    output::{clean, counted, json},
     paint,
 };
 
@@ -63,7 +62,7 @@ impl Export {
             .await?;
         let file = file.into_inner().map_err(|e| failed(e.into_error()))?;
         file.persist(path).map_err(|e| failed(e.error))?;
-        let sentence = format!("Exported {} to {}.", counted(count), path.display());
+        let sentence = format!("Exported {} to {}.", counted(count, "tree"), path.display());
         context.out.done(&json!({ "exportedCount": count }), &sentence)
     }
 }

@@ -15,7 +15,9 @@ use super::{edit::to_tree, editor, jsonl};
 use crate::{
     common::{Api, Context},
     errors::{Error, Exit},
-    names, outline, paint,
+    names, outline,
+    output::counted,
+    paint,
     profile::{Import as Kept, Key},
 };
 
@@ -46,6 +48,13 @@ pub(super) struct Import {
     again: bool,
 }
 
+/// What overrules the file, by id: the same folder may be named in several ways.
+#[derive(Debug)]
+struct Place {
+    folder_id: Option<String>,
+    category_id: Option<String>,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
     /// JSON Lines: .jsonl, .ndjson, .json
@@ -59,9 +68,11 @@ impl Import {
         // Asked first, since a long stream can be sent only once: here a token is renewed.
         let who = context.session.verify().await?;
         let text = editor::read(&self.file)?.text;
-        let trees = self.trees(&context.api()?, &text).await?;
+        let api = context.api()?;
+        let place = self.place(&api).await?;
+        let trees = self.trees(&api, &place, &text).await?;
         let (lines, trees): (Vec<_>, Vec<_>) = trees.into_iter().unzip();
-        let kept = Kept::find(&context.profile, &self.source(&who.user_id));
+        let kept = Kept::find(&context.profile, &self.source(&who.user_id, &place));
         let now = SystemClock::new().now();
         let mut key = match self.again {
             true => Key::new(Kept::digest(&[&text, &format!("{:?}", fresh())]), now),
@@ -76,10 +87,12 @@ impl Import {
             key.since = now;
         }
         kept.end(&key, &text)?;
-        let mut sentence = format!("Created {}.", counted(created));
+        let mut sentence = format!("Created {}.", counted(created, "tree"));
         if skipped > 0 {
-            sentence =
-                format!("{sentence} {} had been created by an earlier try.", counted(skipped));
+            sentence = format!(
+                "{sentence} {} had been created by an earlier try.",
+                counted(skipped, "tree")
+            );
         }
         if created == 0 && skipped > 0 {
             sentence.push_str(" To create them once more: `--again`.");
@@ -87,8 +100,26 @@ impl Import {
         context.out.done(&json!({ "createdCount": created, "skippedCount": skipped }), &sentence)
     }
 
+    /// Where all trees go, whatever the file says.
+    async fn place(&self, api: &Api) -> Result<Place, Error> {
+        let folder_id = match &self.folder {
+            Some(folder) => Some(names::place(api, folder).await?),
+            None => None,
+        };
+        let category_id = match &self.category {
+            Some(category) => Some(names::category(api, category).await?.category_id),
+            None => None,
+        };
+        Ok(Place { folder_id, category_id })
+    }
+
     /// The trees of the file, each with its line.
-    async fn trees(&self, api: &Api, text: &str) -> Result<Vec<(usize, Tree)>, Error> {
+    async fn trees(
+        &self,
+        api: &Api,
+        place: &Place,
+        text: &str,
+    ) -> Result<Vec<(usize, Tree)>, Error> {
         let wrong = |line: usize, mend: String| {
             Error::invalid(format!("{}, line {line}: {mend}", self.file.display()))
                 .then("Nothing was imported.")
@@ -115,27 +146,20 @@ impl Import {
                 trees.push((1, to_tree(api, outline).await?));
             }
         }
-        let folder_id = match &self.folder {
-            Some(folder) => Some(names::place(api, folder).await?),
-            None => None,
-        };
-        let category_id = match &self.category {
-            Some(category) => Some(names::category(api, category).await?.category_id),
-            None => None,
-        };
         for (_, tree) in &mut trees {
-            tree.folder_id =
-                folder_id.clone().unwrap_or_else(|| std::mem::take(&mut tree.folder_id));
-            tree.category_id =
-                category_id.clone().unwrap_or_else(|| std::mem::take(&mut tree.category_id));
+            if let Some(folder_id) = &place.folder_id {
+                tree.folder_id.clone_from(folder_id);
+            }
+            if let Some(category_id) = &place.category_id {
+                tree.category_id.clone_from(category_id);
+            }
         }
         Ok(trees)
     }
 
     /// What makes two imports the same one: who, what and where to.
-    fn source(&self, user_id: &str) -> String {
+    fn source(&self, user_id: &str, place: &Place) -> String {
         let file = std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone());
-        let place = (self.folder.as_deref(), self.category.as_deref());
         format!("{user_id}\n{}\n{place:?}", file.display())
     }
 
@@ -193,14 +217,6 @@ async fn send(
     let answer = context.streaming_api()?.import_trees(request).await;
     bar.finish_and_clear();
     Ok(answer?.into_inner())
-}
-
-/// `1 tree`, `2 trees`.
-pub(super) fn counted(count: impl Into<i64>) -> String {
-    match count.into() {
-        1 => "1 tree".to_owned(),
-        count => format!("{count} trees"),
-    }
 }
 
 fn fresh() -> [u8; 16] {

@@ -63,6 +63,13 @@ async fn what_was_exported_is_imported_by_another() {
     let again = bob.json(&["trees", "import", path, "--folder", "/", "--again"]).await;
     assert_eq!(again, json!({ "createdCount": 2, "skippedCount": 0 }));
     assert_eq!(titles(&bob).await.len(), 4);
+
+    // However the same folder is named.
+    bob.run(&["folders", "new", "/Drafts"]).await.ok();
+    for (folder, created, skipped) in [("/Drafts", 2, 0), ("drafts", 0, 2)] {
+        let said = bob.json(&["trees", "import", path, "--folder", folder]).await;
+        assert_eq!(said, json!({ "createdCount": created, "skippedCount": skipped }), "{folder}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
