@@ -4,7 +4,7 @@ use clap::Args;
 use evergreen_proto::auth::v1::RevokeAllSessionsRequest;
 use serde_json::json;
 
-use crate::{common::Common, errors::Error};
+use crate::{common::Common, errors::Error, output::counted};
 
 /// Log out.
 ///
@@ -27,16 +27,22 @@ impl Logout {
     pub(crate) async fn run(self) -> Result<(), Error> {
         let context = self.common.open().await?;
         let was_in = context.is_signed_in();
-        let mut ended = i32::from(was_in);
-        if self.everywhere {
-            let answer = context.auth()?.revoke_all_sessions(RevokeAllSessionsRequest {}).await?;
-            ended = answer.into_inner().revoked_count;
-        }
-        context.session.logout().await.map_err(|error| {
-            Error::from(error).then("You are logged out here, but the server has not been told.")
-        })?;
+        let elsewhere = match self.everywhere {
+            true => Some(context.auth()?.revoke_all_sessions(RevokeAllSessionsRequest {}).await),
+            false => None,
+        };
+        let untold =
+            |error: Error| error.then("You are logged out here, but the server has not been told.");
+        let here = context.session.logout().await.map_err(|error| untold(error.into()));
+        let ended = match elsewhere {
+            Some(answer) => {
+                answer.map_err(|status| untold(status.into()))?.into_inner().revoked_count
+            }
+            None => i32::from(was_in),
+        };
+        here?;
         let sentence = match (self.everywhere, was_in) {
-            (true, _) => format!("Logged out everywhere: {ended} sessions ended."),
+            (true, _) => format!("Logged out everywhere: {} ended.", counted(ended, "session")),
             (false, true) => "Logged out.".to_owned(),
             (false, false) => "You were not logged in.".to_owned(),
         };

@@ -191,6 +191,20 @@ async fn a_server_that_is_away_is_not_a_lost_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_logout_ends_the_session_here_even_if_no_server_hears_of_it() {
+    let pair = Pair::start().await;
+    for args in [&["logout"][..], &["logout", "--everywhere"]] {
+        let ada = pair.person("ada");
+        let how = if args.len() == 1 { "register" } else { "login" };
+        ada.feed(&[how, "ada", "--password-stdin"], PASSWORD).await.ok();
+        let nowhere = ada.clone().with("EVERGREEN_AUTH_URL", "http://127.0.0.1:1");
+        let said = nowhere.run(args).await.fails(6);
+        assert!(said.contains("You are logged out here"), "{said}");
+        ada.run(&["whoami"]).await.fails(3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn colour_is_for_terminals_and_for_who_asks() {
     let pair = Pair::start().await;
     let ada = pair.user("ada").await;
