@@ -1,7 +1,11 @@
 //! `evergreen completions`.
 
+use std::io;
+
 use clap::{Args, Command};
 use clap_complete::Shell;
+
+use crate::paint;
 
 /// Print what completes this command line in a shell.
 #[derive(Args, Clone, Copy, Debug)]
@@ -15,8 +19,11 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(self, mut command: Command) {
+    pub(crate) fn run(self, mut command: Command) -> io::Result<()> {
         let name = command.get_name().to_owned();
-        clap_complete::generate(self.shell, &mut command, name, &mut std::io::stdout());
+        // Written as a whole: what generates it cannot be told that nobody reads it.
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut command, name, &mut script);
+        paint::write_all(&script)
     }
 }

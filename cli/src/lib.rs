@@ -92,10 +92,7 @@ impl Tools {
     async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Bench(bench) => bench.run().await,
-            Self::Completions(completions) => {
-                completions.run(Cli::command());
-                Ok(())
-            }
+            Self::Completions(completions) => Ok(completions.run(Cli::command())?),
             Self::Demo(demo) => demo.run().await,
             Self::DemoRival(rival) => rival.run().await,
             Self::Man(man) => Ok(man.run(Cli::command())?),

@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use clap::{Args, Command};
 
+use crate::paint;
+
 /// Write the manual.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
@@ -17,9 +19,13 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(self, command: Command) -> Result<(), io::Error> {
+    pub(crate) fn run(self, command: Command) -> io::Result<()> {
         match self.dir {
-            None => clap_mangen::Man::new(command).render(&mut io::stdout()),
+            None => {
+                let mut page = Vec::new();
+                clap_mangen::Man::new(command).render(&mut page)?;
+                paint::write_all(&page)
+            }
             Some(dir) => {
                 std::fs::create_dir_all(&dir)?;
                 clap_mangen::generate_to(command, dir)

@@ -20,6 +20,19 @@ pub(crate) fn write(text: impl fmt::Display) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes what is made for other programs to standard output, as it is. A reader who has gone away has
+/// read enough.
+pub(crate) fn write_all(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => {
+            Err(io::Error::new(error.kind(), format!("cannot write to standard output: {error}")))
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
 /// Writes a line to standard error.
 pub(crate) fn error(text: impl fmt::Display) {
     let _ = writeln!(anstream::stderr(), "{text}");

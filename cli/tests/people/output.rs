@@ -7,7 +7,7 @@ use tokio::{process::Command, time::timeout};
 use crate::harness::{PATIENCE, Pair, Person};
 
 /// What each of these would print.
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 13] = [
     &["trees", "export"],
     &["trees", "edit", "One", "--print"],
     &["trees", "list"],
@@ -19,6 +19,8 @@ const COMMANDS: [&[&str]; 11] = [
     &["folders", "tree"],
     &["walk", "One"],
     &["whoami"],
+    &["completions", "bash"],
+    &["man"],
 ];
 
 /// Somebody with a tree and a folder.
