@@ -37,7 +37,9 @@ pub(super) fn for_reason(reason: &str) -> Option<&'static str> {
         reason::CURSOR_EXPIRED => "List anew, then watch without `--since`.",
         reason::IMPORT_CHANGED => "Import it as a new one: `--again`.",
         reason::IMPORT_RUNNING => "Wait until the other import ends.",
-        reason::PERMISSION_DENIED => "Your role does not allow it; `evergreen whoami` shows it.",
+        reason::PERMISSION_DENIED => {
+            "It is another's, or your role does not allow it; `evergreen whoami` shows your role."
+        }
         _ => return None,
     })
 }
