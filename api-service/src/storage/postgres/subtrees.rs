@@ -127,7 +127,6 @@ pub(super) const ALL: &str = concat!(
      SELECT id, 0 FROM folders WHERE owner_id = $1 AND parent_id IS NULL",
     entries!()
 );
-/// Locked in the order in which a merge of categories locks them.
 /// How many trees there are, as far as one counts.
 pub(super) const HELD: &str = "WITH RECURSIVE down (id, depth) AS ( \
      SELECT $1::uuid, 0 \
@@ -136,6 +135,7 @@ pub(super) const HELD: &str = "WITH RECURSIVE down (id, depth) AS ( \
      JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
      SELECT count(*) FROM ( \
        SELECT 1 FROM down JOIN trees ON trees.folder_id = down.id LIMIT $2) AS held";
+/// Locked in the order in which a merge of categories locks them.
 pub(super) const DELETE_TREES: &str = "WITH RECURSIVE down (id, depth) AS ( \
      SELECT $1::uuid, 0 \
      UNION ALL \
