@@ -30,14 +30,17 @@ async fn a_file_keeps_the_contract_among_threads() {
 
 #[cfg(feature = "keyring")]
 mod keyring {
-    use std::sync::Arc;
+    use std::{
+        any::Any,
+        sync::{Arc, mpsc},
+    };
 
     use client_sdk::{
         Event, Session,
         store::{KeyringStore, Store as _, StoreErrorKind},
         testing::{ScriptedRefresher, pair},
     };
-    use keyring_core::{CredentialStore, Entry, Error, mock};
+    use keyring_core::{Credential, CredentialStore, Entry, Error, api::CredentialApi, mock};
     use tempfile::TempDir;
 
     use super::*;
@@ -120,5 +123,57 @@ mod keyring {
         let folder = tempfile::tempdir().unwrap();
         let error = KeyringStore::open("evergreen", "ada", folder.path()).unwrap_err();
         assert!(error.to_string().contains("set_default_store"), "{error}");
+    }
+
+    /// A credential that tells where its connection ends.
+    #[derive(Debug)]
+    struct Connected(mpsc::Sender<bool>);
+
+    impl Drop for Connected {
+        fn drop(&mut self) {
+            self.0.send(tokio::runtime::Handle::try_current().is_ok()).unwrap();
+        }
+    }
+
+    impl CredentialApi for Connected {
+        fn set_secret(&self, _: &[u8]) -> keyring_core::Result<()> {
+            Ok(())
+        }
+
+        fn get_secret(&self) -> keyring_core::Result<Vec<u8>> {
+            Err(Error::NoEntry)
+        }
+
+        fn delete_credential(&self) -> keyring_core::Result<()> {
+            Err(Error::NoEntry)
+        }
+
+        fn get_credential(&self) -> keyring_core::Result<Option<Arc<Credential>>> {
+            Ok(None)
+        }
+
+        fn get_specifiers(&self) -> Option<(String, String)> {
+            None
+        }
+
+        fn as_any(&self) -> &dyn Any {
+            self
+        }
+    }
+
+    /// To say goodbye to a keyring may wait for its answer, which a runtime forbids.
+    #[tokio::test]
+    async fn a_keyring_is_left_away_from_the_runtime() {
+        let (ended, told) = mpsc::channel();
+        let folder = tempfile::tempdir().unwrap();
+        let entry = Entry::new_with_credential(Arc::new(Connected(ended)));
+        let store = KeyringStore::with_entry(entry, "evergreen/ada", folder.path());
+        let clone = store.clone();
+        drop(store);
+        assert!(clone.load().await.unwrap().is_none());
+        assert!(told.try_recv().is_err(), "a clone still uses it");
+        drop(clone);
+        let on_the_runtime = tokio::task::spawn_blocking(move || told.recv()).await.unwrap();
+        assert_eq!(on_the_runtime, Ok(false));
     }
 }

@@ -1,6 +1,6 @@
 //! A store in the operating system's keyring.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, thread};
 
 use keyring_core::{Entry, Error};
 use zeroize::Zeroizing;
@@ -22,10 +22,11 @@ use super::{
 /// keyring that often would be slow, and on some systems a question to the user each time. A process
 /// that dies between its save and the stamp is noticed at the next refresh.
 ///
-/// Calls to the keyring block, and are made away from the async threads.
+/// Calls to the keyring block, and are made away from the async threads; so does the end of a
+/// connection to it, when the last clone of the store is dropped.
 ///
-/// It was tested with the stores for tests that `keyring-core` brings, not with those of macOS, of
-/// Windows or of a Linux desktop. Some of these limit how large a secret may be (2,560 bytes on
+/// It is tested with the stores for tests that `keyring-core` brings, and was tried with GNOME's
+/// keyring, but not with those of macOS or of Windows. Some of these limit how large a secret may be (2,560 bytes on
 /// Windows, which a pair of signed tokens comes near to); one that is too large is not saved, and
 /// [`Event::SaveFailed`](crate::Event::SaveFailed) says so.
 ///
@@ -44,7 +45,8 @@ pub struct KeyringStore {
 
 #[derive(Debug)]
 struct Inner {
-    entry: Entry,
+    /// There until the store is dropped.
+    entry: Option<Entry>,
     /// What messages call it.
     name: String,
     lock: LockFile,
@@ -75,7 +77,8 @@ impl KeyringStore {
     pub fn with_entry(entry: Entry, name: &str, directory: impl AsRef<Path>) -> Self {
         let file = |suffix| directory.as_ref().join(format!("{}{suffix}", file_name(name)));
         let (lock, stamp) = (LockFile::new(file(".lock")), PrivateFile::new(&file(".stamp")));
-        Self { inner: Arc::new(Inner { entry, name: name.to_owned(), lock, stamp }) }
+        let (entry, name) = (Some(entry), name.to_owned());
+        Self { inner: Arc::new(Inner { entry, name, lock, stamp }) }
     }
 }
 
@@ -115,7 +118,7 @@ impl StoreGuard for Guard {
         Box::pin(self.locked.run(move || {
             // What is there and is not ours is somebody's: never overwrite it.
             inner.read()?;
-            inner.entry.set_secret(&bytes).map_err(|e| failed("save to", &inner.name, &e))?;
+            inner.entry().set_secret(&bytes).map_err(|e| failed("save to", &inner.name, &e))?;
             inner.stamp();
             Ok(())
         }))
@@ -125,7 +128,7 @@ impl StoreGuard for Guard {
         let inner = Arc::clone(&self.inner);
         Box::pin(self.locked.run(move || {
             inner.read()?;
-            match inner.entry.delete_credential() {
+            match inner.entry().delete_credential() {
                 Ok(()) => inner.stamp(),
                 Err(Error::NoEntry) => {}
                 Err(e) => return Err(failed("clear", &inner.name, &e)),
@@ -136,8 +139,12 @@ impl StoreGuard for Guard {
 }
 
 impl Inner {
+    fn entry(&self) -> &Entry {
+        self.entry.as_ref().expect("only a drop takes it")
+    }
+
     fn read(&self) -> Result<Option<Record>, StoreError> {
-        let bytes = match self.entry.get_secret() {
+        let bytes = match self.entry().get_secret() {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(Error::NoEntry) => return Ok(None),
             Err(e) => return Err(failed("read", &self.name, &e)),
@@ -151,6 +158,18 @@ impl Inner {
     fn stamp(&self) {
         if let Err(error) = self.stamp.replace(&[]) {
             tracing::warn!(%error, "other processes learn late of what was saved");
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let Some(entry) = self.entry.take() else { return };
+        // What runs on a runtime may not wait, and a runtime that ends takes no more work.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let leave = thread::Builder::new().name("keyring".to_owned());
+            // Without a thread it is dropped here, which may panic and loses nothing that is stored.
+            let _ = leave.spawn(move || drop(entry));
         }
     }
 }
