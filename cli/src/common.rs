@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
-use client_sdk::{Reauth, Session, SessionState, store::FileStore};
+use client_sdk::{Reauth, Session, SessionState};
 use evergreen_proto::{
     api::v1::api_service_client::ApiServiceClient, auth::v1::auth_service_client::AuthServiceClient,
 };
@@ -13,7 +13,7 @@ use tower::Layer as _;
 use crate::{
     errors::{Error, Exit},
     output::Printer,
-    profile::{API_URL, AUTH_URL, DEFAULT, Name, Profile, Settings},
+    profile::{API_URL, AUTH_URL, DEFAULT, Kept, Name, Place, Profile, Settings},
 };
 
 // No doc comment: it would become that of the command which takes these.
@@ -95,24 +95,27 @@ impl Common {
 
     /// The profile with its session.
     pub(crate) async fn open(&self) -> Result<Context, Error> {
+        self.open_at(None).await
+    }
+
+    /// The profile with the session that is kept there, if it is said where.
+    pub(crate) async fn open_at(&self, place: Option<Place>) -> Result<Context, Error> {
         let profile = Profile::find(self.profile.clone(), self.config_dir.as_deref())?;
         let remembered = profile.settings()?;
         let settings = Settings {
             auth_url: self.auth.clone().or(remembered.auth_url),
             api_url: self.api.clone().or(remembered.api_url),
             username: remembered.username,
+            place: place.unwrap_or(remembered.place),
         };
         profile.make()?;
         let auth_url = settings.auth_url.clone().unwrap_or_else(|| AUTH_URL.to_owned());
-        let session = Session::builder(auth_url)
-            .store(
-                FileStore::open(profile.session_file())
-                    .map_err(|e| Error::from(client_sdk::AuthenticationError::from(e)))?,
-            )
-            .device_name(DEVICE)
-            .replay_cap(MOST_MESSAGE_BYTES)
-            .connect()
-            .await?;
+        let session = Session::builder(auth_url);
+        let session = match settings.place.open(&profile).await? {
+            Kept::File(store) => session.store(store),
+            Kept::Keyring(store) => session.store(store),
+        };
+        let session = session.device_name(DEVICE).replay_cap(MOST_MESSAGE_BYTES).connect().await?;
         Ok(Context { out: Printer::new(self.json), profile, settings, session })
     }
 }

@@ -2,6 +2,7 @@
 
 mod import;
 mod name;
+mod place;
 mod private;
 mod settings;
 
@@ -12,6 +13,7 @@ use etcetera::AppStrategy as _;
 pub(crate) use self::{
     import::{Import, Key},
     name::{DEFAULT, Name},
+    place::{Kept, Place},
     settings::{API_URL, AUTH_URL, Settings},
 };
 use crate::errors::{Error, Exit};
@@ -40,8 +42,8 @@ impl Profile {
         private::folder(&self.folder).map_err(|e| Error::io("make", &self.folder, &e))
     }
 
-    /// Where its session is kept.
-    pub(crate) fn session_file(&self) -> PathBuf {
+    /// Where its session is, if it is kept in a file.
+    fn session_file(&self) -> PathBuf {
         self.folder.join("session.json")
     }
 

@@ -2,12 +2,15 @@
 
 use serde_json::{Value, json};
 
-/// The servers of the last login, and who it was.
+use super::Place;
+
+/// The servers of the last login, who it was, and where the session is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) auth_url: Option<String>,
     pub(crate) api_url: Option<String>,
     pub(crate) username: Option<String>,
+    pub(crate) place: Place,
 }
 
 impl Settings {
@@ -16,16 +19,28 @@ impl Settings {
         let value: Value = serde_json::from_str(text).ok()?;
         value.as_object()?;
         let field = |name: &str| value[name].as_str().map(str::to_owned);
+        let place = match &value["store"] {
+            Value::Null => Place::default(),
+            // A session that cannot be found must not be taken for none.
+            store => Place::named(store.as_str()?)?,
+        };
         Some(Self {
             auth_url: field("authUrl"),
             api_url: field("apiUrl"),
             username: field("username"),
+            place,
         })
     }
 
     pub(super) fn to_text(&self) -> String {
-        let Self { auth_url, api_url, username } = self;
-        format!("{:#}\n", json!({ "authUrl": auth_url, "apiUrl": api_url, "username": username }))
+        let Self { auth_url, api_url, username, place } = self;
+        let value = json!({
+            "authUrl": auth_url,
+            "apiUrl": api_url,
+            "username": username,
+            "store": place.as_str(),
+        });
+        format!("{value:#}\n")
     }
 }
 
@@ -41,7 +56,12 @@ mod tests {
     #[test]
     fn what_is_remembered_comes_back() {
         let settings = Settings { auth_url: Some("http://a".into()), ..Settings::default() };
+        assert_eq!(Settings::parse(&settings.to_text()), Some(settings.clone()));
+        let settings = Settings { place: Place::Keyring, ..settings };
         assert_eq!(Settings::parse(&settings.to_text()), Some(settings));
+        // One that was written before there was a choice.
+        assert_eq!(Settings::parse("{}"), Some(Settings::default()));
+        assert_eq!(Settings::parse(r#"{"store": "cloud"}"#), None);
         assert_eq!(Settings::parse("[]"), None);
         assert_eq!(Settings::parse("{"), None);
     }

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::{login::signing_in, password::Source};
+use super::{
+    login::{Store, signing_in},
+    password::Source,
+};
 use crate::{common::Common, errors::Error};
 
 /// Make an account, and log in.
@@ -20,12 +23,15 @@ pub(crate) struct Register {
     password_stdin: bool,
 
     #[command(flatten)]
+    store: Store,
+
+    #[command(flatten)]
     pub(crate) common: Common,
 }
 
 impl Register {
     pub(crate) async fn run(self) -> Result<(), Error> {
-        let context = self.common.open().await?;
+        let context = self.common.open_at(self.store.place).await?;
         let source = Source::new(self.password_stdin);
         let password = source.read_new(&format!("New password of {}", self.username))?;
         signing_in(&context, context.session.register(self.username, password)).await

@@ -82,6 +82,41 @@ async fn profiles_have_sessions_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_profile_remembers_where_its_session_is_kept() {
+    let pair = Pair::start().await;
+    // Whoever runs this test may have a keyring, and it is none of its business.
+    let ada = pair.user("ada").await.with("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus");
+    let folder = ada.home.join("profiles/default");
+    let store = || {
+        let settings = std::fs::read(folder.join("profile.json")).unwrap();
+        serde_json::from_slice::<Value>(&settings).unwrap()["store"].clone()
+    };
+    assert_eq!(store(), "file");
+
+    // A login that cannot keep its session changes nothing, and asks no server.
+    let said =
+        ada.feed(&["login", "ada", "--password-stdin", "--store", "keyring"], PASSWORD).await;
+    let said = said.fails(1);
+    assert!(said.starts_with("evergreen: There is no keyring here that can be used: "), "{said}");
+    assert!(said.ends_with("\nKeep the session in a file: `evergreen login --store file`.\n"));
+    assert_eq!(pair.auth_seen.count("Login", Code::Ok), 0);
+    assert_eq!(store(), "file");
+    assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
+
+    // One whose session is in a keyring does not fall back on a file that lies there.
+    let settings = std::fs::read_to_string(folder.join("profile.json")).unwrap();
+    let settings = settings.replace("\"file\"", "\"keyring\"");
+    std::fs::write(folder.join("profile.json"), settings).unwrap();
+    let said = ada.run(&["whoami"]).await.fails(1);
+    assert!(said.contains("`evergreen login --store file`"), "{said}");
+    let ran = ada.feed(&["login", "ada", "--password-stdin", "--store", "file"], PASSWORD).await;
+    assert!(ran.err.contains("may still be in the keyring"), "{}", ran.err);
+    assert_eq!(ran.ok(), "Logged in as ada (editor).\n");
+    assert_eq!(store(), "file");
+    assert_eq!(ada.run(&["whoami"]).await.ok(), "ada (editor)\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_command_renews_what_has_run_out_and_nobody_notices() {
     let pair = Pair::start().await;
     let ada = pair.user("ada").await;
