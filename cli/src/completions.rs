@@ -1,11 +1,9 @@
 //! `evergreen completions`.
 
-use std::io;
-
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::paint;
+use crate::{errors::Error, paint};
 
 /// Print what completes this command line in a shell.
 #[derive(Args, Clone, Copy, Debug)]
@@ -19,11 +17,10 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(self, mut command: Command) -> io::Result<()> {
+    pub(crate) fn run(self, mut command: Command) -> Result<(), Error> {
         let name = command.get_name().to_owned();
-        // Written as a whole: what generates it cannot be told that nobody reads it.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, name, &mut script);
-        paint::write_all(&script)
+        paint::verbatim(&script)
     }
 }

@@ -80,6 +80,7 @@ pub async fn run() -> ExitCode {
         Command::People(people) => people.serve().await,
         Command::Tools(tools) => match tools.run().await {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) if is_unread(&error) => ExitCode::SUCCESS,
             Err(error) => {
                 paint::error(format_args!("{} {error}", paint::styled(paint::BAD, "evergreen:")));
                 ExitCode::FAILURE
@@ -95,12 +96,17 @@ impl Tools {
             Self::Completions(completions) => Ok(completions.run(Cli::command())?),
             Self::Demo(demo) => demo.run().await,
             Self::DemoRival(rival) => rival.run().await,
-            Self::Man(man) => Ok(man.run(Cli::command())?),
+            Self::Man(man) => man.run(Cli::command()),
             Self::Scale(scale) => scale.run().await,
             Self::Soak(soak) => soak.run().await,
             Self::Up(up) => up.run().await,
         }
     }
+}
+
+/// Whether it is only that nobody reads the output any more.
+fn is_unread(error: &Failure) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| error.exit() == Exit::Unread)
 }
 
 /// Shows the help that was asked for, or says what is wrong with the command line.

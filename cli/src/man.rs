@@ -1,10 +1,10 @@
 //! `evergreen man`.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Command};
 
-use crate::paint;
+use crate::{lab::Failure, paint};
 
 /// Write the manual.
 #[derive(Args, Clone, Debug)]
@@ -19,16 +19,16 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(self, command: Command) -> io::Result<()> {
+    pub(crate) fn run(self, command: Command) -> Result<(), Failure> {
         match self.dir {
             None => {
                 let mut page = Vec::new();
                 clap_mangen::Man::new(command).render(&mut page)?;
-                paint::write_all(&page)
+                Ok(paint::verbatim(&page)?)
             }
             Some(dir) => {
                 std::fs::create_dir_all(&dir)?;
-                clap_mangen::generate_to(command, dir)
+                Ok(clap_mangen::generate_to(command, dir)?)
             }
         }
     }

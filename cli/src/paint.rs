@@ -7,30 +7,20 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 
-/// Tells of the progress of a demonstration or a benchmark, on standard output. Its work does not
-/// depend on being watched; what is asked for as output goes through [`write()`].
-pub(crate) fn line(text: impl fmt::Display) {
-    let _ = write(text);
-}
+use crate::errors::Error;
 
 /// Writes a line to standard output, and has it leave this process.
-pub(crate) fn write(text: impl fmt::Display) -> io::Result<()> {
+///
+/// What standard output does not take is an error: who redirects it to a file has nothing else.
+pub(crate) fn line(text: impl fmt::Display) -> Result<(), Error> {
     let mut out = anstream::stdout();
-    writeln!(out, "{text}")?;
-    out.flush()
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|e| Error::output(&e))
 }
 
-/// Writes what is made for other programs to standard output, as it is. A reader who has gone away has
-/// read enough.
-pub(crate) fn write_all(bytes: &[u8]) -> io::Result<()> {
-    let mut out = io::stdout();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => {
-            Err(io::Error::new(error.kind(), format!("cannot write to standard output: {error}")))
-        }
-        Ok(()) => Ok(()),
-    }
+/// Writes this to standard output as it is.
+pub(crate) fn verbatim(bytes: &[u8]) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::output(&e))
 }
 
 /// Writes a line to standard error.

@@ -7,6 +7,7 @@ use token::clock::{Clock, SystemClock};
 use transport::{database_url::DatabaseUrl, observe::LogObserver, process::stop_signal};
 
 use crate::{
+    errors::Error,
     lab::{DEMO_PASSWORD, DEMO_USER, Failure, start_api, start_auth},
     paint,
 };
@@ -82,14 +83,17 @@ impl Up {
         api.auth_url = auth.url();
         accounts.configure(&mut api);
         let mut api = start_api(api, clock, observer, accounts.demo_user.as_deref()).await?;
-        announce(auth.address, api.address, demo);
-        tokio::select! {
-            error = auth.failed() => return Err(error),
-            error = api.failed() => return Err(error),
-            () = stop => {}
+        let announced = announce(auth.address, api.address, demo);
+        if announced.is_ok() {
+            tokio::select! {
+                error = auth.failed() => return Err(error),
+                error = api.failed() => return Err(error),
+                () = stop => {}
+            }
         }
         api.stop().await?;
-        auth.stop().await
+        auth.stop().await?;
+        Ok(announced?)
     }
 
     fn config(self) -> (auth_service::Config, api_service::Config) {
@@ -124,9 +128,10 @@ impl Up {
     }
 }
 
-fn announce(auth: SocketAddr, api: SocketAddr, demo: bool) {
-    paint::line(format!("AuthService is ready on {auth}"));
-    paint::line(format!("ApiService  is ready on {api}"));
+/// Says how to reach them. Who cannot be told that is not served.
+fn announce(auth: SocketAddr, api: SocketAddr, demo: bool) -> Result<(), Error> {
+    paint::line(format!("AuthService is ready on {auth}"))?;
+    paint::line(format!("ApiService  is ready on {api}"))?;
     let (user, password) =
         if demo { (DEMO_USER, DEMO_PASSWORD) } else { ("ada", "correct horse battery staple") };
     let (rpc, what) = if demo { ("Login", "log in") } else { ("Register", "register") };
@@ -139,7 +144,7 @@ To try it, {what}, keep the access token, and list the trees:
   grpcurl -plaintext -H \"authorization: Bearer $TOKEN\" {api} evergreen.api.v1.ApiService/ListTrees
 
 Ctrl-C stops both."
-    ));
+    ))
 }
 
 const SHORTEST_REQUEST: Duration = Duration::from_millis(100);

@@ -19,6 +19,7 @@ use transport::recorder::Recorder;
 
 use super::{connect, echo::Echo};
 use crate::{
+    errors::Error,
     lab::{DEMO_PASSWORD, DEMO_USER, Failure, start_auth},
     paint,
 };
@@ -140,19 +141,19 @@ async fn stampede(api: &ApiServiceClient<Reauth<Channel>>) -> Result<Duration, F
 }
 
 impl Recovery {
-    pub(super) fn print_head() {
+    pub(super) fn print_head() -> Result<(), Error> {
         let calls = HumanCount(CALLS.into());
         let title =
             format!("{calls} calls at once, their token run out, and the same with a good one");
-        paint::line(format_args!("\n{}", paint::styled(paint::HEADING, title)));
+        paint::line(format_args!("\n{}", paint::styled(paint::HEADING, title)))?;
         let header = format!(
             "{:<35} {:>9} {:>9} {:>7} {:>7} {:>7} {:>9} {:>9}",
             "", "refreshes", "target", "min", "median", "max", "ms", "baseline"
         );
-        paint::line(paint::styled(paint::HEADING, header));
+        paint::line(paint::styled(paint::HEADING, header))
     }
 
-    pub(super) fn print(&self) {
+    pub(super) fn print(&self) -> Result<(), Error> {
         paint::line(format_args!(
             "{:<35} {:>9} {:>9} {:>7.3} {:>7.3} {:>7.3} {:>9.1} {:>9.1}",
             self.known.what(),
@@ -163,7 +164,7 @@ impl Recovery {
             self.max,
             millis(self.took),
             millis(self.baseline),
-        ));
+        ))
     }
 
     pub(super) fn to_json(&self) -> Value {

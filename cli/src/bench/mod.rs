@@ -114,23 +114,23 @@ impl Bench {
                 })
                 .chain(recoveries.iter().map(Recovery::to_json))
                 .collect();
-            paint::line(json!(rows));
+            paint::line(json!(rows))?;
             return Ok(());
         }
         let header = format!(
             "{:<26} {:<30} {:>7} {:>7} {:>7} {:>11} {:>11} {:>13}",
             "", "against", "min", "median", "max", "per second", "baseline", "by processor"
         );
-        paint::line(paint::styled(paint::HEADING, header));
+        paint::line(paint::styled(paint::HEADING, header))?;
         for (what, against, Comparison { rate, processor }) in figures {
             paint::line(format_args!(
                 "{what:<26} {against:<30} {:>7.3} {:>7.3} {:>7.3} {:>11.0} {:>11.0} {:>13.3}",
                 rate.min, rate.median, rate.max, rate.subject, rate.baseline, processor.median
-            ));
+            ))?;
         }
-        paint::line("By processor: of the calls that a second of processor time made, the median.");
-        Recovery::print_head();
-        recoveries.iter().for_each(Recovery::print);
+        paint::line("By processor: of the calls that a second of processor time made, the median.")?;
+        Recovery::print_head()?;
+        recoveries.iter().try_for_each(Recovery::print)?;
         Ok(())
     }
 

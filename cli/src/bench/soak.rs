@@ -19,6 +19,7 @@ use tonic::{Status, transport::Channel};
 
 use crate::{
     bench::{Unobserved, attempt, connect},
+    errors::Error,
     lab::{DEMO_PASSWORD, DEMO_USER, Failure, start_auth},
     paint,
 };
@@ -94,11 +95,10 @@ impl Soak {
         bar.finish_and_clear();
         drop((stub, callers));
         auth.stop().await?;
-        self.show(&sizes);
-        Ok(())
+        Ok(self.show(&sizes)?)
     }
 
-    fn show(self, sizes: &[Size]) {
+    fn show(self, sizes: &[Size]) -> Result<(), Error> {
         if self.json {
             let rows: Vec<_> = sizes
                 .iter()
@@ -110,14 +110,13 @@ impl Soak {
                     })
                 })
                 .collect();
-            paint::line(json!(rows));
-            return;
+            return paint::line(json!(rows));
         }
         let header = format!(
             "{:>10} {:>12} {:>14} {:>12} {:>14}",
             "sessions", "rotations", "database", "its log", "peak memory"
         );
-        paint::line(paint::styled(paint::HEADING, header));
+        paint::line(paint::styled(paint::HEADING, header))?;
         let kib = |bytes: u64| format!("{} KiB", bytes / 1024);
         for size in sizes {
             paint::line(format_args!(
@@ -127,8 +126,9 @@ impl Soak {
                 kib(size.database),
                 kib(size.log),
                 size.resident.map_or_else(|| "unknown".to_owned(), kib),
-            ));
+            ))?;
         }
+        Ok(())
     }
 }
 

@@ -14,17 +14,21 @@ use super::{
     stage::{Stage, page_load, tally},
     timeline::Timeline,
 };
-use crate::lab::{Failure, LossyProxy};
+use crate::{
+    errors::Error,
+    lab::{Failure, LossyProxy},
+};
 
 /// Plays every chapter, and shows each as soon as it has been played.
 pub(super) async fn tell(
     stage: &Stage,
-    mut show: impl FnMut(&Chapter),
+    show: impl Fn(&Chapter) -> Result<(), Error>,
 ) -> Result<Vec<Chapter>, Failure> {
     let mut told = Vec::new();
     let mut add = |chapter: Chapter| {
-        show(&chapter);
+        show(&chapter)?;
         told.push(chapter);
+        Ok::<_, Error>(())
     };
     // Three clients log in and go idle together, until their access tokens have run out.
     let url = stage.auth.url();
@@ -40,14 +44,14 @@ pub(super) async fn tell(
 
     let expected = Tally { calls: 3, refused: 3, refreshes: 1, replays: 3, errors: 0 };
     let title = "A client that cannot know that its access token ran out";
-    add(three_at_once(stage, &unaware, title, expected).await?);
+    add(three_at_once(stage, &unaware, title, expected).await?)?;
     let expected = Tally { calls: 3, refused: 0, refreshes: 1, replays: 0, errors: 0 };
     let title = "The same as the SDK does it by default: it knows, and refreshes first";
-    add(three_at_once(stage, &aware, title, expected).await?);
-    add(a_thousand_at_once(stage, &crowd).await?);
-    add(a_lost_answer(stage).await?);
-    add(a_stolen_token(stage).await?);
-    add(a_revoked_session(stage).await?);
+    add(three_at_once(stage, &aware, title, expected).await?)?;
+    add(a_thousand_at_once(stage, &crowd).await?)?;
+    add(a_lost_answer(stage).await?)?;
+    add(a_stolen_token(stage).await?)?;
+    add(a_revoked_session(stage).await?)?;
     Ok(told)
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::json;
 
 use super::timeline::Timeline;
-use crate::paint;
+use crate::{errors::Error, paint};
 
 /// One scene of the story.
 #[derive(Debug)]
@@ -70,20 +70,21 @@ fn grouped(n: usize) -> String {
 }
 
 impl Chapter {
-    pub(super) fn print(&self) {
-        paint::line(format_args!("\n{}", paint::styled(paint::HEADING, self.title)));
+    pub(super) fn print(&self) -> Result<(), Error> {
+        paint::line(format_args!("\n{}", paint::styled(paint::HEADING, self.title)))?;
         for sentence in &self.scene {
-            paint::line(format_args!("  {sentence}"));
+            paint::line(format_args!("  {sentence}"))?;
         }
-        self.timeline.print();
+        self.timeline.print()?;
         for Claim { text, holds } in &self.claims {
             let mark = if *holds {
                 paint::styled(paint::GOOD, "✓")
             } else {
                 paint::styled(paint::BAD, "✗")
             };
-            paint::line(format_args!("  {mark} {text}"));
+            paint::line(format_args!("  {mark} {text}"))?;
         }
+        Ok(())
     }
 }
 

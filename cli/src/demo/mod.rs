@@ -44,17 +44,13 @@ impl Demo {
                     stage.api.address,
                     humantime::format_duration(stage::ACCESS_TOKEN_TTL)
                 ),
-            ));
+            ))?;
         }
-        let told = chapters::tell(&stage, |chapter| {
-            if !self.json {
-                chapter.print();
-            }
-        })
-        .await?;
+        let show = |chapter: &Chapter| if self.json { Ok(()) } else { chapter.print() };
+        let told = chapters::tell(&stage, show).await?;
         stage.strike().await?;
         if self.json {
-            paint::line(claims::to_json(&told));
+            paint::line(claims::to_json(&told))?;
         }
         conclude(&told, self.json)
     }
@@ -68,7 +64,7 @@ fn conclude(told: &[Chapter], json: bool) -> Result<(), Failure> {
     }
     if !json {
         let all = format!("All {} claims held.", claims.len());
-        paint::line(format_args!("\n{}", paint::styled(paint::GOOD, all)));
+        paint::line(format_args!("\n{}", paint::styled(paint::GOOD, all)))?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use tonic::Code;
 use transport::recorder::Seen;
 
-use crate::paint;
+use crate::{errors::Error, paint};
 
 /// The answers of both servers.
 #[derive(Debug, Default)]
@@ -37,28 +37,29 @@ impl Timeline {
         Self(answers)
     }
 
-    pub(super) fn print(&self) {
+    pub(super) fn print(&self) -> Result<(), Error> {
         if self.0.is_empty() {
-            return;
+            return Ok(());
         }
         let header = format!("{:>10}   {:<11}  {:<14}  answer", "", "server", "call");
-        paint::line(paint::styled(paint::FAINT, header));
+        paint::line(paint::styled(paint::FAINT, header))?;
         let shown = if self.0.len() > MAX_LINES { MAX_LINES / 2 } else { self.0.len() };
         for answer in &self.0[..shown] {
-            answer.print();
+            answer.print()?;
         }
         if shown < self.0.len() {
             let left_out = format!("{:>10}   … {} more …", "", self.0.len() - 2 * shown);
-            paint::line(paint::styled(paint::FAINT, left_out));
+            paint::line(paint::styled(paint::FAINT, left_out))?;
             for answer in &self.0[self.0.len() - shown..] {
-                answer.print();
+                answer.print()?;
             }
         }
+        Ok(())
     }
 }
 
 impl Answer {
-    fn print(&self) {
+    fn print(&self) -> Result<(), Error> {
         let style = match self.code {
             Code::Ok => paint::GOOD,
             _ => paint::REFUSED,
@@ -71,7 +72,7 @@ impl Answer {
             self.service,
             self.method,
             paint::styled(style, wire_name(self.code)),
-        ));
+        ))
     }
 }
 

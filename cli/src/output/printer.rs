@@ -8,8 +8,6 @@ use super::{Table, clean};
 use crate::{errors::Error, paint};
 
 /// Where a command's output goes: text for people, or JSON.
-///
-/// What standard output does not take is an error: who redirects it to a file has nothing else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
     json: bool,
@@ -33,7 +31,7 @@ impl Printer {
 
     /// A line, or several, as they are.
     pub(crate) fn line(self, text: impl fmt::Display) -> Result<(), Error> {
-        paint::write(text).map_err(|e| Error::output(&e))
+        paint::line(text)
     }
 
     /// The one JSON document of a command.

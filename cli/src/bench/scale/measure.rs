@@ -13,7 +13,7 @@ use super::{
     fill::{COMMON, Size, USUAL, unique},
     shelf::{Shelf, User},
 };
-use crate::{lab::Failure, paint};
+use crate::{errors::Error, lab::Failure, paint};
 
 /// What is called.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ impl Cost {
         })
     }
 
-    pub(super) fn print_head(few: u32, many: u32) {
+    pub(super) fn print_head(few: u32, many: u32) -> Result<(), Error> {
         let header = format!(
             "{:<30} {:>14} {:>14} {:>7}",
             "trees",
@@ -79,10 +79,10 @@ impl Cost {
             many.to_string(),
             "ratio"
         );
-        paint::line(paint::styled(paint::HEADING, header));
+        paint::line(paint::styled(paint::HEADING, header))
     }
 
-    pub(super) fn print(&self) {
+    pub(super) fn print(&self) -> Result<(), Error> {
         let micros = |cost: Duration| format!("{:.0} µs", cost.as_secs_f64() * 1e6);
         paint::line(format_args!(
             "{:<30} {:>14} {:>14} {:>7.2}",
@@ -90,7 +90,7 @@ impl Cost {
             micros(self.few),
             micros(self.many),
             self.ratio()
-        ));
+        ))
     }
 }
 

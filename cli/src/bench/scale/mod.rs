@@ -91,17 +91,17 @@ impl Scale {
                     "trees": export.trees, "per_second": export.per_second,
                     "grown_bytes": export.grown,
                 },
-            }));
+            }))?;
             return Ok(());
         }
-        Cost::print_head(small.trees, large.trees);
-        costs.iter().for_each(Cost::print);
+        Cost::print_head(small.trees, large.trees)?;
+        costs.iter().try_for_each(Cost::print)?;
         paint::line(format_args!(
             "\nImport: {few_rate:.0} trees a second, {:.2} of bare inserts of the same rows ({bare:.0}); \
              {many_rate:.0} over all {}",
             few_rate / bare,
             large.trees
-        ));
+        ))?;
         let grown = export.grown.map_or_else(String::new, |bytes| {
             #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
             let mebibytes = bytes as f64 / f64::from(1 << 20);
@@ -110,7 +110,7 @@ impl Scale {
         paint::line(format_args!(
             "Export: {} trees in one stream, {:.0} a second{grown}",
             export.trees, export.per_second
-        ));
+        ))?;
         Ok(())
     }
 }

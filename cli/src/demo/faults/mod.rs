@@ -20,7 +20,7 @@ use crate::{lab::Failure, paint};
 pub(super) async fn run(json: bool) -> Result<(), Failure> {
     let arena = Arena::open(json).await?;
     if !json {
-        report::print_head(&arena);
+        report::print_head(&arena)?;
     }
     let mut verdicts = Vec::with_capacity(FAULTS.len());
     for fault in FAULTS {
@@ -32,14 +32,14 @@ pub(super) async fn run(json: bool) -> Result<(), Failure> {
         let finding = played.map_err(|_| stuck())??;
         let verdict = Verdict { fault, finding, took: start.elapsed() };
         if !json {
-            verdict.print();
+            verdict.print()?;
         }
         verdicts.push(verdict);
     }
     arena.close().await?;
     match json {
-        true => paint::line(report::to_json(&verdicts)),
-        false => report::print_foot(),
+        true => paint::line(report::to_json(&verdicts))?,
+        false => report::print_foot()?,
     }
     let broken = verdicts.iter().filter(|verdict| !verdict.finding.holds).count();
     if broken > 0 {
@@ -47,7 +47,7 @@ pub(super) async fn run(json: bool) -> Result<(), Failure> {
     }
     if !json {
         let all = format!("All {} claims held.", verdicts.len());
-        paint::line(format_args!("\n{}", paint::styled(paint::GOOD, all)));
+        paint::line(format_args!("\n{}", paint::styled(paint::GOOD, all)))?;
     }
     Ok(())
 }

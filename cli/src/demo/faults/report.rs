@@ -9,7 +9,7 @@ use super::{
     catalogue::{Fault, OTHERS},
     finding::Finding,
 };
-use crate::paint;
+use crate::{errors::Error, paint};
 
 /// A fault that has been played.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Verdict {
 
 impl Verdict {
     /// Three lines: the fault, the claim, the figures.
-    pub(super) fn print(&self) {
+    pub(super) fn print(&self) -> Result<(), Error> {
         let Self { fault, finding, took } = self;
         let (mark, style) = if finding.holds { ("✓", paint::GOOD) } else { ("✗", paint::BAD) };
         let took = format!("{:.2} s", took.as_secs_f64());
@@ -29,17 +29,18 @@ impl Verdict {
             "\n{} {}",
             paint::styled(style, mark),
             paint::styled(paint::HEADING, fault.title)
-        ));
+        ))?;
         paint::line(format_args!(
             "  {}",
             paint::styled(paint::FAINT, format_args!("claim: {} ({took})", fault.claim))
-        ));
+        ))?;
         let others: String = fault.others.map(column).concat();
         let ours = paint::styled(style.bold(), column(&finding.shown));
-        paint::line(format_args!("  {:<LABEL$}{others}{ours}", fault.counted));
+        paint::line(format_args!("  {:<LABEL$}{others}{ours}", fault.counted))?;
         if !finding.holds {
-            paint::line(format_args!("  {}", paint::styled(paint::BAD, &finding.figures)));
+            paint::line(format_args!("  {}", paint::styled(paint::BAD, &finding.figures)))?;
         }
+        Ok(())
     }
 
     fn to_json(&self) -> Value {
@@ -58,29 +59,31 @@ impl Verdict {
 }
 
 /// Where it is played, and the names of the columns.
-pub(super) fn print_head(arena: &Arena) {
+pub(super) fn print_head(arena: &Arena) -> Result<(), Error> {
     let stage = &arena.stage;
     let place = format!(
         "AuthService on {}, ApiService on {} and, refusing everybody, on {}",
         stage.auth.address, stage.api.address, arena.refusing.address
     );
-    paint::line(paint::styled(paint::FAINT, place));
+    paint::line(paint::styled(paint::FAINT, place))?;
     let ours = ["Evergreen", "just now"];
     for (line, ours) in ours.into_iter().enumerate() {
         let others: String = OTHERS.iter().map(|other| column(other.heading[line])).collect();
         let heading = format!("  {:<LABEL$}{others}{}", "", column(ours));
-        paint::line(paint::styled(paint::HEADING, heading));
+        paint::line(paint::styled(paint::HEADING, heading))?;
     }
+    Ok(())
 }
 
 /// Where the other columns come from.
-pub(super) fn print_foot() {
-    paint::line("");
-    paint::line(paint::styled(paint::FAINT, PROVENANCE));
+pub(super) fn print_foot() -> Result<(), Error> {
+    paint::line("")?;
+    paint::line(paint::styled(paint::FAINT, PROVENANCE))?;
     for other in &OTHERS {
         let name = other.heading.join(" ").replace("- ", "-");
-        paint::line(paint::styled(paint::FAINT, format_args!("  {name:<22}{}", other.what)));
+        paint::line(paint::styled(paint::FAINT, format_args!("  {name:<22}{}", other.what)))?;
     }
+    Ok(())
 }
 
 pub(super) fn to_json(verdicts: &[Verdict]) -> Value {

@@ -37,7 +37,7 @@ impl Rival {
             .connect()
             .await?;
         let mut api = api_at(self.api_url, &session).await?;
-        paint::line(READY);
+        paint::line(READY)?;
         BufReader::new(tokio::io::stdin()).read_line(&mut String::new()).await?;
         api.list_trees(ListTreesRequest::default()).await?;
         Ok(())
