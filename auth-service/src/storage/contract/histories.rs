@@ -13,10 +13,13 @@ use token::entropy::{Entropy, SeededEntropy, SystemEntropy};
 use tokio::sync::Barrier;
 
 use super::{
-    ABSOLUTE, Fixture, RevokeReason, START, Status, Store, Successor, advance, event, hash,
-    new_session, nonce, session_id, user_id, with_user,
+    ABSOLUTE, Fixture, START, Store, Successor, advance, event, hash, new_session, nonce,
+    session_id, user_id, with_user,
 };
-use crate::domain::user::{LastAdmin, PasswordVersion};
+use crate::domain::{
+    session::RevokeReason,
+    user::{LastAdmin, PasswordVersion, Status},
+};
 
 const ROUNDS: u128 = 200;
 const CALLERS: usize = 5;

@@ -6,14 +6,15 @@ use futures_util::future::join_all;
 use token::clock::{Clock as _, Timestamp};
 
 use super::{
-    ABSOLUTE, Fixture, RevokeReason, START, Status, Store, advance, event, hash, new_session,
-    nonce, session_id, user_id, with_user,
+    ABSOLUTE, Fixture, START, Store, advance, event, hash, new_session, nonce, session_id, user_id,
+    with_user,
 };
 use crate::{
     domain::{
         revocation::Revoked,
         rotation::Head,
-        user::{Grants, LastAdmin, PasswordVersion, Role},
+        session::RevokeReason,
+        user::{Grants, LastAdmin, PasswordVersion, Role, Status},
     },
     storage::error::StoreError,
 };
