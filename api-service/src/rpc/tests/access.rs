@@ -5,42 +5,14 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::harness::{ADMIN, EDITOR, TestKeys, VIEWER, World, refused, said};
-
-const RPCS: [&str; 26] = [
-    "CreateCategory",
-    "CreateFolder",
-    "CreateTree",
-    "DeleteCategory",
-    "DeleteFolder",
-    "DeleteTree",
-    "ExportTrees",
-    "GetCategory",
-    "GetFolder",
-    "GetFolderSubtree",
-    "GetTree",
-    "GetTreeRevision",
-    "ImportTrees",
-    "ListCategories",
-    "ListDeletedTrees",
-    "ListFolders",
-    "ListTreeRevisions",
-    "ListTrees",
-    "MoveFolder",
-    "RollbackTree",
-    "SearchTrees",
-    "UndeleteTree",
-    "UpdateCategory",
-    "UpdateFolder",
-    "UpdateTree",
-    "WatchChanges",
-];
+use crate::rpc::methods::promised;
 
 #[tokio::test]
 async fn without_a_good_token_no_rpc_is_served() {
     let world = World::new().await;
     let old = world.token("ada", ADMIN);
     world.clock.advance(std::time::Duration::from_secs(902));
-    for rpc in RPCS {
+    for rpc in &promised() {
         for (caller, reason) in [
             (world.nobody(), "ACCESS_TOKEN_MISSING"),
             (world.bearing("a.b.c"), "ACCESS_TOKEN_INVALID"),

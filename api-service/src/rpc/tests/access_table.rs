@@ -1,17 +1,17 @@
 //! Every RPC, by every role, on things of every relation, through the whole service.
 
-use evergreen_proto::api::v1 as pb;
+use evergreen_proto::api::v1::{self as pb, change::Resource};
 use prost_types::FieldMask;
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 
 use super::harness::{ADMIN, Caller, EDITOR, VIEWER, World, said};
-use crate::MemoryDatabase;
+use crate::{MemoryDatabase, rpc::methods::promised};
 
 /// For no role, viewer, editor and admin; in each, what is the caller's own, another's but shared,
 /// another's alone, the caller's but deleted, and another's, shared and deleted. `+` allowed (in a
-/// list: listed), `-` denied, `?` as if it did not exist, `d` refused since it is deleted, `n` since
-/// it is not, a space: there is no such thing. What streams, and search, have tables of their own.
-const TABLE: [(&str, [&str; 4]); 22] = [
+/// list: listed; in a stream: told of), `-` denied, `?` as if it did not exist, `d` refused since it is
+/// deleted, `n` since it is not, a space: there is no such thing.
+const TABLE: [(&str, [&str; 4]); 26] = [
     ("ListTrees", ["-----", "++???", "++???", "++???"]),
     ("GetTree", ["-----", "++?+?", "++?+?", "++?+?"]),
     ("CreateTree", ["- -  ", "- -  ", "+ ?  ", "+ ?  "]),
@@ -34,10 +34,18 @@ const TABLE: [(&str, [&str; 4]); 22] = [
     ("CreateCategory", [" -   ", " -   ", " -   ", " +   "]),
     ("UpdateCategory", [" -   ", " -   ", " -   ", " +   "]),
     ("DeleteCategory", [" -   ", " -   ", " -   ", " +   "]),
+    ("SearchTrees", ["-----", "++???", "++???", "++???"]),
+    ("WatchChanges", ["-----", "++?++", "++?++", "++?++"]),
+    ("ExportTrees", ["-----", "+????", "+????", "+????"]),
+    ("ImportTrees", ["- -  ", "- -  ", "+ ?  ", "+ ?  "]),
 ];
 
 /// What a call is about.
 struct Thing {
+    /// Where the caller's changes were before there was any of it.
+    cursor: String,
+    /// Its title, a word that no other has.
+    name: String,
     tree_id: String,
     folder_id: String,
     category_id: String,
@@ -46,6 +54,8 @@ struct Thing {
 impl Thing {
     /// `relation` as in the table; `name` is different for each.
     async fn new(world: &World, relation: usize, name: &str) -> Self {
+        let mut changes = world.caller("ada", VIEWER).watch("").await.unwrap();
+        let cursor = changes.message().await.unwrap().unwrap().cursor;
         let owner = if matches!(relation, 0 | 3) { "ada" } else { "eve" };
         let owner = world.caller(owner, EDITOR);
         let shared = |tree: &mut pb::Tree| tree.visibility = pb::TreeVisibility::Shared.into();
@@ -59,8 +69,25 @@ impl Thing {
         }
         let folder_id = owner.folder(name, "").await.folder_id;
         let category_id = world.caller("root", ADMIN).category(name).await.category_id;
-        Self { tree_id, folder_id, category_id }
+        Self { cursor, name: name.to_owned(), tree_id, folder_id, category_id }
     }
+}
+
+/// Whether a stream of changes tells of the tree, before it tells of what was made later.
+async fn told_of(
+    mut changes: Streaming<pb::WatchChangesResponse>,
+    tree_id: &str,
+    later: &str,
+) -> Result<bool, Status> {
+    let mut told = false;
+    while let Some(response) = changes.message().await? {
+        match response.change.and_then(|change| change.resource) {
+            Some(Resource::Tree(tree)) => told |= tree.tree_id == tree_id,
+            Some(Resource::Folder(folder)) if folder.folder_id == later => return Ok(told),
+            _ => {}
+        }
+    }
+    panic!("the stream ended")
 }
 
 fn only(path: &str) -> Option<FieldMask> {
@@ -68,8 +95,8 @@ fn only(path: &str) -> Option<FieldMask> {
 }
 
 /// Whether it was done, or listed.
-async fn call(rpc: &str, caller: &Caller, thing: Thing) -> Result<bool, Status> {
-    let Thing { tree_id, folder_id, category_id } = thing;
+async fn call(world: &World, rpc: &str, caller: &Caller, thing: Thing) -> Result<bool, Status> {
+    let Thing { cursor, name, tree_id, folder_id, category_id } = thing;
     let etag = String::new();
     let page_size = 500;
     match rpc {
@@ -87,6 +114,30 @@ async fn call(rpc: &str, caller: &Caller, thing: Thing) -> Result<bool, Status> 
             let request = pb::ListCategoriesRequest { page_size, ..Default::default() };
             let found = caller.list_categories(request).await?.categories;
             return Ok(found.iter().any(|category| category.category_id == category_id));
+        }
+        "SearchTrees" => {
+            let request = pb::SearchTreesRequest { query: name, ..Default::default() };
+            let found = caller.search_trees(request).await?.results;
+            let found: Vec<_> = found.into_iter().map(|it| it.tree.unwrap().tree_id).collect();
+            assert!(found.len() <= 1 && found.iter().all(|id| *id == tree_id));
+            return Ok(!found.is_empty());
+        }
+        "ExportTrees" => {
+            let mut trees = caller.export(pb::ExportTreesRequest::default()).await?;
+            let mut found = false;
+            while let Some(response) = trees.message().await? {
+                found |= response.tree.unwrap().tree_id == tree_id;
+            }
+            return Ok(found);
+        }
+        "WatchChanges" => {
+            let changes = caller.watch(&cursor).await?;
+            let later = world.caller("ada", EDITOR).folder(&format!("after {name}"), "").await;
+            return told_of(changes, &tree_id, &later.folder_id).await;
+        }
+        "ImportTrees" => {
+            let tree = pb::Tree { title: "new".into(), folder_id, ..Default::default() };
+            caller.import(None, tokio_stream::iter([tree])).await?;
         }
         "GetTree" => drop(caller.get_tree(pb::GetTreeRequest { tree_id }).await?),
         "CreateTree" => {
@@ -178,6 +229,13 @@ fn letter(result: Result<bool, Status>) -> char {
     }
 }
 
+#[test]
+fn every_rpc_has_a_row() {
+    let mut rows = TABLE.map(|(rpc, _)| rpc.to_owned());
+    rows.sort();
+    assert_eq!(rows.to_vec(), promised());
+}
+
 #[tokio::test]
 async fn every_rpc_by_every_role_on_every_relation() {
     let world = World::in_memory(&MemoryDatabase::default(), 1).await;
@@ -193,11 +251,11 @@ async fn every_rpc_by_every_role_on_every_relation() {
                     continue;
                 }
                 things += 1;
-                let thing = Thing::new(&world, relation, &format!("thing {things}")).await;
-                answers.push(letter(call(rpc, &ada, thing).await));
+                let thing = Thing::new(&world, relation, &format!("thing{things}it")).await;
+                answers.push(letter(call(&world, rpc, &ada, thing).await));
             }
             assert_eq!(answers, row, "{rpc} by {role:?}");
         }
     }
-    assert_eq!(things, 264);
+    assert_eq!(things, 332);
 }
