@@ -13,4 +13,5 @@ pub mod postgres;
 pub mod process;
 pub mod recorder;
 pub mod serve;
+pub mod sqlite;
 pub mod status;

@@ -128,7 +128,9 @@ impl Bench {
                 rate.min, rate.median, rate.max, rate.subject, rate.baseline, processor.median
             ))?;
         }
-        paint::line("By processor: of the calls that a second of processor time made, the median.")?;
+        paint::line(
+            "By processor: of the calls that a second of processor time made, the median.",
+        )?;
         Recovery::print_head()?;
         recoveries.iter().try_for_each(Recovery::print)?;
         Ok(())

@@ -9,6 +9,7 @@ use sqlx::{
 };
 use thiserror::Error;
 use tokio::sync::watch;
+use transport::sqlite::connect_all;
 
 use super::error::code;
 use crate::storage::StoreError;
@@ -58,14 +59,12 @@ impl SqliteStore {
         let pool = || SqlitePoolOptions::new().acquire_timeout(Self::PATIENCE);
         let writes = pool()
             .max_connections(1)
-            .after_release(|connection, _| Box::pin(may_go_on(connection)))
-            .connect_with(options.clone())
-            .await
-            .map_err(OpenError::from_sqlx)?;
+            .after_release(|connection, _| Box::pin(may_go_on(connection)));
+        let writes = connect_all(writes, options.clone()).await.map_err(OpenError::from_sqlx)?;
         MIGRATIONS.run(&writes).await.map_err(OpenError::from_migration)?;
-        let reads = pool()
-            .max_connections(Self::READERS)
-            .connect_lazy_with(options.pragma("query_only", "ON"));
+        let reads = pool().max_connections(Self::READERS);
+        let reads = connect_all(reads, options.pragma("query_only", "ON"));
+        let reads = reads.await.map_err(OpenError::from_sqlx)?;
         Ok(Self { reads, writes, bell: watch::Sender::default() })
     }
 

@@ -1,6 +1,10 @@
 //! The contract on files, and what is SQLite's own.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, QueryBuilder, Row as _, Sqlite,
@@ -20,8 +24,8 @@ use crate::{
         tree::Status,
     },
     storage::{
-        CategoryKey, DeletedKey, FolderKey, SearchStore as _, StoreError, TreeFilter, TreeKey,
-        TreeStore as _,
+        CategoryKey, DeletedKey, FolderKey, SearchStore as _, Store as _, StoreError, TreeFilter,
+        TreeKey, TreeStore as _,
         contract::{Opened, contract},
     },
 };
@@ -56,6 +60,25 @@ async fn a_commit_is_durable_and_references_are_enforced() {
     assert_eq!(mode, "wal");
     let written = sqlx::query("DELETE FROM secrets").execute(&store.reads).await;
     assert!(written.is_err(), "a read connection wrote");
+}
+
+/// SQLite removes its log when the last connection closes.
+#[tokio::test]
+async fn what_is_closed_is_left_whoever_has_given_up_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, log) = (dir.path().join("api.db"), dir.path().join("api.db-wal"));
+    for round in 0..60 {
+        let store = SqliteStore::open(&file).await.unwrap();
+        assert!(log.exists());
+        let mut reads: Vec<_> =
+            (0..8).map(|n| Box::pin(store.tree(TreeId(Uuid::from_u128(n)), "ada"))).collect();
+        for read in &mut reads {
+            assert!(read.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        drop(reads);
+        store.close().await;
+        assert!(!log.exists(), "round {round}");
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use token::clock::Clock;
-use transport::data_dir::DataDir;
+use transport::{data_dir::DataDir, sqlite::connect_all};
 
 use crate::storage::{
     bell::Bell,
@@ -60,10 +60,9 @@ impl SqliteStore {
         migrate(&mut turn, &path).await?;
         drop(turn);
         let writer = Arc::new(writer);
-        let reader = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .connect_with(options.read_only(true).create_if_missing(false))
+        let reader =
+            SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY_TIMEOUT);
+        let reader = connect_all(reader, options.read_only(true).create_if_missing(false))
             .await
             .map_err(corrupt)?;
         let committer = SqliteCommitter::new(Arc::clone(&writer), Arc::clone(&clock), MAX_GROUP);
@@ -78,7 +77,7 @@ impl SqliteStore {
         })
     }
 
-    /// Closes the file; the last connection leaves no log behind.
+    /// Closes the file, and returns when that is done; the last connection leaves no log behind.
     pub(super) async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;

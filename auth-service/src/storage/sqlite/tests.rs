@@ -1,17 +1,27 @@
 //! The contract on real files, and what is SQLite's own.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    task::{Context, Waker},
+};
 
 use sqlx::Row as _;
 use tempfile::TempDir;
 use token::clock::ManualClock;
+use uuid::Uuid;
 
-use crate::storage::{
-    contract::{Fixture, START, contract},
-    error::OpenError,
-    sqlite::{
-        SqliteStore, revocations::REVOCATIONS_SINCE, sessions::OLDEST_FORGOTTEN, users::ADMINS,
-        writer::begin,
+use crate::{
+    domain::id::UserId,
+    storage::{
+        contract::{Fixture, START, contract},
+        error::OpenError,
+        sqlite::{
+            SqliteStore, revocations::REVOCATIONS_SINCE, sessions::OLDEST_FORGOTTEN, users::ADMINS,
+            writer::begin,
+        },
+        store::UserStore as _,
     },
 };
 
@@ -35,6 +45,27 @@ async fn a_directory_is_served_by_one_process_at_a_time() {
     assert!(matches!(open(dir.path()).await, Err(OpenError::InUse { .. })));
     drop(first);
     assert!(open(dir.path()).await.is_ok());
+}
+
+/// SQLite removes its log when the last connection closes.
+#[tokio::test]
+async fn what_is_closed_is_left_whoever_has_given_up_reading() {
+    for round in 0..30 {
+        // A directory of its own: a process that another test is just starting holds a lock that was
+        // given back, for a moment.
+        let dir = TempDir::new().unwrap();
+        let log = dir.path().join("auth.db-wal");
+        let store = open(dir.path()).await.unwrap();
+        assert!(log.exists());
+        let mut reads: Vec<_> =
+            (0..8).map(|n| Box::pin(store.user(UserId(Uuid::from_u128(n))))).collect();
+        for read in &mut reads {
+            assert!(read.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        drop(reads);
+        store.close().await;
+        assert!(!log.exists(), "round {round}");
+    }
 }
 
 #[tokio::test]
