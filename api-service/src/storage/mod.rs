@@ -6,6 +6,7 @@ pub(crate) mod memory;
 pub(crate) mod postgres;
 mod rows;
 pub(crate) mod sqlite;
+mod statements;
 mod store;
 mod stored_nodes;
 

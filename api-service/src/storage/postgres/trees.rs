@@ -3,7 +3,7 @@
 use std::slice;
 
 use async_trait::async_trait;
-use sqlx::{FromRow, Postgres, QueryBuilder, Transaction};
+use sqlx::{FromRow, Postgres, Transaction};
 
 use super::{
     changes::record, new_trees::create, open::PostgresStore, retry::retrying,
@@ -14,7 +14,7 @@ use crate::{
     storage::{
         StoreError, TreeFilter, TreeKey, TreeStore,
         rows::{At, audience, status_name, tags_text, tree_columns, visibility_name},
-        stored_nodes,
+        statements, stored_nodes,
     },
 };
 
@@ -26,7 +26,7 @@ impl TreeStore for PostgresStore {
         after: Option<&TreeKey>,
         limit: i64,
     ) -> Result<Vec<Tree>, StoreError> {
-        let mut query = list(filter, after, limit);
+        let mut query = statements::trees("", filter, after, limit);
         let rows: Vec<TreeRow> = query.build_query_as().fetch_all(&self.pool).await?;
         rows.into_iter().map(Tree::try_from).collect()
     }
@@ -142,53 +142,6 @@ async fn update(tx: &mut Tx, tree: &Tree, seen: &Etag) -> Result<bool, StoreErro
         .execute(&mut **tx)
         .await?;
     Ok(written.rows_affected() == 1)
-}
-
-/// The reader's own trees and the shared ones of others, each read in order from an index and no
-/// further than the page needs, then merged.
-pub(super) fn list(
-    filter: &TreeFilter,
-    after: Option<&TreeKey>,
-    limit: i64,
-) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new("SELECT * FROM (SELECT ");
-    query.push(tree_columns!()).push(" FROM trees WHERE owner_id = ");
-    query.push_bind(filter.reader.clone());
-    if let Some(folder) = filter.folder_id {
-        query.push(" AND folder_id = ").push_bind(folder.0);
-    }
-    narrow(&mut query, filter, after, limit);
-    query.push(") AS own");
-    // A folder holds only trees of its owner's.
-    if filter.folder_id.is_none() && !filter.mine {
-        query.push(" UNION ALL SELECT * FROM (SELECT ").push(tree_columns!());
-        query.push(" FROM trees WHERE visibility = 'shared' AND owner_id <> ");
-        query.push_bind(filter.reader.clone());
-        narrow(&mut query, filter, after, limit);
-        query.push(") AS shared");
-    }
-    query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
-    query
-}
-
-fn narrow(
-    query: &mut QueryBuilder<Postgres>,
-    filter: &TreeFilter,
-    after: Option<&TreeKey>,
-    limit: i64,
-) {
-    query.push(" AND deleted_at IS NULL");
-    if let Some(category) = filter.category_id {
-        query.push(" AND category_id = ").push_bind(category.0);
-    }
-    if let Some(status) = filter.status {
-        query.push(" AND status = ").push_bind(status_name(status));
-    }
-    if let Some(after) = after {
-        query.push(" AND (created_at, id) < (").push_bind(after.created_at.unix_millis());
-        query.push(", ").push_bind(after.id.0).push(")");
-    }
-    query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
 }
 
 /// A tree with its nodes.

@@ -1,7 +1,7 @@
 //! Revisions.
 
 use async_trait::async_trait;
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::FromRow;
 
 use super::{open::SqliteStore, tree_row::TreeRow, trees::Tx};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     storage::{
         RevisionStore, StoreError,
         rows::{At, tags_text, tree_columns},
-        stored_nodes,
+        statements, stored_nodes,
     },
 };
 
@@ -29,7 +29,7 @@ impl RevisionStore for SqliteStore {
     ) -> Result<(Tree, Vec<Revision>), StoreError> {
         let mut tx = self.reads.begin().await?;
         let tree = head(&mut tx, id, reader).await?;
-        let mut query = list("", id, before, limit);
+        let mut query = statements::revisions("", id, before, limit);
         let rows: Vec<Row> = query.build_query_as().fetch_all(&mut *tx).await?;
         tx.commit().await?;
         let found: Result<_, _> = rows.into_iter().map(|row| row.revision(id)).collect();
@@ -74,25 +74,6 @@ async fn head(tx: &mut Tx, id: TreeId, reader: &str) -> Result<Tree, StoreError>
     let row: Option<TreeRow> =
         sqlx::query_as(HEAD).bind(id.0).bind(reader).fetch_optional(&mut **tx).await?;
     row.ok_or(StoreError::TreeNotFound)?.try_into()
-}
-
-pub(super) fn list(
-    prefix: &'static str,
-    id: TreeId,
-    before: Option<i64>,
-    limit: i64,
-) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(prefix);
-    query.push(
-        "SELECT revision, title, description, tags, NULL AS nodes, node_count, created_at \
-         FROM tree_revisions WHERE tree_id = ",
-    );
-    query.push_bind(id.0);
-    if let Some(before) = before {
-        query.push(" AND revision < ").push_bind(before);
-    }
-    query.push(" ORDER BY revision DESC LIMIT ").push_bind(limit);
-    query
 }
 
 #[derive(FromRow)]

@@ -16,6 +16,7 @@ use crate::{
             PostgresStore, categories, changes, deletion, folders, merges, revisions, search,
             subtrees, transfer, trees,
         },
+        statements,
     },
 };
 
@@ -185,7 +186,7 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
                     for after in [None, Some(&tree_key)] {
                         let reader = "ada".into();
                         let filter = TreeFilter { reader, category_id, folder_id, status, mine };
-                        queries.push(trees::list(&filter, after, 10));
+                        queries.push(statements::trees("", &filter, after, 10));
                     }
                 }
             }
@@ -201,7 +202,7 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
         queries.push(deletion::list("ada", Timestamp::UNIX_EPOCH, after, 10));
     }
     for before in [None, Some(7)] {
-        queries.push(revisions::list(TreeId(id), before, 10));
+        queries.push(statements::revisions("", TreeId(id), before, 10));
     }
     for reader in [None, Some("ada")] {
         queries.push(changes::list(reader, 7, 10));
