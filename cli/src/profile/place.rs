@@ -51,9 +51,9 @@ impl Place {
             Self::Keyring => {
                 // To connect to it blocks, and so does to leave it.
                 let profile = profile.clone();
-                let open = move || entry(&*system_keyring().map_err(absent)?, &profile);
+                let open = move || entry(&*system_keyring().map_err(|why| absent(&why))?, &profile);
                 let opened = tokio::task::spawn_blocking(open).await;
-                opened.unwrap_or_else(|e| Err(absent(e.to_string()))).map(Kept::Keyring)
+                opened.unwrap_or_else(|e| Err(absent(&e.to_string()))).map(Kept::Keyring)
             }
         }
     }
@@ -77,12 +77,12 @@ fn entry(keyring: &CredentialStore, profile: &Profile) -> Result<KeyringStore, E
     let folder = &profile.folder;
     let folder = folder.canonicalize().map_err(|e| Error::io("find", folder, &e))?;
     let entry = keyring.build(SERVICE, &folder.to_string_lossy(), None);
-    let entry = entry.map_err(|e| absent(e.to_string()))?;
+    let entry = entry.map_err(|e| absent(&e.to_string()))?;
     let name = format!("{SERVICE}/{}", profile.name);
     Ok(KeyringStore::with_entry(entry, &name, folder))
 }
 
-fn absent(why: String) -> Error {
+fn absent(why: &str) -> Error {
     let why = why.trim_end_matches('.');
     Error::new(Exit::Failure, format!("There is no keyring here that can be used: {why}."))
         .then("Keep the session in a file: `evergreen login --store file`.")
