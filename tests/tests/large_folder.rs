@@ -1,7 +1,4 @@
 //! A folder of very many trees is not deleted at once, since nothing else could be written meanwhile.
-
-#![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
-
 use evergreen_proto::api::v1::{
     CreateFolderRequest, DeleteFolderRequest, DeleteFolderResponse, DeleteTreeRequest, Folder,
     ImportTreesRequest, ListTreesRequest, Tree,

@@ -168,7 +168,7 @@ async fn commits_are_durable_and_no_statement_scans_a_table() {
             assert!(!scans && !step.contains("TEMP B-TREE"), "{statement}: {step}");
         }
     }
-    let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", ADMINS)))
+    let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {ADMINS}")))
         .fetch_one(&mut *store.writer.turn().await.unwrap())
         .await
         .unwrap();
