@@ -30,7 +30,7 @@ pub(crate) async fn category(api: &Api, given: &str) -> Result<Category, Error> 
 }
 
 /// The whole shelf.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Categories {
     pub(crate) all: Vec<Category>,
 }

@@ -32,7 +32,7 @@ pub(crate) async fn place(api: &Api, given: &str) -> Result<String, Error> {
 }
 
 /// All of the caller's folders, or those below one, each after its parent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Folders {
     pub(crate) entries: Vec<FolderEntry>,
 }

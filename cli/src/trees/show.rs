@@ -1,5 +1,7 @@
 //! `evergreen trees show`.
 
+use std::collections::HashMap;
+
 use clap::Args;
 use evergreen_proto::api::v1::{GetTreeRevisionRequest, Tree};
 
@@ -66,24 +68,36 @@ pub(super) struct Filed {
     pub(super) folder: String,
 }
 
+impl Filed {
+    /// By the slugs of all categories and the paths of all folders.
+    pub(super) fn of(
+        tree: &Tree,
+        slugs: &HashMap<&str, &str>,
+        paths: &HashMap<&str, String>,
+    ) -> Self {
+        Self {
+            category: slugs.get(&*tree.category_id).copied().unwrap_or_default().to_owned(),
+            folder: paths.get(&*tree.folder_id).cloned().unwrap_or_default(),
+        }
+    }
+}
+
 /// Where `tree` is filed, by names.
 pub(super) async fn filed(api: &Api, tree: &Tree) -> Result<Filed, Error> {
     let category = async {
-        if tree.category_id.is_empty() {
-            return Ok(String::new());
+        match tree.category_id.is_empty() {
+            true => Ok(Categories::default()),
+            false => Categories::read(api).await,
         }
-        let all = Categories::read(api).await?;
-        Ok(all.slugs().get(&*tree.category_id).copied().unwrap_or_default().to_owned())
     };
     let folder = async {
-        if tree.folder_id.is_empty() {
-            return Ok(String::new());
+        match tree.folder_id.is_empty() {
+            true => Ok(Folders::default()),
+            false => Folders::read(api, "").await,
         }
-        let all = Folders::read(api, "").await?;
-        Ok::<_, Error>(all.paths().get(&*tree.folder_id).cloned().unwrap_or_default())
     };
-    let (category, folder) = tokio::try_join!(category, folder)?;
-    Ok(Filed { category, folder })
+    let (categories, folders) = tokio::try_join!(category, folder)?;
+    Ok(Filed::of(tree, &categories.slugs(), &folders.paths()))
 }
 
 fn about(tree: &Tree, filed: &Filed) -> String {

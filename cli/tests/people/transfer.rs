@@ -73,6 +73,37 @@ async fn what_was_exported_is_imported_by_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trees_are_exported_as_outlines_that_import_reads() {
+    let pair = Pair::start().await;
+    let (ada, bob) = (pair.user("ada").await, pair.user("bob").await);
+    ada.run(&["folders", "new", "/IT"]).await.ok();
+    let outline = "---\ntitle: \"Jam / ../ing: 100%\"\nfolder: /IT\ntags: a, b\n---\n\nWhat it says.\n\n\
+                   - ? Is it on? {#on}\n  Look.\n  - = Yes {#yes}\n";
+    ada.feed(&["trees", "new", "--from", "-"], outline).await.ok();
+    pair.clock.advance(Duration::from_secs(1));
+    ada.run(&["trees", "new", "VPN"]).await.ok();
+    ada.run(&["trees", "export", "--format", "outline"]).await.fails(2);
+
+    let dir = ada.home.join("outlines");
+    let export = ["trees", "export", "--format", "outline", "--output", dir.to_str().unwrap()];
+    for _ in 0..2 {
+        assert_eq!(ada.json(&export).await, json!({ "exportedCount": 2 }));
+    }
+    let mut files: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|f| f.unwrap().path()).collect();
+    files.sort();
+    let ids = ada.json(&["trees", "list"]).await;
+    let id = |n: usize| ids["trees"][n]["treeId"].as_str().unwrap().to_owned();
+    let named = [format!("jam-ing-100-{}.md", id(1)), format!("vpn-{}.md", id(0))];
+    assert_eq!(files, named.map(|name| dir.join(name)));
+
+    let printed = ada.run(&["trees", "edit", &id(1), "--print"]).await.ok();
+    assert_eq!(std::fs::read_to_string(&files[0]).unwrap(), printed);
+    bob.run(&["trees", "import", files[0].to_str().unwrap(), "--folder", "/"]).await.ok();
+    let imported = bob.run(&["trees", "edit", "Jam / ../ing: 100%", "--print"]).await.ok();
+    assert_eq!(imported, printed.replace("folder: /IT\n", ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_goes_on_where_it_stopped() {
     let pair = Pair::start().await;
     let ada = pair.user("ada").await;
