@@ -88,7 +88,11 @@ impl Importing {
     pub(crate) fn push(&mut self, edit: Edit) -> Result<(), AppError> {
         let content = edit.apply(Content::default());
         let last = self.group.last().map_or(&self.done, |(_, progress)| progress);
-        let progress = last.with(&content);
+        // What nobody can go on with need not be told from others.
+        let progress = match self.key {
+            Some(_) => last.with(&content),
+            None => Progress { created: last.created + 1, ..Progress::default() },
+        };
         if progress.created <= self.there.created {
             if progress.created == self.there.created && progress != self.there {
                 return Err(AppError::ImportChanged);

@@ -41,7 +41,7 @@ impl Nodes {
         let parsed: Result<Vec<_>, _> = nodes
             .into_iter()
             .enumerate()
-            .map(|(i, node)| node.check(&format!("{field}[{i}]")))
+            .map(|(i, node)| node.check(&|part| format!("{field}[{i}].{part}")))
             .collect();
         let nodes = parsed?;
         check_shape(field, &nodes)?;
@@ -80,15 +80,19 @@ impl Nodes {
 }
 
 impl Node {
-    fn check(self, field: &str) -> Result<Self, Violation> {
+    /// The node, if it keeps to the rules; `field` says where a part of it stands in the request.
+    fn check(self, field: &dyn Fn(&str) -> String) -> Result<Self, Violation> {
         let id = &self.node_id;
         if !(1..=64).contains(&id.len()) || !id.bytes().all(|b| b.is_ascii_graphic()) {
             let mend = "must be 1 to 64 visible ASCII characters";
-            return Err(Violation::new(format!("{field}.node_id"), mend));
+            return Err(Violation::new(field("node_id"), mend));
         }
+        let text = |rule: Text, part: &str, text: String| {
+            rule.check(part, text).map_err(|bad| Violation { field: field(part), ..bad })
+        };
         Ok(Self {
-            title: Text::line(500).check(&format!("{field}.title"), self.title)?,
-            body: Text::lines(20_000).check(&format!("{field}.body"), self.body)?,
+            title: text(Text::line(500), "title", self.title)?,
+            body: text(Text::lines(20_000), "body", self.body)?,
             ..self
         })
     }

@@ -132,13 +132,15 @@ fn nodes(field: &str, nodes: Vec<pb::TreeNode>) -> Result<Nodes, Violation> {
         .into_iter()
         .enumerate()
         .map(|(i, node)| {
-            let field = format!("{field}[{i}].kind");
+            let field = || format!("{field}[{i}].kind");
             let kind = match pb::NodeKind::try_from(node.kind) {
                 Ok(pb::NodeKind::Question) => NodeKind::Question,
                 Ok(pb::NodeKind::Action) => NodeKind::Action,
                 Ok(pb::NodeKind::Solution) => NodeKind::Solution,
-                Ok(pb::NodeKind::Unspecified) => return Err(Violation::new(field, "must be set")),
-                Err(_) => return Err(unknown(&field, node.kind, "NodeKind")),
+                Ok(pb::NodeKind::Unspecified) => {
+                    return Err(Violation::new(field(), "must be set"));
+                }
+                Err(_) => return Err(unknown(&field(), node.kind, "NodeKind")),
             };
             Ok(Node {
                 node_id: node.node_id,

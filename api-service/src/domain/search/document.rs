@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::words::words;
+use super::words::each_word;
 use crate::domain::tree::Content;
 
 /// Counts up whenever the same tree would have other words than before; documents of another
@@ -40,13 +40,22 @@ impl Document {
 
 /// Adds what is among the characters that are left.
 fn add(to: &mut BTreeSet<String>, text: &str, left: &mut usize) {
-    to.extend(words(searched(text, left)).map(|word| word.text));
+    each_word(searched(text, left), |word| {
+        // Most words of a tree come again and again.
+        if !to.contains(word) {
+            to.insert(word.to_owned());
+        }
+    });
 }
 
 /// What of a text is among the characters that are left.
 pub(super) fn searched<'a>(text: &'a str, left: &mut usize) -> &'a str {
     if *left == 0 {
         return "";
+    }
+    if text.len() <= *left {
+        *left -= text.chars().count();
+        return text;
     }
     let end = text.char_indices().nth(*left).map_or(text.len(), |(at, _)| at);
     let searched = &text[..end];

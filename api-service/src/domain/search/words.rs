@@ -42,6 +42,22 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = Word> {
     })
 }
 
+/// The words of a text, without where they stand.
+pub(super) fn each_word(text: &str, mut found: impl FnMut(&str)) {
+    if !text.is_ascii() {
+        words(text).for_each(|word| found(&word.text));
+        return;
+    }
+    // Bytes are characters here, and case is all there is to fold.
+    let mut folded = String::new();
+    for word in text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        folded.clear();
+        folded.push_str(&word[..word.len().min(LONGEST)]);
+        folded.make_ascii_lowercase();
+        found(&folded);
+    }
+}
+
 /// A character without case, accents and the difference between forms of one letter; nothing for an
 /// accent on its own.
 fn fold(c: char) -> SmallVec<[char; 4]> {
@@ -121,6 +137,15 @@ mod tests {
                 let again = of(&text[word.at.clone()]);
                 prop_assert!(again.contains(&word.text), "{word:?} {again:?}");
             }
+        }
+
+        #[test]
+        fn each_word_is_the_same_without_its_place(
+            text in prop_oneof!["[ -~\\t\\n]{0,60}", "[a-zA-Z0-9]{50,80}", "\\PC{0,60}"],
+        ) {
+            let mut each = Vec::new();
+            each_word(&text, |word| each.push(word.to_owned()));
+            prop_assert_eq!(each, of(&text));
         }
 
         #[test]
