@@ -232,7 +232,9 @@ fn silent() -> Status {
     )
 }
 
-const MOST_TREES: usize = 100;
+/// A group is one commit, which is most of what a small one costs; and all that others who write wait
+/// for.
+const MOST_TREES: usize = 500;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// How long a stream may send nothing.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);

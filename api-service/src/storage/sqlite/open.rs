@@ -60,7 +60,11 @@ impl SqliteStore {
         let writes = pool()
             .max_connections(1)
             .after_release(|connection, _| Box::pin(may_go_on(connection)));
-        let writes = connect_all(writes, options.clone()).await.map_err(OpenError::from_sqlx)?;
+        // An import writes again and again to what it has just written: that stays in memory, and goes
+        // to its place in the file once for many commits.
+        let to_write =
+            options.clone().pragma("cache_size", "-16384").pragma("wal_autocheckpoint", "4000");
+        let writes = connect_all(writes, to_write).await.map_err(OpenError::from_sqlx)?;
         MIGRATIONS.run(&writes).await.map_err(OpenError::from_migration)?;
         let reads = pool().max_connections(Self::READERS);
         let reads = connect_all(reads, options.pragma("query_only", "ON"));
