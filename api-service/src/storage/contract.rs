@@ -74,6 +74,8 @@ macro_rules! contract {
         $crate::storage::contract::contract! { $open, search:
             a_tree_is_found_by_all_its_words
             the_last_word_counts_by_its_beginning
+            words_that_begin_alike_are_all_found
+            what_is_rare_is_found_below_much_that_is_newer
             trees_found_by_title_and_tags_come_first
             only_what_one_may_read_is_found
             what_was_changed_is_found_as_it_is_now

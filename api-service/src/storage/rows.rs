@@ -1,7 +1,7 @@
 //! From columns to domain types, and back: what every backend with columns shares. A value that no
 //! version of this program writes is named by table, column and row.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use token::clock::Timestamp;
 use uuid::Uuid;
@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::StoreError;
 use crate::domain::{
     change::{Audience, ChangeKind},
-    tree::{Deletion, Status, Visibility},
+    id::FolderId,
+    tree::{Deletion, Status, Tree, Visibility},
 };
 
 /// A row being read: where a bad value is.
@@ -137,6 +138,15 @@ pub(super) fn audience(visibility: &str, deleted: bool) -> Audience {
 
 pub(super) fn tags_text(tags: &[String]) -> String {
     serde_json::Value::from(tags).to_string()
+}
+
+/// How many of these trees lie in each folder.
+pub(super) fn per_folder(trees: &[Tree]) -> BTreeMap<FolderId, i64> {
+    let mut counts = BTreeMap::new();
+    for folder in trees.iter().filter_map(|tree| tree.content.folder_id) {
+        *counts.entry(folder).or_default() += 1;
+    }
+    counts
 }
 
 const KINDS: [ChangeKind; 3] = [ChangeKind::Created, ChangeKind::Deleted, ChangeKind::Updated];

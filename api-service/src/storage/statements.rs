@@ -10,7 +10,8 @@ use super::{
 use crate::domain::id::TreeId;
 
 /// The reader's own trees and the shared ones of others, each read in order from an index and no
-/// further than the page needs, then merged.
+/// further than the page needs, then merged. The reader's own are left out of the shared ones only
+/// then: a reader who shared much of late would be passed over tree by tree.
 pub(super) fn trees<DB>(
     prefix: &'static str,
     filter: &TreeFilter,
@@ -35,10 +36,9 @@ where
     // A folder holds only trees of its owner's.
     if filter.folder_id.is_none() && !filter.mine {
         query.push(" UNION ALL SELECT * FROM (SELECT ").push(tree_columns!());
-        query.push(" FROM trees WHERE visibility = 'shared' AND owner_id <> ");
-        query.push_bind(filter.reader.clone());
+        query.push(" FROM trees WHERE visibility = 'shared'");
         narrow(&mut query, filter, after, limit);
-        query.push(") AS shared");
+        query.push(") AS shared WHERE owner_id <> ").push_bind(filter.reader.clone());
     }
     query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
     query

@@ -85,6 +85,32 @@ pub(in crate::storage) async fn the_last_word_counts_by_its_beginning(world: Wor
     }
 }
 
+pub(in crate::storage) async fn words_that_begin_alike_are_all_found(world: World) {
+    for n in 0..12 {
+        world.titled("ada", &format!("modem{n:02}é"), |_| {}).await;
+    }
+    world.titled("eve", "modems", |_| {}).await;
+    for (query, count) in
+        [("mode", 12), ("modem", 12), ("modem0", 10), ("modem1", 2), ("modem00E", 1), ("modem2", 0)]
+    {
+        assert_eq!(world.found("ada", query).await.len(), count, "{query}");
+        assert_eq!(world.found("ada", &format!("12 {query}")).await.len(), 0, "{query}");
+    }
+}
+
+pub(in crate::storage) async fn what_is_rare_is_found_below_much_that_is_newer(world: World) {
+    world.titled("ada", "old cable", |_| {}).await;
+    world.titled("ada", "new", |tree| tree.content.description = "cable".into()).await;
+    let newer: Vec<_> = (0..1_100).map(|_| world.a_tree("ada", 1)).collect();
+    world.store.import_trees(&newer, None).await.unwrap();
+    let expected = [(Tier::Head, "old cable".to_owned()), (Tier::Text, "new".to_owned())];
+    for query in ["cab", "cabl", "cable"] {
+        for limit in [1, 2, 3] {
+            assert_eq!(world.pages("ada", query, limit).await, expected, "{query} {limit}");
+        }
+    }
+}
+
 pub(in crate::storage) async fn trees_found_by_title_and_tags_come_first(world: World) {
     world.titled("ada", "vpn wifi 1", |_| {}).await;
     world.titled("ada", "vpn 2", |t| t.content.description = "wifi".into()).await;

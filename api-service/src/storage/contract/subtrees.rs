@@ -54,6 +54,15 @@ pub(in crate::storage) async fn a_subtree_holds_a_folder_and_all_below_it(world:
     );
     assert_eq!(world.outline("ada", Some(d.id)).await.unwrap(), lines(&[("d", 0, 2), ("e", 1, 1)]));
     assert!(world.outline("nobody", None).await.unwrap().is_empty());
+    // A tree that is in another folder now, and one that is in none.
+    for to in [Some(b.id), None] {
+        let tree = world.tree("ada", 5, |t| t.content.folder_id = Some(d.id)).await;
+        let moved = Edit { folder_id: Some(to), ..Edit::default() };
+        let moved = |tree: Tree, etag| tree.edited(moved, etag, minute_of_test(6));
+        world.write(&tree, moved).await.unwrap();
+    }
+    assert_eq!(world.outline("ada", Some(d.id)).await.unwrap(), lines(&[("d", 0, 2), ("e", 1, 1)]));
+    assert_eq!(world.outline("ada", None).await.unwrap()[0], lines(&[("b", 0, 1)])[0]);
     for (owner, id) in [("eve", d.id), ("ada", world.a_folder("ada", None, "x").id)] {
         let missing = world.outline(owner, Some(id)).await;
         assert!(matches!(missing, Err(StoreError::FolderNotFound)), "{missing:?}");

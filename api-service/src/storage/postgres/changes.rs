@@ -187,7 +187,8 @@ struct Columns {
 }
 
 /// What is a reader's or nobody's and what others share, each read in order from an index and no
-/// further than asked, then merged; or everything.
+/// further than asked, then merged; or everything. The reader's own are left out of what is shared only
+/// then, so that many of them are not read in vain.
 pub(super) fn list(reader: Option<&str>, after: i64, limit: i64) -> QueryBuilder<Postgres> {
     let Some(reader) = reader else {
         let mut query = QueryBuilder::new("SELECT ");
@@ -196,22 +197,24 @@ pub(super) fn list(reader: Option<&str>, after: i64, limit: i64) -> QueryBuilder
         return query;
     };
     let mut query = QueryBuilder::new("");
-    for (i, whose) in ["owner_id = ", "owner_id IS NULL", "owner_id <> "].into_iter().enumerate() {
+    for (i, whose) in
+        ["owner_id = ", "owner_id IS NULL", "shared_kind IS NOT NULL"].into_iter().enumerate()
+    {
         query.push(if i == 0 {
             "SELECT * FROM (SELECT "
         } else {
             " UNION ALL SELECT * FROM (SELECT "
         });
         query.push(COLUMNS).push(" FROM changes WHERE ").push(whose);
-        if i != 1 {
+        if i == 0 {
             query.push_bind(reader.to_owned());
-        }
-        if i == 2 {
-            query.push(" AND shared_kind IS NOT NULL");
         }
         query.push(" AND seq > ").push_bind(after);
         query.push(" ORDER BY seq LIMIT ").push_bind(limit);
         query.push(format_args!(") AS arm_{i}"));
+        if i == 2 {
+            query.push(" WHERE owner_id <> ").push_bind(reader.to_owned());
+        }
     }
     query.push(" ORDER BY seq LIMIT ").push_bind(limit);
     query

@@ -158,6 +158,19 @@ async fn place(tx: &mut Tx, folder: &Folder, height: usize) -> Result<(), StoreE
     })
 }
 
+/// Counts trees that folders have come to hold in this transaction, which holds their owner's lock, or
+/// hold no longer. Each folder is named once.
+pub(super) async fn count_trees(
+    tx: &mut Tx,
+    counts: impl IntoIterator<Item = (Uuid, i64)>,
+) -> Result<(), StoreError> {
+    let (folders, counts): (Vec<_>, Vec<_>) = counts.into_iter().unzip();
+    if !folders.is_empty() {
+        sqlx::query(COUNT_TREES).bind(folders).bind(counts).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
 pub(super) fn list(
     owner: &str,
     parent: Option<FolderId>,
@@ -237,6 +250,8 @@ pub(super) const HEIGHT: &str = "WITH RECURSIVE down (id, level) AS ( \
      SELECT folders.id, down.level + 1 FROM down \
      JOIN folders ON folders.parent_id = down.id WHERE down.level < 64) \
      SELECT MAX(level) FROM down";
+pub(super) const COUNT_TREES: &str = "UPDATE folders SET tree_count = tree_count + counted.by \
+     FROM unnest($1::uuid[], $2::bigint[]) AS counted (id, by) WHERE folders.id = counted.id";
 pub(super) const HOLDS_FOLDER: &str = "SELECT 1 FROM folders WHERE parent_id = $1 LIMIT 1";
 pub(super) const HOLDS_TREE: &str = "SELECT 1 FROM trees WHERE folder_id = $1 LIMIT 1";
 pub(super) const DELETE: &str = "DELETE FROM folders WHERE id = $1";

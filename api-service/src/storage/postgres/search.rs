@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::{
     lock::{Turn, take_turn},
-    new_trees::insert,
     open::PostgresStore,
     retry::retrying,
     tree_row::TreeRow,
@@ -36,7 +35,9 @@ impl SearchStore for PostgresStore {
         let mut found = Vec::new();
         // One snapshot, or a tree could move from one tier to the other between the two.
         let mut tx = self.begin_snapshot().await?;
-        for (tier, find) in [(Tier::Head, FIND_HEAD), (Tier::Text, FIND_TEXT)] {
+        for (tier, newest, all) in
+            [(Tier::Head, NEWEST_BY_HEAD, ALL_BY_HEAD), (Tier::Text, NEWEST_BY_TEXT, ALL_BY_TEXT)]
+        {
             let before = match after {
                 Some(after) if after.tier > tier => continue,
                 Some(after) if after.tier == tier => after.number,
@@ -46,16 +47,14 @@ impl SearchStore for PostgresStore {
             if left <= 0 {
                 break;
             }
-            // Planned for these very words: those that are rare are looked up in the index, those that
-            // are everywhere are met soon from the newest tree on.
-            let rows: Vec<Row> = sqlx::query_as(find)
-                .persistent(false)
-                .bind(&matching)
-                .bind(before)
-                .bind(reader)
-                .bind(left)
-                .fetch_all(&mut *tx)
-                .await?;
+            let mut find = async |sql: &'static str| -> Result<Vec<Row>, sqlx::Error> {
+                let find = sqlx::query_as(sql).bind(&matching).bind(before).bind(reader).bind(left);
+                find.fetch_all(&mut *tx).await
+            };
+            let mut rows = find(newest).await?;
+            if i64::try_from(rows.len()).is_ok_and(|count| count < left) {
+                rows = find(all).await?;
+            }
             for row in rows {
                 let key = SearchKey { tier, number: row.number };
                 found.push(Found { tree: row.tree.try_into()?, key });
@@ -108,16 +107,26 @@ pub(super) async fn index_new(
     trees: &[Tree],
     documents: &[Document],
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> = trees.iter().zip(documents).collect();
-    insert(tx, NEW_ENTRIES, &rows, |mut values, (tree, document)| {
-        let (head, words) = entry(tree, document);
-        values.push_bind(tree.id.0).push_bind(VERSION);
-        for words in [head, words] {
-            values.push("array_to_tsvector(").push_bind_unseparated(words);
-            values.push_unseparated("::text[])");
-        }
-    })
-    .await
+    let (mut ids, mut owners) = (Vec::new(), Vec::new());
+    let (mut heads, mut all) = (Vec::new(), Vec::new());
+    for (tree, document) in trees.iter().zip(documents) {
+        let (mut head, mut words) = entry(tree, document);
+        // First of both comes the owner, whose id may hold a space, as no word does.
+        owners.push(head.remove(0));
+        words.remove(0);
+        ids.push(tree.id.0);
+        heads.push(head.join(" "));
+        all.push(words.join(" "));
+    }
+    sqlx::query(NEW_ENTRIES)
+        .bind(ids)
+        .bind(VERSION)
+        .bind(owners)
+        .bind(heads)
+        .bind(all)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 /// By which words a tree is found: in title and tags, and anywhere.
@@ -189,25 +198,60 @@ struct Row {
 }
 
 /// The index knows who may find what; that the tree is asked too costs nothing.
-macro_rules! find {
+macro_rules! visible {
+    () => {
+        " AND (owner_id = $3 OR visibility = 'shared') AND deleted_at IS NULL"
+    };
+}
+/// The page, if it is full, among the newest documents: those that hold common words are met there soon.
+/// How many hold which is left to no estimate: of a word's beginning the engine knows little, and would
+/// read on and on for one that is rare.
+macro_rules! newest {
     ($matching:literal) => {
         concat!(
             "SELECT number, ",
             tree_columns!(),
-            " FROM search_documents JOIN trees ON trees.id = search_documents.tree_id WHERE ",
+            " FROM (SELECT number, tree_id, head, words FROM search_documents WHERE number < $2 \
+                    ORDER BY number DESC LIMIT 1000) AS newest \
+             JOIN trees ON trees.id = newest.tree_id WHERE ",
             $matching,
-            " AND number < $2 \
-             AND (owner_id = $3 OR visibility = 'shared') AND deleted_at IS NULL \
-             ORDER BY number DESC LIMIT $4"
+            visible!(),
+            " ORDER BY number DESC LIMIT $4"
         )
     };
 }
-pub(super) const FIND_HEAD: &str = find!("head @@ $1::text::tsquery");
-pub(super) const FIND_TEXT: &str =
-    find!("words @@ $1::text::tsquery AND NOT head @@ $1::text::tsquery");
+/// The page from all documents. Words that are not common are looked up, and what holds them is gathered
+/// whole.
+macro_rules! all {
+    ($matching:literal) => {
+        concat!(
+            "WITH matched AS MATERIALIZED ( \
+               SELECT number, tree_id FROM search_documents WHERE ",
+            $matching,
+            " AND number < $2) SELECT number, ",
+            tree_columns!(),
+            " FROM (SELECT number, tree_id FROM matched ORDER BY number DESC LIMIT $4) AS page \
+             JOIN trees ON trees.id = page.tree_id WHERE true",
+            visible!(),
+            " ORDER BY number DESC"
+        )
+    };
+}
+pub(super) const NEWEST_BY_HEAD: &str = newest!("head @@ $1::text::tsquery");
+pub(super) const NEWEST_BY_TEXT: &str =
+    newest!("words @@ $1::text::tsquery AND NOT head @@ $1::text::tsquery");
+pub(super) const ALL_BY_HEAD: &str = all!("head @@ $1::text::tsquery");
+pub(super) const ALL_BY_TEXT: &str =
+    all!("words @@ $1::text::tsquery AND NOT head @@ $1::text::tsquery");
 pub(super) const STALE: &str = "SELECT tree_id FROM search_documents WHERE version < $1 \
      ORDER BY version, number LIMIT $2 FOR UPDATE";
-const NEW_ENTRIES: &str = "INSERT INTO search_documents (tree_id, version, head, words) ";
+/// In the order of the trees, which their numbers follow.
+const NEW_ENTRIES: &str = "INSERT INTO search_documents (tree_id, version, head, words) \
+     SELECT tree_id, $2, array_to_tsvector(owner || string_to_array(head, ' ')), \
+            array_to_tsvector(owner || string_to_array(words, ' ')) \
+     FROM unnest($1::uuid[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY \
+       AS written (tree_id, owner, head, words, place) \
+     ORDER BY place";
 const WRITE: &str = "INSERT INTO search_documents (tree_id, version, head, words) \
      VALUES ($1, $2, array_to_tsvector($3::text[]), array_to_tsvector($4::text[])) \
      ON CONFLICT (tree_id) DO UPDATE \

@@ -105,15 +105,14 @@ impl TryFrom<Row> for Entry {
     }
 }
 
-/// What walks down ends with. A deleted tree is in no folder, so it is not counted.
+/// What walks down ends with.
 macro_rules! entries {
     () => {
         " UNION ALL \
          SELECT folders.id, down.depth + 1 FROM down \
          JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
          SELECT folders.id, owner_id, parent_id, name, position, etag, created_at, updated_at, \
-         depth, (SELECT count(*) FROM trees WHERE trees.folder_id = folders.id) AS tree_count \
-         FROM down JOIN folders ON folders.id = down.id"
+         depth, tree_count FROM down JOIN folders ON folders.id = down.id"
     };
 }
 

@@ -4,9 +4,10 @@ use std::slice;
 
 use async_trait::async_trait;
 use sqlx::{FromRow, Postgres, Transaction};
+use uuid::Uuid;
 
 use super::{
-    changes::record, new_trees::create, open::PostgresStore, retry::retrying,
+    changes::record, folders, new_trees::create, open::PostgresStore, retry::retrying,
     revisions::write_revision, search, tree_row::TreeRow,
 };
 use crate::{
@@ -57,12 +58,13 @@ impl TreeStore for PostgresStore {
             // referred to, and so does one that is another now: what was seen of it may refer to
             // what is gone since.
             let references = hold_references(&mut tx, tree).await?;
-            let current: Option<(i64, String, bool, String)> = sqlx::query_as(STATE)
+            let current: Option<(i64, String, bool, String, Option<Uuid>)> = sqlx::query_as(STATE)
                 .bind(tree.id.0)
                 .bind(&tree.owner_id)
                 .fetch_optional(&mut *tx)
                 .await?;
-            let (current, visibility, deleted, etag) = current.ok_or(StoreError::TreeNotFound)?;
+            let (current, visibility, deleted, etag, folder) =
+                current.ok_or(StoreError::TreeNotFound)?;
             if etag != seen.0 {
                 return Err(StoreError::EtagMismatch);
             }
@@ -70,6 +72,12 @@ impl TreeStore for PostgresStore {
             // Whoever moves a category's trees does so without their owners' locks.
             if !update(&mut tx, tree, seen).await? {
                 return Err(StoreError::EtagMismatch);
+            }
+            let to = tree.content.folder_id.map(|id| id.0);
+            if folder != to {
+                let counts = [(folder, -1), (to, 1)];
+                let counts = counts.into_iter().filter_map(|(id, by)| id.map(|id| (id, by)));
+                folders::count_trees(&mut tx, counts).await?;
             }
             if tree.revision > current {
                 write_revision(&mut tx, tree).await?;
@@ -107,7 +115,7 @@ pub(super) async fn hold_references(
         held = Err(StoreError::CategoryNotFound);
     }
     if let Some(id) = tree.content.folder_id
-        && sqlx::query(super::folders::FIND)
+        && sqlx::query(folders::FIND)
             .bind(id.0)
             .bind(&tree.owner_id)
             .fetch_optional(&mut **tx)
@@ -182,8 +190,8 @@ pub(super) const FIND: &str = concat!(
     whole!(),
     "WHERE id = $1 AND (owner_id = $2 OR (visibility = 'shared' AND deleted_at IS NULL))"
 );
-pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL, etag FROM trees \
-     WHERE id = $1 AND owner_id = $2";
+pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL, etag, folder_id \
+     FROM trees WHERE id = $1 AND owner_id = $2";
 pub(super) const UPDATE: &str = "UPDATE trees SET title = $4, description = $5, category_id = $6, \
      folder_id = $7, status = $8, visibility = $9, tags = $10, revision = $11, node_count = $12, \
      etag = $13, updated_at = $14, deleted_at = $15, purge_at = $16 \

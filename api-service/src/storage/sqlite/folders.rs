@@ -144,6 +144,18 @@ async fn place(tx: &mut Tx, folder: &Folder, height: usize) -> Result<(), StoreE
     })
 }
 
+/// Counts trees that a folder has come to hold in this transaction, or holds no longer.
+pub(super) async fn count_trees(
+    tx: &mut Tx,
+    folder: Option<FolderId>,
+    by: i64,
+) -> Result<(), StoreError> {
+    if let Some(id) = folder {
+        sqlx::query(COUNT_TREES).bind(id.0).bind(by).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
 pub(super) fn list(
     prefix: &'static str,
     owner: &str,
@@ -226,6 +238,8 @@ pub(super) const HEIGHT: &str = "WITH RECURSIVE down (id, level) AS ( \
      SELECT folders.id, down.level + 1 FROM down \
      JOIN folders ON folders.parent_id = down.id WHERE down.level < 64) \
      SELECT MAX(level) FROM down";
+pub(super) const COUNT_TREES: &str =
+    "UPDATE folders SET tree_count = tree_count + $2 WHERE id = $1";
 pub(super) const HOLDS_FOLDER: &str = "SELECT 1 FROM folders WHERE parent_id = $1 LIMIT 1";
 pub(super) const HOLDS_TREE: &str = "SELECT 1 FROM trees WHERE folder_id = $1 LIMIT 1";
 pub(super) const DELETE: &str = "DELETE FROM folders WHERE id = $1";

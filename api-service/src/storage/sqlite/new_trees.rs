@@ -3,12 +3,12 @@
 
 use sqlx::{QueryBuilder, Sqlite, query_builder::Separated};
 
-use super::{changes, search, trees::Tx};
+use super::{changes, folders, search, trees::Tx};
 use crate::{
     domain::{change::Audience, search::Document, tree::Tree},
     storage::{
         StoreError,
-        rows::{status_name, tags_text, visibility_name},
+        rows::{per_folder, status_name, tags_text, visibility_name},
         stored_nodes,
     },
 };
@@ -41,6 +41,9 @@ pub(super) async fn create(
             .push_bind(tree.updated_at.unix_millis());
     })
     .await?;
+    for (folder, count) in per_folder(trees) {
+        folders::count_trees(tx, Some(folder), count).await?;
+    }
     insert(tx, REVISIONS, trees, |mut values, tree| {
         let content = &tree.content;
         values

@@ -33,6 +33,7 @@ impl SearchStore for SqliteStore {
         let mut found = Vec::new();
         // One snapshot, or a tree could move from one tier to the other between the two.
         let mut tx = self.reads.begin().await?;
+        let last = beginning(&mut tx, query.last()).await?;
         for tier in [Tier::Head, Tier::Text] {
             let before = match after {
                 Some(after) if after.tier > tier => continue,
@@ -44,7 +45,7 @@ impl SearchStore for SqliteStore {
                 break;
             }
             let rows: Vec<Row> = sqlx::query_as(FIND)
-                .bind(matching(reader, query, tier))
+                .bind(matching(reader, query.whole(), &last, tier))
                 .bind(before)
                 .bind(reader)
                 .bind(left)
@@ -135,11 +136,28 @@ pub(super) async fn unindex_below(tx: &mut Tx, top: FolderId) -> Result<(), Stor
     Ok(())
 }
 
+/// The expression of FTS5 for words that begin like this. If they are few, it names them: each is then
+/// read from the newest tree on, while all trees with such a beginning would be gathered first.
+async fn beginning(tx: &mut Tx, word: &str) -> Result<String, StoreError> {
+    // What is shorter is a word of the index itself.
+    if word.chars().count() > INDEXED_BEGINNING {
+        let words: Vec<String> = sqlx::query_scalar(BEGUN)
+            .bind(word)
+            .bind(format!("{word}{}", char::MAX))
+            .bind(MOST_BEGUN)
+            .fetch_all(&mut **tx)
+            .await?;
+        if (1..=MOST_BEGUN).contains(&words.len().try_into().unwrap_or(i64::MAX)) {
+            let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+            return Ok(format!("({})", words.join(" OR ")));
+        }
+    }
+    Ok(format!("{} *", quoted(word)))
+}
+
 /// The expression of FTS5 for one tier. Every word is a string there, so that none is an operator.
-fn matching(reader: &str, query: &Query, tier: Tier) -> String {
-    let quoted = query.whole().iter().map(|word| format!("\"{}\"", word.replace('"', "\"\"")));
-    let last = format!("\"{}\" *", query.last().replace('"', "\"\""));
-    let words: Vec<_> = quoted.chain([last]).collect();
+fn matching(reader: &str, whole: &[String], last: &str, tier: Tier) -> String {
+    let words: Vec<_> = whole.iter().map(|word| quoted(word)).chain([last.to_owned()]).collect();
     let words = words.join(" AND ");
     let scope = format!("{{scope}} : (\"{}\" OR \"{SHARED}\")", owned_by(reader));
     match tier {
@@ -148,6 +166,10 @@ fn matching(reader: &str, query: &Query, tier: Tier) -> String {
             format!("({scope}) AND (({{head text}} : ({words})) NOT ({{head}} : ({words})))")
         }
     }
+}
+
+fn quoted(word: &str) -> String {
+    format!("\"{}\"", word.replace('"', "\"\""))
 }
 
 /// The word by which an owner's trees are found. An owner's id may hold anything, words may not.
@@ -159,6 +181,10 @@ fn owned_by(owner: &str) -> String {
     })
 }
 
+/// How many words may begin like the last one of a query for it to be taken as each of them.
+const MOST_BEGUN: i64 = 8;
+/// Up to how many characters the index knows what words begin with: the most that its `prefix` says.
+const INDEXED_BEGINNING: usize = 3;
 /// The word by which shared trees are found.
 const SHARED: &str = "shared";
 
@@ -177,6 +203,15 @@ pub(super) const FIND: &str = "SELECT search_documents.number, trees.* FROM sear
      WHERE search_index MATCH $1 AND search_index.rowid < $2 \
      AND (trees.owner_id = $3 OR (trees.visibility = 'shared' AND trees.deleted_at IS NULL)) \
      ORDER BY search_index.rowid DESC LIMIT $4";
+/// One more than are wanted: each is found by going on behind the one before it, past all the trees
+/// that it is in.
+pub(super) const BEGUN: &str = "WITH RECURSIVE begun (term, number) AS ( \
+     SELECT (SELECT term FROM search_terms WHERE term >= $1 ORDER BY term LIMIT 1), 1 \
+     UNION ALL \
+     SELECT (SELECT term FROM search_terms WHERE term >= begun.term || char(1) \
+             ORDER BY term LIMIT 1), number + 1 \
+     FROM begun WHERE begun.term < $2 AND number <= $3) \
+     SELECT term FROM begun WHERE term < $2";
 pub(super) const STALE: &str =
     "SELECT tree_id FROM search_documents WHERE version < $1 ORDER BY version, number LIMIT $2";
 const NUMBER: &str = "INSERT INTO search_documents (tree_id, version) VALUES ($1, $2) \

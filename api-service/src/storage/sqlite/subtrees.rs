@@ -104,7 +104,7 @@ impl TryFrom<Row> for Entry {
     }
 }
 
-/// What walks down ends with. A deleted tree is in no folder, so it is not counted. To SQLite, CROSS
+/// What walks down ends with. To SQLite, CROSS
 /// says which side to begin with: it would rather read all folders than guess how few are below.
 macro_rules! entries {
     () => {
@@ -112,8 +112,7 @@ macro_rules! entries {
          SELECT folders.id, down.depth + 1 FROM down \
          JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
          SELECT folders.id, owner_id, parent_id, name, position, etag, created_at, updated_at, \
-         depth, (SELECT COUNT(*) FROM trees WHERE trees.folder_id = folders.id) AS tree_count \
-         FROM down CROSS JOIN folders ON folders.id = down.id"
+         depth, tree_count FROM down CROSS JOIN folders ON folders.id = down.id"
     };
 }
 

@@ -6,11 +6,16 @@ use async_trait::async_trait;
 use sqlx::{FromRow, Sqlite, Transaction};
 
 use super::{
-    changes::record_all, new_trees::create, open::SqliteStore, revisions::write_revision, search,
-    tree_row::TreeRow,
+    changes::record_all, folders, new_trees::create, open::SqliteStore, revisions::write_revision,
+    search, tree_row::TreeRow,
 };
 use crate::{
-    domain::{etag::Etag, id::TreeId, search::Document, tree::Tree},
+    domain::{
+        etag::Etag,
+        id::{FolderId, TreeId},
+        search::Document,
+        tree::Tree,
+    },
     storage::{
         StoreError, TreeFilter, TreeKey, TreeStore,
         rows::{At, audience, status_name, tags_text, tree_columns, visibility_name},
@@ -70,12 +75,13 @@ impl TreeStore for SqliteStore {
         // A tree that is gone comes before what it referred to, and so does one that is another now:
         // what was seen of it may refer to what is gone since. References come before the write, or
         // a dangling one would be a broken key instead of an answer.
-        let current: Option<(i64, String, bool, String)> = sqlx::query_as(STATE)
+        let current: Option<(i64, String, bool, String, Option<Vec<u8>>)> = sqlx::query_as(STATE)
             .bind(tree.id.0)
             .bind(&tree.owner_id)
             .fetch_optional(&mut *tx)
             .await?;
-        let (current, visibility, deleted, etag) = current.ok_or(StoreError::TreeNotFound)?;
+        let (current, visibility, deleted, etag, folder) =
+            current.ok_or(StoreError::TreeNotFound)?;
         if etag != seen.0 {
             return Err(StoreError::EtagMismatch);
         }
@@ -83,6 +89,13 @@ impl TreeStore for SqliteStore {
         check_references(&mut tx, tree).await?;
         if written.execute(&mut *tx).await?.rows_affected() != 1 {
             return Err(StoreError::EtagMismatch);
+        }
+        let shown = tree.id.to_string();
+        let uuid = |id: Vec<u8>| At::row("trees", &shown).uuid("folder_id", &id);
+        let folder = folder.map(uuid).transpose()?.map(FolderId);
+        if folder != content.folder_id {
+            folders::count_trees(&mut tx, folder, -1).await?;
+            folders::count_trees(&mut tx, content.folder_id, 1).await?;
         }
         if tree.revision > current {
             write_revision(&mut tx, tree).await?;
@@ -104,7 +117,7 @@ pub(super) async fn whole(tx: &mut Tx, id: TreeId) -> Result<Tree, StoreError> {
 /// Whether what the tree refers to is there.
 pub(super) async fn check_references(tx: &mut Tx, tree: &Tree) -> Result<(), StoreError> {
     if let Some(id) = tree.content.folder_id
-        && sqlx::query(super::folders::FIND)
+        && sqlx::query(folders::FIND)
             .bind(id.0)
             .bind(&tree.owner_id)
             .fetch_optional(&mut **tx)
@@ -163,8 +176,8 @@ pub(super) const FIND: &str = concat!(
     whole!(),
     "WHERE id = $1 AND (owner_id = $2 OR (visibility = 'shared' AND deleted_at IS NULL))"
 );
-pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL, etag FROM trees \
-     WHERE id = $1 AND owner_id = $2";
+pub(super) const STATE: &str = "SELECT revision, visibility, deleted_at IS NOT NULL, etag, folder_id \
+     FROM trees WHERE id = $1 AND owner_id = $2";
 pub(super) const UPDATE: &str = "UPDATE trees SET title = $4, description = $5, category_id = $6, \
      folder_id = $7, status = $8, visibility = $9, tags = $10, revision = $11, node_count = $12, \
      etag = $13, updated_at = $14, deleted_at = $15, purge_at = $16 \

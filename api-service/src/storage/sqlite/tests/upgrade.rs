@@ -13,7 +13,7 @@ use crate::{
         tree::{Content, Status, Tree, Visibility},
     },
     storage::{
-        RevisionStore as _, TreeStore as _,
+        RevisionStore as _, SubtreeStore as _, TreeStore as _,
         sqlite::{SqliteStore, open::MIGRATIONS},
     },
 };
@@ -89,4 +89,43 @@ async fn trees_of_before_revisions_read_as_they_did() {
         let (_, kept) = store.revision(id, "eve", 1).await.unwrap();
         assert_eq!(kept, Some(Revision::of(&expected)));
     }
+}
+
+#[tokio::test]
+async fn folders_of_before_they_were_counted_know_how_many_trees_they_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("api.db");
+    let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+    let mut before = options.foreign_keys(true).connect().await.unwrap();
+    MIGRATIONS.run_to(5, &mut before).await.unwrap();
+    let folders = [1, 2].map(Uuid::from_u128);
+    for folder in folders {
+        sqlx::query(
+            "INSERT INTO folders (id, owner_id, name, position, etag, created_at, updated_at) \
+             VALUES ($1, 'ada', hex($1), 0, 'e', 0, 0)",
+        )
+        .bind(folder)
+        .execute(&mut before)
+        .await
+        .unwrap();
+    }
+    for (id, folder) in [(3, Some(folders[0])), (4, Some(folders[0])), (5, None)] {
+        sqlx::query(
+            "INSERT INTO trees (id, owner_id, title, description, folder_id, status, visibility, \
+             tags, etag, created_at, updated_at) \
+             VALUES ($1, 'ada', 't', 'd', $2, 'draft', 'private', '[]', 'e', 0, 0)",
+        )
+        .bind(Uuid::from_u128(id))
+        .bind(folder)
+        .execute(&mut before)
+        .await
+        .unwrap();
+    }
+    before.close().await.unwrap();
+
+    let store = SqliteStore::open(&file).await.unwrap();
+    let entries = store.subtree("ada", None).await.unwrap();
+    let counts: Vec<_> =
+        entries.iter().map(|entry| (entry.folder.id.0, entry.tree_count)).collect();
+    assert_eq!(counts, [(folders[0], 2), (folders[1], 0)]);
 }
