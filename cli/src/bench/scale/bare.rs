@@ -79,7 +79,7 @@ impl Row {
     }
 }
 
-fn stored(node: &TreeNode) -> Value {
+pub(super) fn stored(node: &TreeNode) -> Value {
     json!({
         "node_id": node.node_id, "parent_id": node.parent_id, "kind": "question",
         "title": node.title, "body": node.body, "position": node.position,
@@ -113,6 +113,7 @@ where
     query
 }
 
+/// How many trees a transaction holds.
 const BATCH: usize = 100;
 const TABLES: &str = "
     CREATE TABLE trees (

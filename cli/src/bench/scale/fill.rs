@@ -73,7 +73,7 @@ impl Shelf {
 }
 
 /// A chain of three again and again, so that a subtree has some depth.
-async fn folders(user: &User, count: u32) -> Result<Vec<String>, Failure> {
+pub(super) async fn folders(user: &User, count: u32) -> Result<Vec<String>, Failure> {
     let mut ids: Vec<String> = Vec::new();
     for number in 0..count {
         let parent_id = if number % 3 == 0 { "" } else { &*ids[number as usize - 1] };
