@@ -22,3 +22,8 @@ CREATE INDEX trees_shared_by_status ON trees (status, created_at, id)
     WHERE visibility = 'shared' AND deleted_at IS NULL;
 CREATE INDEX trees_shared_by_category ON trees (category_id, created_at, id)
     WHERE visibility = 'shared' AND category_id IS NOT NULL AND deleted_at IS NULL;
+
+-- What was written last waits in a list before it gets its place in these indexes, and every search
+-- reads that list.
+ALTER INDEX search_documents_by_head SET (gin_pending_list_limit = 256);
+ALTER INDEX search_documents_by_words SET (gin_pending_list_limit = 256);

@@ -47,13 +47,17 @@ impl SearchStore for PostgresStore {
             if left <= 0 {
                 break;
             }
-            let mut find = async |sql: &'static str| -> Result<Vec<Row>, sqlx::Error> {
+            let mut find = async |sql: &'static str, among: i64| -> Result<Vec<Row>, sqlx::Error> {
                 let find = sqlx::query_as(sql).bind(&matching).bind(before).bind(reader).bind(left);
-                find.fetch_all(&mut *tx).await
+                find.bind(among).fetch_all(&mut *tx).await
             };
-            let mut rows = find(newest).await?;
-            if i64::try_from(rows.len()).is_ok_and(|count| count < left) {
-                rows = find(all).await?;
+            let full = |rows: &[Row], page| i64::try_from(rows.len()).is_ok_and(|n| n >= page);
+            let mut rows = find(newest, NEWEST).await?;
+            if !full(&rows, left) && full(&rows, left.div_euclid(10).max(1)) {
+                rows = find(newest, 20 * NEWEST).await?;
+            }
+            if !full(&rows, left) {
+                rows = find(all, i64::MAX).await?;
             }
             for row in rows {
                 let key = SearchKey { tier, number: row.number };
@@ -187,6 +191,9 @@ fn owned_by(owner: &str) -> String {
     format!("={owner}")
 }
 
+/// Among how many of the newest trees a page is looked for first. Where a tenth of it is found, it is
+/// looked for among twenty times as many: that ends where the page is full.
+const NEWEST: i64 = 1_000;
 /// The word by which shared trees are found.
 const SHARED: &str = "*";
 
@@ -212,7 +219,7 @@ macro_rules! newest {
             "SELECT number, ",
             tree_columns!(),
             " FROM (SELECT number, tree_id, head, words FROM search_documents WHERE number < $2 \
-                    ORDER BY number DESC LIMIT 1000) AS newest \
+                    ORDER BY number DESC LIMIT $5) AS newest \
              JOIN trees ON trees.id = newest.tree_id WHERE ",
             $matching,
             visible!(),
@@ -230,7 +237,8 @@ macro_rules! all {
             $matching,
             " AND number < $2) SELECT number, ",
             tree_columns!(),
-            " FROM (SELECT number, tree_id FROM matched ORDER BY number DESC LIMIT $4) AS page \
+            " FROM (SELECT number, tree_id FROM matched ORDER BY number DESC \
+                    LIMIT least($4, $5)) AS page \
              JOIN trees ON trees.id = page.tree_id WHERE true",
             visible!(),
             " ORDER BY number DESC"

@@ -245,7 +245,8 @@ async fn the_newest_documents_are_read_in_order_and_all_are_looked_up_in() {
                 .replace("$1", &format!("'(''=ada'' | ''*'') & {word}'"))
                 .replace("$2", "1000000")
                 .replace("$3", "'ada'")
-                .replace("$4", "10");
+                .replace("$4", "10")
+                .replace("$5", "1000");
             let explain = AssertSqlSafe(format!("EXPLAIN (COSTS OFF) {values}"));
             let rows = sqlx::raw_sql(explain).fetch_all(&mut *connection).await.unwrap();
             rows.iter().map(|row| row.get(0)).collect::<Vec<String>>().join("\n")
