@@ -1,25 +1,36 @@
-//! The settings: each a flag and an environment variable.
+//! The settings: each a flag, an environment variable and a key of a file.
 
-use std::{
-    convert::Infallible, fmt, fs, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration,
-};
+use std::{convert::Infallible, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use clap::Args;
+use clap::{ArgAction, Args, builder::BoolishValueParser};
 use client_sdk::guard::RevocationsBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 use tonic::transport::{Endpoint, Uri};
-use transport::{config::ConfigError, database_url::DatabaseUrl};
+use transport::{
+    config::{ConfigError, read_secret},
+    database_url::{self, DatabaseUrl},
+};
 
-/// How to serve. Flags win over environment variables, those over the defaults.
+/// How to serve.
 #[derive(Clone, Debug, Args)]
 pub struct Config {
     /// Address to listen on; port 0 picks a free one
-    #[arg(long, env = "EVERGREEN_API_LISTEN", default_value = "127.0.0.1:50052")]
+    #[arg(
+        long,
+        env = "EVERGREEN_API_LISTEN",
+        default_value = "127.0.0.1:50052",
+        value_name = "ADDRESS"
+    )]
     pub listen: SocketAddr,
 
     /// Directory of the database, which no other process may use at the same time; not used with
     /// --database-url
-    #[arg(long, env = "EVERGREEN_API_DATA_DIR", default_value = "evergreen-data")]
+    #[arg(
+        long,
+        env = "EVERGREEN_API_DATA_DIR",
+        default_value = "evergreen-data",
+        value_name = "DIR"
+    )]
     pub data_dir: PathBuf,
 
     /// A PostgreSQL database to use instead of a file, so that several instances can serve it; it may
@@ -27,16 +38,26 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_API_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<DatabaseUrl>,
 
+    /// A file that holds the URL of the PostgreSQL database, instead of --database-url: others on the
+    /// machine can read a program's flags
+    #[arg(long, env = "EVERGREEN_API_DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
+
     /// Where AuthService publishes the keys that verify access tokens
-    #[arg(long, env = "EVERGREEN_API_AUTH_URL", default_value = "http://127.0.0.1:50051")]
+    #[arg(
+        long,
+        env = "EVERGREEN_API_AUTH_URL",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL"
+    )]
     pub auth_url: String,
 
     /// The `iss` that access tokens must have
-    #[arg(long, env = "EVERGREEN_API_ISSUER", default_value = "evergreen")]
+    #[arg(long, env = "EVERGREEN_API_ISSUER", default_value = "evergreen", value_name = "NAME")]
     pub issuer: String,
 
     /// The `aud` that access tokens must have
-    #[arg(long, env = "EVERGREEN_API_AUDIENCE", default_value = "evergreen")]
+    #[arg(long, env = "EVERGREEN_API_AUDIENCE", default_value = "evergreen", value_name = "NAME")]
     pub audience: String,
 
     /// The service account with which revocations are followed; without one, the tokens of a revoked
@@ -65,7 +86,9 @@ pub struct Config {
     pub refuse_after_silence: Option<Duration>,
 
     /// Allow plaintext to and from other machines
-    #[arg(long, env = "EVERGREEN_API_INSECURE")]
+    #[arg(long, env = "EVERGREEN_API_INSECURE", action = ArgAction::Set, default_value_t = false,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
 
     /// No request lives longer
@@ -85,6 +108,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 50052)),
             data_dir: "evergreen-data".into(),
             database_url: None,
+            database_url_file: None,
             auth_url: "http://127.0.0.1:50051".into(),
             issuer: "evergreen".into(),
             audience: "evergreen".into(),
@@ -107,6 +131,9 @@ impl Config {
     /// [`ConfigError`], for the first setting that cannot be what it is.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.auth_endpoint()?;
+        if let (Some(_), Some(_)) = (&self.database_url, &self.database_url_file) {
+            return Err(ConfigError::both("--database-url-file", "--database-url"));
+        }
         if let Some(url) = &self.database_url {
             url.options()?;
         }
@@ -138,8 +165,7 @@ impl Config {
                 return Err(ConfigError::new("--client-secret-file", mend));
             }
             (Some(_), Some(_), Some(_)) => {
-                let mend = "must not be given beside --client-secret: which of the two counts?";
-                return Err(ConfigError::new("--client-secret-file", mend));
+                return Err(ConfigError::both("--client-secret-file", "--client-secret"));
             }
         }
         if let Some(silence) = self.refuse_after_silence {
@@ -160,6 +186,15 @@ impl Config {
             return Err(ConfigError::new("--listen", format!("{} {mend}", self.listen)));
         }
         Ok(())
+    }
+
+    /// The PostgreSQL database; none if a file in the data directory is used.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], if the file that holds its URL cannot be read.
+    pub fn database(&self) -> Result<Option<DatabaseUrl>, ConfigError> {
+        database_url::given(self.database_url.as_ref(), self.database_url_file.as_deref())
     }
 
     pub(crate) fn auth_endpoint(&self) -> Result<Endpoint, ConfigError> {
@@ -187,14 +222,7 @@ impl Config {
         let Some(id) = &self.client_id else { return Ok(None) };
         let secret = match (&self.client_secret, &self.client_secret_file) {
             (Some(ClientSecret(secret)), _) => secret.clone(),
-            (None, Some(path)) => match fs::read_to_string(path) {
-                Ok(text) => SecretString::from(text.trim().to_owned()),
-                Err(error) => {
-                    let mend =
-                        format!("{}: {error}; check that this user may read it", path.display());
-                    return Err(ConfigError::new("--client-secret-file", mend));
-                }
-            },
+            (None, Some(path)) => read_secret("--client-secret-file", path)?,
             (None, None) => SecretString::default(),
         };
         if id.is_empty() || secret.expose_secret().is_empty() {

@@ -93,7 +93,7 @@ impl Server {
         guard: Guard,
     ) -> Result<Self, StartError> {
         config.validate()?;
-        if let Some(url) = &config.database_url {
+        if let Some(url) = config.database()? {
             let opened = PostgresStore::open(url.options()?).await?;
             return Self::compose(Arc::new(opened), None, config, clock, entropy, observer, guard)
                 .await

@@ -8,9 +8,12 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{ArgAction, Args, builder::BoolishValueParser};
 use token::Verifier;
-use transport::{config::ConfigError, database_url::DatabaseUrl};
+use transport::{
+    config::ConfigError,
+    database_url::{self, DatabaseUrl},
+};
 
 use crate::{
     app::{HashLimits, HashParams, STALE_AFTER},
@@ -51,6 +54,11 @@ pub struct Config {
     /// postgres://user:password@host:5432/database
     #[arg(long, env = "EVERGREEN_AUTH_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<DatabaseUrl>,
+
+    /// A file that holds the URL of the PostgreSQL database, instead of --database-url: others on the
+    /// machine can read a program's flags
+    #[arg(long, env = "EVERGREEN_AUTH_DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
 
     /// The file of master keys, made on first use [default: master.keys in the data directory]
     #[arg(long, env = "EVERGREEN_AUTH_MASTER_KEYS", value_name = "FILE")]
@@ -93,7 +101,7 @@ pub struct Config {
     pub request_timeout: Duration,
 
     /// Whether a session newer than a restored database goes on (true) or ends (false)
-    #[arg(long, env = "EVERGREEN_AUTH_ADOPT", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, env = "EVERGREEN_AUTH_ADOPT", default_value_t = true, action = ArgAction::Set, value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub adopt: bool,
 
     /// How long audit events are kept
@@ -109,7 +117,9 @@ pub struct Config {
     pub jwks_max_age: Duration,
 
     /// Let anybody register
-    #[arg(long, env = "EVERGREEN_AUTH_OPEN_REGISTRATION")]
+    #[arg(long, env = "EVERGREEN_AUTH_OPEN_REGISTRATION", action = ArgAction::Set, default_value_t = false,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub open_registration: bool,
 
     /// Memory of one password hash, in KiB
@@ -134,7 +144,9 @@ pub struct Config {
     pub hash_queue: usize,
 
     /// Allow plaintext on addresses that other machines can reach
-    #[arg(long, env = "EVERGREEN_AUTH_INSECURE")]
+    #[arg(long, env = "EVERGREEN_AUTH_INSECURE", action = ArgAction::Set, default_value_t = false,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
 }
 
@@ -146,6 +158,7 @@ impl Default for Config {
             ops_listen: None,
             data_dir: PathBuf::from("evergreen-data"),
             database_url: None,
+            database_url_file: None,
             master_keys: None,
             issuer: "evergreen".into(),
             audience: "evergreen".into(),
@@ -181,6 +194,9 @@ impl Config {
             if holds { Ok(()) } else { Err(ConfigError::new(setting, mend)) }
         };
         let second = Duration::from_secs(1);
+        if let (Some(_), Some(_)) = (&self.database_url, &self.database_url_file) {
+            return Err(ConfigError::both("--database-url-file", "--database-url"));
+        }
         if let Some(url) = &self.database_url {
             url.options()?;
         }
@@ -233,6 +249,15 @@ impl Config {
         HashParams::new(self.hash_memory_kib, self.hash_iterations, HASH_LANES)
             .map_err(|mend| ConfigError::new("--hash-memory-kib", mend))?;
         Ok(())
+    }
+
+    /// The PostgreSQL database; none if a file in the data directory is used.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], if the file that holds its URL cannot be read.
+    pub fn database(&self) -> Result<Option<DatabaseUrl>, ConfigError> {
+        database_url::given(self.database_url.as_ref(), self.database_url_file.as_deref())
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -333,5 +358,10 @@ mod tests {
         assert_eq!(named(|c| c.signing_key_life = Duration::from_secs(321)), "--signing-key-life");
         assert_eq!(named(|c| c.issuer.clear()), "--issuer");
         assert_eq!(named(|c| c.database_url = Some("mysql://db".into())), "--database-url");
+        let both = named(|c| {
+            c.database_url = Some("postgres://db/x".into());
+            c.database_url_file = Some("url".into());
+        });
+        assert_eq!(both, "--database-url-file");
     }
 }

@@ -377,7 +377,7 @@ impl From<StoredKey> for SigningKeyRecord {
 /// The database that the settings name.
 async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StartError> {
     let clock = Arc::clone(clock);
-    Ok(match &config.database_url {
+    Ok(match config.database()? {
         Some(url) => {
             // Only the ring of master keys is kept there.
             if config.master_keys.is_none() {

@@ -1,6 +1,8 @@
 //! How a program says which setting is wrong.
 
-use std::fmt;
+use std::{fmt, fs, path::Path};
+
+use secrecy::SecretString;
 
 /// A setting that cannot be what it is, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,26 @@ impl ConfigError {
     pub fn new(setting: &'static str, mend: impl Into<String>) -> Self {
         Self { setting, mend: mend.into() }
     }
+
+    /// Two settings say the same.
+    #[must_use]
+    pub fn both(setting: &'static str, other: &'static str) -> Self {
+        Self::new(setting, format!("must not be given beside {other}: which of the two counts?"))
+    }
+}
+
+/// The secret in the file that `setting` names: all of it, but for one line end behind it.
+///
+/// # Errors
+///
+/// [`ConfigError`], if it cannot be read.
+pub fn read_secret(setting: &'static str, file: &Path) -> Result<SecretString, ConfigError> {
+    let text = fs::read_to_string(file).map_err(|error| {
+        let mend = format!("{}: {error}; check that this user may read it", file.display());
+        ConfigError::new(setting, mend)
+    })?;
+    let secret = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(secret.strip_suffix('\r').unwrap_or(secret).into())
 }
 
 impl fmt::Display for ConfigError {

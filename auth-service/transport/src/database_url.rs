@@ -1,11 +1,11 @@
 //! The URL of a PostgreSQL database, as a setting.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, read_secret};
 
 /// `postgres://user:password@host:5432/database?sslmode=verify-full`. It may hold a password, so it
 /// is never shown, not even where it cannot be read: it is checked with the other settings, and not
@@ -37,6 +37,56 @@ impl DatabaseUrl {
     }
 }
 
+/// The URL that is given, be it by itself or in a file; none if neither is.
+///
+/// # Errors
+///
+/// [`ConfigError`]: both are given, or the file cannot be read.
+pub fn given(
+    url: Option<&DatabaseUrl>,
+    file: Option<&Path>,
+) -> Result<Option<DatabaseUrl>, ConfigError> {
+    match (url, file) {
+        (Some(_), Some(_)) => Err(ConfigError::both("--database-url-file", "--database-url")),
+        (Some(url), None) => Ok(Some(url.clone())),
+        (None, Some(file)) => {
+            let secret = read_secret("--database-url-file", file)?;
+            Ok(Some(DatabaseUrl(secret)))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// A secret as it may be shown: of a URL all but its passwords, of anything else nothing.
+#[must_use]
+pub fn redacted(secret: &str) -> String {
+    let Some((scheme, rest)) = secret.split_once("://") else { return REDACTED.to_owned() };
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, query)) => (rest, Some(query)),
+        None => (rest, None),
+    };
+    // A password that is not escaped may hold any of these.
+    let (user, host) = match rest.rsplit_once('@') {
+        Some((user, host)) => (Some(user), host),
+        None => (None, rest),
+    };
+    let user = user.map(|user| match user.split_once(':') {
+        Some((name, _)) => format!("{name}:{REDACTED}@"),
+        None => format!("{user}@"),
+    });
+    let query = query.map(|query| {
+        let shown = query.split('&').map(|pair| match pair.split_once('=') {
+            Some((name @ ("password" | "sslkey"), _)) => format!("{name}={REDACTED}"),
+            _ => pair.to_owned(),
+        });
+        format!("?{}", shown.collect::<Vec<_>>().join("&"))
+    });
+    format!("{scheme}://{}{host}{}", user.unwrap_or_default(), query.unwrap_or_default())
+}
+
+/// What stands where a secret was.
+pub const REDACTED: &str = "<redacted>";
+
 impl From<&str> for DatabaseUrl {
     fn from(url: &str) -> Self {
         Self(url.to_owned().into())
@@ -65,5 +115,40 @@ mod tests {
             assert!(error.starts_with("--database-url"), "{bad}: {error}");
             assert!(error.contains("postgres://user") && !error.contains("hush"), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_passwords_and_another_secret_not_at_all() {
+        for (secret, shown) in [
+            ("postgres://ada:hush@db:5432/x", "postgres://ada:<redacted>@db:5432/x"),
+            ("postgres://ada:h@u:s/h@db/x", "postgres://ada:<redacted>@db/x"),
+            ("postgres://ada@db/x", "postgres://ada@db/x"),
+            (
+                "postgres://db/x?sslmode=require&password=hush",
+                "postgres://db/x?sslmode=require&password=<redacted>",
+            ),
+            ("hush", "<redacted>"),
+        ] {
+            assert_eq!(redacted(secret), shown);
+        }
+    }
+
+    #[test]
+    fn a_url_comes_from_a_file_or_from_the_setting_and_not_from_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        std::fs::write(&file, "postgres://ada:hush@db/x\n").unwrap();
+        let read = given(None, Some(&file)).unwrap().unwrap();
+        assert_eq!(read.0.expose_secret(), "postgres://ada:hush@db/x");
+        let url = DatabaseUrl::from("postgres://db/y");
+        assert_eq!(given(Some(&url), None).unwrap().unwrap().0.expose_secret(), "postgres://db/y");
+        assert!(given(None, None).unwrap().is_none());
+        let both = given(Some(&url), Some(&file)).unwrap_err().to_string();
+        assert!(
+            both.contains("--database-url-file") && both.contains("beside --database-url:"),
+            "{both}"
+        );
+        let absent = given(None, Some(&dir.path().join("absent"))).unwrap_err().to_string();
+        assert!(absent.starts_with("--database-url-file: "), "{absent}");
     }
 }

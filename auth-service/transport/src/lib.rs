@@ -13,5 +13,6 @@ pub mod postgres;
 pub mod process;
 pub mod recorder;
 pub mod serve;
+pub mod settings;
 pub mod sqlite;
 pub mod status;

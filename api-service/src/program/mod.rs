@@ -1,0 +1,107 @@
+//! The commands of the `api-service` program.
+
+mod serve;
+
+use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
+
+use api_service::{Config, Server};
+use clap::{Args, Parser, Subcommand};
+use token::{clock::SystemClock, entropy::SystemEntropy};
+use transport::{
+    observe::LogObserver,
+    process::start_log,
+    settings::{Effective, Program, parse},
+};
+
+use self::serve::Shown;
+
+/// Evergreen's ApiService: trees, folders and categories
+#[derive(Parser)]
+#[command(
+    version,
+    about,
+    after_help = "\
+Settings, which every command takes, come from flags, else from variables (EVERGREEN_API_...), else
+from a TOML file (--config FILE), else they are the defaults. A flag's name with underscores is its
+key in the file: deleted_retention = \"90d\".
+
+Examples:
+  api-service serve --config /etc/evergreen/api.toml
+  api-service serve --help                           every setting, and its default
+  api-service check-config --print-config            the settings as they come out, as such a file"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT, then let the calls under way end
+    Serve(Shown),
+    /// Bring the database's schema up to date, and end
+    Migrate(Settings),
+    /// Check the settings without touching network or disk
+    CheckConfig(Shown),
+}
+
+/// What every command takes.
+#[derive(Args)]
+struct Settings {
+    /// A TOML file of settings; flags and variables win over it
+    #[arg(id = "config", long = "config", env = "EVERGREEN_API_CONFIG", value_name = "FILE")]
+    _file: Option<PathBuf>,
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Does what the command line says.
+pub(crate) async fn run() -> ExitCode {
+    // The variable of the command line's clients begins alike.
+    let program = Program::of::<Config>(NAME, "EVERGREEN_API_", &["EVERGREEN_API_URL"]);
+    let (cli, effective) = match parse::<Cli>(&program) {
+        Ok(read) => read,
+        Err(code) => return code,
+    };
+    start_log("info");
+    match carry_out(cli.command, &effective).await {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{NAME}: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                let _ = writeln!(std::io::stderr(), "  caused by: {error}");
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn carry_out(command: Command, effective: &Effective) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(shown) => serve::serve(shown, effective).await,
+        Command::Migrate(settings) => serve::migrate(settings.config).await,
+        Command::CheckConfig(shown) => serve::check_config(&shown, effective),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+async fn open(config: Config) -> Result<Server, Failure> {
+    let server = Server::open(
+        config,
+        Arc::new(SystemClock::new()),
+        Arc::new(SystemEntropy),
+        Arc::new(LogObserver),
+    );
+    Ok(server.await?)
+}
+
+fn say(line: &str) {
+    // A closed standard output is no reason to stop serving.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+const NAME: &str = "api-service";

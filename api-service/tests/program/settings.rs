@@ -1,0 +1,49 @@
+//! Settings from defaults, a file, variables and flags: what is ApiService's own of it.
+
+use crate::harness::Place;
+
+#[test]
+fn a_file_configures_the_program_and_its_secret_is_not_printed() {
+    let place = Place::new();
+    let file = place.write(
+        "api.toml",
+        "deleted_retention = \"90d\"\nclient_id = \"id\"\nclient_secret = \"hush\"\n",
+    );
+    let print = ["check-config", "--print-config", "--config", &file, "--listen", "127.0.0.1:0"];
+    let ended = place.run_with(&print, &[("EVERGREEN_API_ISSUER", "us")]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let printed: Vec<_> = ended.stdout.lines().collect();
+    let has = |start: &str, end: &str| {
+        let found = printed.iter().any(|line| line.starts_with(start) && line.ends_with(end));
+        assert!(found, "{start}: {}", ended.stdout);
+    };
+    has("deleted_retention = \"90d\" ", &format!("# file {file}, line 1"));
+    has("client_secret = \"<redacted>\" ", &format!("# file {file}, line 3"));
+    has("issuer = \"us\" ", "# environment EVERGREEN_API_ISSUER");
+    has("listen = \"127.0.0.1:0\" ", "# flag --listen");
+    has("audience = \"evergreen\" ", "# default");
+    has("# client_secret_file is not set", "");
+    assert!(!ended.stdout.contains("hush"), "{}", ended.stdout);
+
+    let wrong = place.write("api.toml", "retention = \"90d\"\ndeleted_retentoin = \"90d\"\n");
+    let ended = place.run(&["serve", "--config", &wrong]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("api.toml:1: retention is no setting"));
+    let wrong = place.write("api.toml", "deleted_retentoin = \"90d\"\n");
+    let ended = place.run(&["serve", "--config", &wrong]);
+    assert!(ended.stderr.contains("did you mean deleted_retention?"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_secret_file_loses_one_line_end_and_nothing_else_counts_beside_it() {
+    let place = Place::new();
+    let secret = place.write("secret", "hush\n");
+    let args = ["check-config", "--client-id", "id", "--client-secret-file", &secret];
+    assert_eq!(place.run(&args).stdout, "the settings are sound\n");
+    let both = place.run_with(&args, &[("EVERGREEN_API_CLIENT_SECRET", "hush")]);
+    let named = "--client-secret-file: must not be given beside --client-secret";
+    assert!(both.code == Some(1) && both.stderr.contains(named), "{both:?}");
+    let empty = place.write("empty", "\n");
+    let args = ["serve", "--listen", "127.0.0.1:0", "--client-id", "id", "--client-secret-file"];
+    let ended = place.run(&[&args[..], &[&empty]].concat());
+    assert!(ended.stderr.contains("--client-id: must not be empty"), "{ended:?}");
+}

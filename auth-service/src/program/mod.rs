@@ -1,0 +1,129 @@
+//! The commands of the `auth-service` program.
+
+mod accounts;
+mod keys;
+mod password;
+mod serve;
+
+use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use auth_service::{Config, Server};
+use clap::{Args, Parser, Subcommand};
+use token::{
+    clock::{SystemClock, Timestamp},
+    entropy::SystemEntropy,
+};
+use transport::{
+    observe::LogObserver,
+    process::start_log,
+    settings::{Effective, Program, parse},
+};
+
+use self::{
+    accounts::{ServiceCommand, UserCommand},
+    keys::{Audit, KeysCommand},
+    serve::Shown,
+};
+
+/// Evergreen's AuthService: logs users in and keeps their sessions alive.
+#[derive(Parser)]
+#[command(
+    version,
+    about,
+    after_help = "\
+Settings, which every command takes, come from flags, else from variables (EVERGREEN_AUTH_...), else
+from a TOML file (--config FILE), else they are the defaults. A flag's name with underscores is its
+key in the file: access_token_ttl = \"5m\".
+
+Examples:
+  auth-service serve --config /etc/evergreen/auth.toml
+  auth-service serve --help                          every setting, and its default
+  auth-service check-config --print-config           the settings as they come out, as such a file
+  auth-service user create --admin ada               asks for a password"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT, then let the calls under way end
+    Serve(Shown),
+    /// Bring the database to this program's schema, and end
+    Migrate(Settings),
+    /// Check the settings without touching anything
+    CheckConfig(Shown),
+    /// Show the newest security events, newest first
+    Audit(Audit),
+    /// Work on signing keys (with the embedded database, while the service is stopped)
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Work on users (with the embedded database, while the service is stopped)
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Work on service accounts (with the embedded database, while the service is stopped)
+    #[command(subcommand)]
+    Service(ServiceCommand),
+}
+
+/// What every command takes.
+#[derive(Args)]
+struct Settings {
+    /// A TOML file of settings; flags and variables win over it
+    #[arg(id = "config", long = "config", env = "EVERGREEN_AUTH_CONFIG", value_name = "FILE")]
+    _file: Option<PathBuf>,
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Does what the command line says.
+pub(crate) async fn run() -> ExitCode {
+    // The variable of the command line's clients begins alike.
+    let program = Program::of::<Config>(NAME, "EVERGREEN_AUTH_", &["EVERGREEN_AUTH_URL"]);
+    let (cli, effective) = match parse::<Cli>(&program) {
+        Ok(read) => read,
+        Err(code) => return code,
+    };
+    start_log("info");
+    match carry_out(cli.command, &effective).await {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{NAME}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn carry_out(command: Command, effective: &Effective) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(shown) => serve::serve(shown, effective).await,
+        Command::Migrate(settings) => serve::migrate(settings.config).await,
+        Command::CheckConfig(shown) => serve::check_config(&shown, effective),
+        Command::Audit(audit) => audit.run().await,
+        Command::Keys(keys) => keys.run().await,
+        Command::User(user) => user.run().await,
+        Command::Service(service) => service.run().await,
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+async fn open(config: Config) -> Result<Server, Failure> {
+    let clock = Arc::new(SystemClock::new());
+    Ok(Server::open(config, clock, Arc::new(SystemEntropy), Arc::new(LogObserver)).await?)
+}
+
+fn say(line: &str) {
+    // A closed standard output is no reason to stop serving.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn time(at: Timestamp) -> humantime::Rfc3339Timestamp {
+    let millis = u64::try_from(at.unix_millis()).unwrap_or_default();
+    let at = std::time::UNIX_EPOCH + Duration::from_millis(millis);
+    humantime::format_rfc3339_millis(at)
+}
+
+const NAME: &str = "auth-service";

@@ -1,0 +1,61 @@
+//! Serving, and what comes before it.
+
+use auth_service::Config;
+use clap::Args;
+use transport::{process::stop_signal, serve::bind, settings::Effective};
+
+use super::{Failure, Settings, open, say};
+
+#[derive(Args)]
+pub(super) struct Shown {
+    /// Print the settings as they come out, as a TOML file that says where each comes from, and end.
+    /// Secrets are not in it
+    #[arg(long)]
+    print_config: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub(super) async fn serve(shown: Shown, effective: &Effective) -> Result<(), Failure> {
+    let config = shown.settings.config;
+    if shown.print_config {
+        return print(&config, effective);
+    }
+    // Asked for first, so that a signal during the start is not lost.
+    let stop = stop_signal()?;
+    let listener = bind("--listen", config.listen, config.insecure).await?;
+    let address = listener.local_addr()?;
+    let operations = match config.ops_listen {
+        Some(address) => Some(bind("--ops-listen", address, config.insecure).await?),
+        None => None,
+    };
+    let mut server = open(config).await?;
+    say(&format!("AuthService is ready on {address}"));
+    if let Some(operations) = operations {
+        say(&format!("Operations are served on {}", operations.local_addr()?));
+        server = server.with_operations(operations);
+    }
+    Ok(server.run(listener, stop).await?)
+}
+
+pub(super) async fn migrate(config: Config) -> Result<(), Failure> {
+    open(config).await?.close().await;
+    say("the database is up to date");
+    Ok(())
+}
+
+pub(super) fn check_config(shown: &Shown, effective: &Effective) -> Result<(), Failure> {
+    let config = &shown.settings.config;
+    if shown.print_config {
+        return print(config, effective);
+    }
+    config.validate()?;
+    say("the settings are sound");
+    Ok(())
+}
+
+/// Printed even if they cannot be: that is when they are looked at.
+fn print(config: &Config, effective: &Effective) -> Result<(), Failure> {
+    say(effective.to_string().trim_end());
+    Ok(config.validate()?)
+}

@@ -1,0 +1,6 @@
+//! The `auth-service` program as an operator meets it: its settings and its commands, on real files.
+
+#![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
+
+mod harness;
+mod settings;
