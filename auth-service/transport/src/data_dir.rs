@@ -65,6 +65,12 @@ impl DataDir {
         builder.recursive(true).create(path).map_err(unusable(path))
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The path of a file in it, which is empty and its owner's alone if it was not there. SQLite
     /// takes an empty file for a new database, and gives the files that it puts beside it the same
     /// permissions.

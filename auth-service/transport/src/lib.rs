@@ -1,5 +1,6 @@
 //! What the transport layers of Evergreen's servers share: error statuses with reasons, request
-//! deadlines, one observation per RPC, and the server with health and reflection.
+//! deadlines, one observation per RPC, and the server with health and reflection; and what their
+//! operators are given: settings, a doctor, backups.
 
 #![warn(missing_docs)]
 
@@ -7,11 +8,14 @@ pub mod config;
 pub mod data_dir;
 pub mod database_url;
 pub mod deadline;
+pub mod doctor;
+pub mod embedded;
 pub mod observe;
 mod oversize;
 pub mod postgres;
 pub mod process;
 pub mod recorder;
+pub mod schema;
 pub mod serve;
 pub mod settings;
 pub mod sqlite;

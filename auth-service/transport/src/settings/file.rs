@@ -206,7 +206,6 @@ mod tests {
     use super::*;
 
     #[derive(Args)]
-    #[expect(dead_code, reason = "only the definition is of interest")]
     struct Config {
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,

@@ -1,0 +1,17 @@
+//! What an operator asks first: is everything here as it should be, and if not, what mends it?
+//!
+//! Nothing that is looked at is changed.
+
+mod clock;
+mod database;
+mod files;
+mod network;
+mod report;
+
+pub use self::{
+    clock::{against_database, against_files},
+    database::{postgres, sqlite},
+    files::{directory, secret_file},
+    network::{Listening, listening},
+    report::{Check, Report, Verdict},
+};

@@ -1,0 +1,65 @@
+//! Ports.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use tonic::transport::Endpoint;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use super::Check;
+
+/// A port to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Listening<'a> {
+    /// What it is called in the report.
+    pub name: &'static str,
+    /// The setting that names it.
+    pub setting: &'static str,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Whether plaintext is allowed on addresses that other machines can reach.
+    pub insecure: bool,
+    /// Whose health is asked for, to tell this service from another program: its full name in the
+    /// contract.
+    pub service: &'a str,
+}
+
+/// Whether a service can listen there, or does so already. The second is told too.
+pub async fn listening(port: Listening<'_>) -> (Check, bool) {
+    let Listening { name, setting, address, insecure, service } = port;
+    if !insecure && !address.ip().is_loopback() {
+        let found = format!("{address} can be reached from other machines, unencrypted");
+        let mend = format!("set {setting} to 127.0.0.1, or allow it with --insecure");
+        return (Check::fail(name, found, mend), false);
+    }
+    let check = match TcpListener::bind(address) {
+        Ok(_) => Check::ok(name, format!("{address} is free")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            if serves(address, service).await {
+                return (Check::ok(name, format!("{service} answers on {address} already")), true);
+            }
+            let mend = format!("stop the program that holds it, or choose another {setting}");
+            Check::fail(name, format!("{address} is taken by another program"), mend)
+        }
+        Err(error) => {
+            let found = format!("{address} cannot be used: {error}");
+            Check::fail(name, found, format!("choose another {setting}"))
+        }
+    };
+    (check, false)
+}
+
+async fn serves(address: SocketAddr, service: &str) -> bool {
+    let Ok(endpoint) = Endpoint::from_shared(format!("http://{address}")) else { return false };
+    let channel = endpoint.connect_timeout(PATIENCE).timeout(PATIENCE).connect_lazy();
+    let request = HealthCheckRequest { service: service.to_owned() };
+    let answer = HealthClient::new(channel).check(request).await;
+    answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
+}
+
+const PATIENCE: Duration = Duration::from_secs(3);

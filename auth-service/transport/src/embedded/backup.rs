@@ -1,0 +1,103 @@
+//! A copy of a database, while it is in use.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
+use thiserror::Error;
+
+use super::{beside, new_private, sync_directory};
+
+/// Why there is no backup.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// There is no database to copy.
+    #[error("--data-dir: there is no {database}; name the directory that the service uses",
+            database = .0.display())]
+    Absent(PathBuf),
+    /// The database cannot be read.
+    #[error("{database} cannot be copied: {source}; `doctor` tells what is wrong with it",
+            database = .database.display())]
+    Database {
+        /// The database.
+        database: PathBuf,
+        /// What the engine said.
+        source: sqlx::Error,
+    },
+    /// A file is there already, which nothing is written over.
+    #[error("{file} exists already; choose another name, or move it away", file = .0.display())]
+    Exists(PathBuf),
+    /// The copy cannot be written.
+    #[error("{file} cannot be written: {source}; choose a directory that this user may write to",
+            file = .file.display())]
+    Unwritable {
+        /// The copy.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Writes what `database` holds at this moment to `target`, its owner's alone, and gives back its
+/// size in bytes. Whoever uses the database goes on reading and writing meanwhile.
+///
+/// `target` appears whole and durable, or not at all; nothing is written over.
+///
+/// # Errors
+///
+/// [`BackupError`].
+pub async fn backup(database: &Path, target: &Path) -> Result<u64, BackupError> {
+    if !database.exists() {
+        return Err(BackupError::Absent(database.to_owned()));
+    }
+    if target.exists() {
+        return Err(BackupError::Exists(target.to_owned()));
+    }
+    let unfinished = beside(target, ".unfinished");
+    // The engine writes into an empty file, which is private from its first byte on.
+    new_private(&unfinished).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(unfinished.clone()),
+        _ => BackupError::Unwritable { file: unfinished.clone(), source },
+    })?;
+    let done = match copy(database, &unfinished).await {
+        Ok(()) => put_in_place(&unfinished, target),
+        Err(source) => Err(BackupError::Database { database: database.to_owned(), source }),
+    };
+    let removed = fs::remove_file(&unfinished);
+    let size = done?;
+    let unwritable = |source| BackupError::Unwritable { file: target.to_owned(), source };
+    removed.and_then(|()| sync_directory(target)).map_err(unwritable)?;
+    Ok(size)
+}
+
+async fn copy(database: &Path, into: &Path) -> Result<(), sqlx::Error> {
+    let path = into.to_str();
+    let path = path.ok_or_else(|| {
+        sqlx::Error::Configuration("the name of the copy must be readable text (UTF-8)".into())
+    })?;
+    // It takes part in the locking like any other: a service may start or stop meanwhile.
+    let options = SqliteConnectOptions::new().filename(database).busy_timeout(PATIENCE);
+    let mut connection = options.connect().await?;
+    sqlx::query("VACUUM INTO $1").bind(path).execute(&mut connection).await?;
+    connection.close().await
+}
+
+fn put_in_place(unfinished: &Path, target: &Path) -> Result<u64, BackupError> {
+    let unwritable = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(target.to_owned()),
+        _ => BackupError::Unwritable { file: target.to_owned(), source },
+    };
+    let file = File::open(unfinished).map_err(unwritable)?;
+    file.sync_all().map_err(unwritable)?;
+    let size = file.metadata().map_err(unwritable)?.len();
+    // A link, unlike a rename, does not replace a file that appeared meanwhile.
+    fs::hard_link(unfinished, target).map_err(unwritable)?;
+    Ok(size)
+}
+
+const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,38 @@
+//! A service's SQLite file: looked at, backed up and restored.
+
+mod backup;
+mod look;
+mod restore;
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+pub use self::{
+    backup::{BackupError, backup},
+    look::{is_damage, look},
+    restore::{RestoreError, Restored, restore},
+};
+
+/// `path` with `suffix` behind its name.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A file that was not there, its owner's alone.
+fn new_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.create_new(true).write(true).open(path)
+}
+
+/// Makes durable which files there are in the directory of `path`.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}

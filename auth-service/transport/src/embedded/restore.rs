@@ -1,0 +1,164 @@
+//! A database put in the place of another.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use sqlx::{ConnectOptions as _, Connection as _, migrate::Migrator, sqlite::SqliteConnectOptions};
+use thiserror::Error;
+
+use super::{beside, look, new_private, sync_directory};
+use crate::{data_dir::DataDir, schema::Schema};
+
+/// A backup that is in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Restored {
+    /// The schema that it has.
+    pub schema: Schema,
+    /// Where the former database is kept, if there was one.
+    pub former: Option<PathBuf>,
+}
+
+/// Why nothing was restored: the former database is as it was.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The backup is no database, or a damaged one.
+    #[error("{backup} is damaged or no database: {detail}; restore another backup",
+            backup = .backup.display())]
+    Damaged {
+        /// The backup.
+        backup: PathBuf,
+        /// What the engine said.
+        detail: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{file}: {source}; check the disk's space and that this user may use it",
+            file = .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Part of what it says is in a file beside it.
+    #[error(
+        "{backup} has a log beside it ({backup}-wal), so it is a copy of a database in use; make \
+         one with `backup`", backup = .0.display()
+    )]
+    HasLog(PathBuf),
+    /// Its schema is none that this program can use.
+    #[error("{backup} {schema}; {mend}", backup = .backup.display(),
+            mend = .schema.mend().unwrap_or("restore another backup"))]
+    Schema {
+        /// The backup.
+        backup: PathBuf,
+        /// Its schema.
+        schema: Schema,
+    },
+}
+
+/// Puts a copy of `backup` in the place of the database `name` in `directory`, which nobody else
+/// uses, and keeps the former one beside it, with `.before-` and `stamp` behind its name.
+///
+/// The backup is checked first, and is not changed. Whenever this is cut short, there is a whole
+/// database in place: the former one or the backup.
+///
+/// # Errors
+///
+/// [`RestoreError`].
+pub async fn restore(
+    directory: &DataDir,
+    name: &str,
+    backup: &Path,
+    known: &Migrator,
+    stamp: &str,
+) -> Result<Restored, RestoreError> {
+    let database = directory.path().join(name);
+    let copy = beside(&database, ".restoring");
+    let log = beside(backup, "-wal");
+    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        return Err(RestoreError::HasLog(backup.to_owned()));
+    }
+    // One that an earlier attempt left. Nobody else is at it: the directory is ours.
+    let _ = fs::remove_file(&copy);
+    let restored = async {
+        copy_file(backup, &copy)?;
+        let schema = check(backup, &copy, known).await?;
+        let former = match database.exists() {
+            true => Some(keep(&database, stamp).await?),
+            false => None,
+        };
+        fs::rename(&copy, &database).map_err(failed(&database))?;
+        sync_directory(&database).map_err(failed(&database))?;
+        Ok(Restored { schema, former })
+    };
+    let restored = restored.await;
+    if restored.is_err() {
+        let _ = fs::remove_file(&copy);
+    }
+    restored
+}
+
+fn copy_file(from: &Path, to: &Path) -> Result<(), RestoreError> {
+    let mut source = File::open(from).map_err(failed(from))?;
+    let mut copy = new_private(to).map_err(failed(to))?;
+    io::copy(&mut source, &mut copy).map_err(failed(to))?;
+    copy.sync_all().map_err(failed(to))
+}
+
+/// Whether the copy is sound, and of which schema. It is the copy that counts: nobody else has it.
+async fn check(backup: &Path, copy: &Path, known: &Migrator) -> Result<Schema, RestoreError> {
+    let damaged = |detail: String| RestoreError::Damaged { backup: backup.to_owned(), detail };
+    let unsound = |error: sqlx::Error| damaged(error.to_string());
+    let mut connection = look(copy).await.map_err(unsound)?;
+    let said: String = sqlx::query_scalar("PRAGMA integrity_check(1)")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(unsound)?;
+    if said != "ok" {
+        return Err(damaged(said));
+    }
+    let schema = Schema::of_sqlite(&mut connection, known).await.map_err(unsound)?;
+    connection.close().await.map_err(unsound)?;
+    match schema {
+        Schema::Current(_) | Schema::Older { .. } => Ok(schema),
+        schema => Err(RestoreError::Schema { backup: backup.to_owned(), schema }),
+    }
+}
+
+/// Gives the former database a second name, under which it stays when the first is another's.
+async fn keep(database: &Path, stamp: &str) -> Result<PathBuf, RestoreError> {
+    let kept = beside(database, &format!(".before-{stamp}"));
+    // What a killed service left in the log goes into the file, as at a start. One that is damaged
+    // refuses, and is kept as it lies there.
+    if beside(database, "-wal").exists() {
+        let options = SqliteConnectOptions::new().filename(database);
+        let folded = async {
+            let mut connection = options.connect().await?;
+            // To open a file is not to look at it, nor at its log.
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
+            connection.close().await
+        };
+        if let Err(error) = folded.await {
+            tracing::debug!(%error, "the former database's log stays a file of its own");
+        }
+    }
+    fs::hard_link(database, &kept).map_err(failed(&kept))?;
+    for suffix in ["-wal", "-shm"] {
+        let (file, kept) = (beside(database, suffix), beside(&kept, suffix));
+        match fs::rename(&file, &kept) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed.map_err(failed(&kept))?,
+        }
+    }
+    Ok(kept)
+}
+
+fn failed(file: &Path) -> impl Fn(io::Error) -> RestoreError + use<> {
+    let file = file.to_owned();
+    move |source| RestoreError::File { file: file.clone(), source }
+}
