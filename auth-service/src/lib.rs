@@ -19,8 +19,9 @@ pub use self::{
     app::{HashParams, KeysError},
     config::Config,
     server::{
-        AuditError, AuditRecord, CreateUserError, Server, ServiceCredentials, ServiceError,
-        SetUserError, SigningKeyError, SigningKeyRecord, StartError, UserKind,
+        AuditError, AuditRecord, CareError, CreateUserError, Server, ServiceCredentials,
+        ServiceError, SetUserError, SigningKeyError, SigningKeyRecord, StartError, UserKind,
+        backup, doctor, restore,
     },
     storage::error::OpenError,
 };

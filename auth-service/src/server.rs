@@ -43,11 +43,15 @@ use crate::{
     },
 };
 
+mod backup;
+mod doctor;
 mod ops;
 mod services;
 mod users;
 
 pub use self::{
+    backup::{CareError, backup, restore},
+    doctor::doctor,
     services::{ServiceCredentials, ServiceError},
     users::SetUserError,
 };

@@ -107,7 +107,8 @@ impl MasterKeys {
     }
 }
 
-fn read_ring(path: &Path) -> Result<KeyRing, KeysError> {
+/// The ring in the file at `path`.
+pub(crate) fn read_ring(path: &Path) -> Result<KeyRing, KeysError> {
     let text =
         fs::read_to_string(path).map(Zeroizing::new).map_err(|source| unreadable(path, source))?;
     KeyRing::parse(&text)

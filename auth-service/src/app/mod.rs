@@ -28,13 +28,13 @@ pub(crate) use self::{
     error::AppError,
     introspect::{Active, TokenType},
     key_care::keep_keys,
-    master_keys::MasterKeys,
+    master_keys::{MasterKeys, read_ring},
     passwords::{HashLimits, Passwords, Place},
     refresh::{IdempotencyKey, RefreshRequest},
     revocations::{Batch, Feed, Following, Told},
     services::{IssuedToService, NewSecret},
     sessions::SessionPage,
-    signing_keys::{STALE_AFTER, SigningKeys},
+    signing_keys::{STALE_AFTER, SigningKeys, unseal},
     upkeep::keep_clean,
 };
 pub use self::{argon::HashParams, error::KeysError};

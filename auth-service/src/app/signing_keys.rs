@@ -254,7 +254,8 @@ async fn open(
     }
 }
 
-fn unseal(key: &SealedKey, ring: &KeyRing) -> Result<SigningKey, KeyError> {
+/// The key, if the ring opens it.
+pub(crate) fn unseal(key: &SealedKey, ring: &KeyRing) -> Result<SigningKey, KeyError> {
     let seed = ring.open(&key.kid, &key.sealed_seed)?;
     let seed = seed.as_slice().try_into().map_err(|_| KeyError::Unseal)?;
     Ok(SigningKey::from_seed(Zeroizing::new(seed)))

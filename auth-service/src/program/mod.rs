@@ -1,6 +1,7 @@
 //! The commands of the `auth-service` program.
 
 mod accounts;
+mod care;
 mod keys;
 mod password;
 mod serve;
@@ -21,6 +22,7 @@ use transport::{
 
 use self::{
     accounts::{ServiceCommand, UserCommand},
+    care::{Backup, Doctor, Restore},
     keys::{Audit, KeysCommand},
     serve::Shown,
 };
@@ -39,7 +41,9 @@ Examples:
   auth-service serve --config /etc/evergreen/auth.toml
   auth-service serve --help                          every setting, and its default
   auth-service check-config --print-config           the settings as they come out, as such a file
-  auth-service user create --admin ada               asks for a password"
+  auth-service doctor                                what is wrong here, and how to mend it
+  auth-service user create --admin ada               asks for a password
+  auth-service backup /backups/auth.db               while the service runs"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -54,6 +58,9 @@ enum Command {
     Migrate(Settings),
     /// Check the settings without touching anything
     CheckConfig(Shown),
+    Doctor(Doctor),
+    Backup(Backup),
+    Restore(Restore),
     /// Show the newest security events, newest first
     Audit(Audit),
     /// Work on signing keys (with the embedded database, while the service is stopped)
@@ -100,6 +107,9 @@ async fn carry_out(command: Command, effective: &Effective) -> Result<ExitCode, 
         Command::Serve(shown) => serve::serve(shown, effective).await,
         Command::Migrate(settings) => serve::migrate(settings.config).await,
         Command::CheckConfig(shown) => serve::check_config(&shown, effective),
+        Command::Doctor(doctor) => return doctor.run().await,
+        Command::Backup(backup) => backup.run().await,
+        Command::Restore(restore) => restore.run().await,
         Command::Audit(audit) => audit.run().await,
         Command::Keys(keys) => keys.run().await,
         Command::User(user) => user.run().await,

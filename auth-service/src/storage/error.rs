@@ -94,6 +94,25 @@ pub enum OpenError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The database is another program's, or was changed by hand.
+    #[error(
+        "{database} has tables that are not this program's; name the database that belongs to it"
+    )]
+    Foreign {
+        /// The file.
+        database: String,
+    },
+    /// A migration was begun and not ended.
+    #[error(
+        "{database} was left by migration {migration} while it was half done; restore the backup \
+         from before it (nothing has been changed)"
+    )]
+    HalfMigrated {
+        /// The file, or the setting that names the server.
+        database: String,
+        /// The migration.
+        migration: i64,
+    },
     /// Another process serves this directory.
     #[error(
         "--data-dir: {path} is in use by another process; stop it, or choose another directory"
@@ -101,6 +120,17 @@ pub enum OpenError {
     InUse {
         /// The directory.
         path: String,
+    },
+    /// A migration cannot be carried out, and was taken back.
+    #[error(
+        "{database} cannot be brought to this program's schema: {detail}; run the program that \
+         wrote it, or restore a backup (nothing has been changed)"
+    )]
+    Migration {
+        /// The file.
+        database: String,
+        /// What the engine said.
+        detail: String,
     },
     /// The database was written by a newer version.
     #[error(
@@ -113,6 +143,17 @@ pub enum OpenError {
         found: i64,
         /// The newest schema that this program knows.
         known: i64,
+    },
+    /// The file cannot be used, and not because of what is in it.
+    #[error(
+        "--data-dir: {path} cannot be used: {detail}; check the disk's space and the file's \
+         permissions"
+    )]
+    Unusable {
+        /// The file.
+        path: String,
+        /// What the engine said.
+        detail: String,
     },
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod memory;
 pub(crate) mod postgres;
 pub(crate) mod revocations;
 mod rows;
+pub(crate) mod sealed_keys;
 pub(crate) mod sqlite;
 pub(crate) mod store;
 

@@ -27,7 +27,7 @@ impl DatabaseClock {
     }
 
     /// The present, in the unit of the columns.
-    pub(super) async fn read(self, connection: &mut PgConnection) -> Result<i64, StoreError> {
+    pub(crate) async fn read(self, connection: &mut PgConnection) -> Result<i64, StoreError> {
         let statement = self.within("SELECT {now}");
         Ok(sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(connection).await?)
     }

@@ -19,7 +19,7 @@ use crate::storage::{
     postgres::{advances::PostgresCommitter, clock::DatabaseClock},
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// Users, sessions and keys in a PostgreSQL database.
 #[derive(Clone, Debug)]
@@ -125,6 +125,9 @@ async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
             OpenError::NewerSchema { database: "--database-url".into(), found, known }
         }
         MigrateError::Execute(error) => unusable(&error),
+        MigrateError::Dirty(migration) => {
+            OpenError::HalfMigrated { database: "--database-url".into(), migration }
+        }
         error => OpenError::Server {
             detail: error.to_string(),
             mend: "give Evergreen a database of its own",
@@ -133,10 +136,12 @@ async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
 }
 
 fn unusable(error: &sqlx::Error) -> OpenError {
-    let mend = mend(error, "let this user create tables in the database");
+    let mend = mend(error, RIGHTS);
     OpenError::Server { detail: error.to_string(), mend }
 }
 
+/// What to do for a user who may not do enough.
+pub(crate) const RIGHTS: &str = "let this user create tables in the database";
 /// Where instances tell each other that something was revoked.
 const CHANNEL: &str = "evergreen_revoked";
 const CONNECTIONS: u32 = 8;

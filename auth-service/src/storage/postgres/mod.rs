@@ -18,7 +18,10 @@ mod users;
 
 use async_trait::async_trait;
 
-pub(crate) use self::{clock::DatabaseClock, connection::PostgresStore};
+pub(crate) use self::{
+    clock::DatabaseClock,
+    connection::{MIGRATIONS, PostgresStore, RIGHTS},
+};
 use crate::storage::store::Store;
 
 #[async_trait]

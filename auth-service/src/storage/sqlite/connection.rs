@@ -12,7 +12,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use token::clock::Clock;
-use transport::{data_dir::DataDir, sqlite::connect_all};
+use transport::{data_dir::DataDir, embedded::is_damage, sqlite::connect_all};
 
 use crate::storage::{
     bell::Bell,
@@ -21,7 +21,10 @@ use crate::storage::{
     sqlite::{advances::SqliteCommitter, writer::Writer},
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The database's name in the data directory.
+pub(crate) const FILE: &str = "auth.db";
 
 /// Users, sessions and keys in a SQLite file.
 #[derive(Clone, Debug)]
@@ -42,7 +45,7 @@ impl SqliteStore {
     /// out of the directory while it is open.
     pub(crate) async fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let directory = DataDir::claim(data_dir, "auth")?;
-        let path = directory.private_file("auth.db")?;
+        let path = directory.private_file(FILE)?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -56,7 +59,10 @@ impl SqliteStore {
         let corrupt = |error: sqlx::Error| unusable(&path, &error);
         let writer = Writer::open(options.clone()).await.map_err(corrupt)?;
         let turn = writer.turn().await;
-        let mut turn = turn.map_err(|error| unusable(&path, &error))?;
+        let mut turn = turn.map_err(|error| OpenError::Unusable {
+            path: path.display().to_string(),
+            detail: error.to_string(),
+        })?;
         migrate(&mut turn, &path).await?;
         drop(turn);
         let writer = Arc::new(writer);
@@ -87,16 +93,28 @@ impl SqliteStore {
 
 async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let database = path.display().to_string();
     MIGRATIONS.run(connection).await.map_err(|error| match error {
         MigrateError::VersionMissing(found) if found > known => {
-            OpenError::NewerSchema { database: path.display().to_string(), found, known }
+            OpenError::NewerSchema { database, found, known }
         }
-        error => OpenError::Corrupt { path: path.display().to_string(), detail: error.to_string() },
+        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
+            OpenError::Foreign { database }
+        }
+        MigrateError::Dirty(migration) => OpenError::HalfMigrated { database, migration },
+        MigrateError::Execute(error) => unusable(path, &error),
+        MigrateError::ExecuteMigration(error, _) if is_damage(&error) => unusable(path, &error),
+        error => OpenError::Migration { database, detail: error.to_string() },
     })
 }
 
-fn unusable(path: &Path, error: &dyn std::error::Error) -> OpenError {
-    OpenError::Corrupt { path: path.display().to_string(), detail: error.to_string() }
+fn unusable(path: &Path, error: &sqlx::Error) -> OpenError {
+    let (path, detail) = (path.display().to_string(), error.to_string());
+    if is_damage(error) {
+        OpenError::Corrupt { path, detail }
+    } else {
+        OpenError::Unusable { path, detail }
+    }
 }
 
 /// How long a statement waits for a lock that another process holds: a backup, say.

@@ -12,7 +12,7 @@ mod writer;
 
 use async_trait::async_trait;
 
-pub(crate) use self::connection::SqliteStore;
+pub(crate) use self::connection::{FILE, MIGRATIONS, SqliteStore};
 use crate::storage::store::Store;
 
 #[async_trait]

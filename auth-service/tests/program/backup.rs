@@ -1,0 +1,131 @@
+//! Backups: made while the service runs, and put back while it does not.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use evergreen_proto::auth::v1::{RegisterRequest, auth_service_client::AuthServiceClient};
+use tonic::transport::Endpoint;
+
+use crate::harness::{Place, Serving, sql};
+
+const PASSWORD: &str = "correct horse battery staple";
+
+async fn register(serving: &Serving, username: &str) {
+    let url = format!("http://{}", serving.address);
+    let channel = Endpoint::from_shared(url).unwrap().connect_lazy();
+    let mut client = AuthServiceClient::new(channel);
+    let (username, password) = (username.to_owned(), PASSWORD.to_owned());
+    client.register(RegisterRequest { username, password }).await.unwrap();
+}
+
+/// Whether there is a user of this name.
+fn knows(place: &Place, username: &str) -> bool {
+    let ended = place.on_data(&["user", "enable", username]);
+    let is_known = ended.code == Some(0);
+    assert!(is_known || ended.stderr.contains("no user of this name"), "{ended:?}");
+    is_known
+}
+
+#[tokio::test]
+async fn a_backup_is_made_while_the_service_runs_and_restored_while_it_does_not() {
+    let place = Place::new();
+    let copy = place.path("copy.db");
+    let serving = place.serve(&["--open-registration"]);
+    register(&serving, "ada").await;
+    let said = place.done(&["backup", "copy.db"]);
+    assert!(said.contains("the master keys are not in it"), "{said}");
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    let bytes = fs::read(&copy).unwrap();
+    assert!(said.contains(&format!("({} bytes)", bytes.len())), "{said}");
+    register(&serving, "bob").await;
+    let again = place.refused(&["backup", "copy.db"]);
+    assert!(again.contains("copy.db exists already"), "{again}");
+    assert!(fs::read(&copy).unwrap() == bytes, "nothing is written over");
+    let refused = place.refused(&["restore", "copy.db"]);
+    assert!(refused.contains("in use by another process; stop it"), "{refused}");
+
+    // Killed, it leaves what was written last in a log beside the file.
+    drop(serving);
+    assert!(fs::metadata(place.data("auth.db-wal")).unwrap().len() > 0);
+    let said = place.done(&["restore", "copy.db"]);
+    for told in ["newer than the backup go on", "is so no longer", "must be withdrawn again"] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    let former = said.lines().find_map(|line| line.strip_prefix("the former one is kept as "));
+    let former = place.path(former.expect(&said));
+    assert!(knows(&place, "ada") && !knows(&place, "bob"), "it is the backup's state");
+    let mode = fs::metadata(place.data("auth.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    // The former one is whole by itself, log and all.
+    fs::remove_file(place.data("auth.db")).unwrap();
+    fs::rename(former, place.data("auth.db")).unwrap();
+    assert!(knows(&place, "ada") && knows(&place, "bob"));
+    let ended = place.done(&["restore", "copy.db", "--adopt=false"]);
+    assert!(ended.contains("end when they are used next (--adopt false)"), "{ended}");
+}
+
+#[tokio::test]
+async fn a_backup_that_cannot_be_used_is_refused_and_all_is_as_it_was() {
+    let place = Place::new();
+    place.done(&["migrate"]);
+    place.done(&["backup", "sound.db"]);
+    let sound = fs::read(place.path("sound.db")).unwrap();
+    let before = place.files();
+    let refused = |words: &[&str]| {
+        let refused = place.refused(&["restore", "copy.db"]);
+        for word in words {
+            assert!(refused.contains(word), "{word}: {refused}");
+        }
+        assert!(place.files() == before, "a file was changed: {refused}");
+    };
+    let copy = place.path("copy.db");
+    refused(&["copy.db: No such file"]);
+    fs::write(&copy, "no database").unwrap();
+    refused(&["copy.db is damaged or no database", "restore another backup"]);
+    fs::write(&copy, "").unwrap();
+    refused(&["copy.db is empty"]);
+    // A page in the middle, which nothing but a check of all of it meets.
+    let mut damaged = sound.clone();
+    let middle = damaged.len() / 2 / 4_096 * 4_096;
+    damaged[middle..middle + 64].fill(0xa5);
+    fs::write(&copy, damaged).unwrap();
+    refused(&["copy.db is damaged or no database"]);
+
+    const NEWER: &str =
+        "INSERT INTO _sqlx_migrations VALUES (9999, 'later', '2030-01-01', 1, x'00', 0)";
+    const FOREIGN: &str = "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1";
+    for (statement, words) in [
+        (NEWER, ["has schema 9999, newer than this program's", "run the newer program"]),
+        (FOREIGN, ["has tables that are not this program's", "that belongs to this program"]),
+    ] {
+        fs::write(&copy, &sound).unwrap();
+        sql(&copy, statement).await;
+        refused(&words);
+    }
+    fs::write(&copy, &sound).unwrap();
+    fs::write(place.path("copy.db-wal"), "what was written last").unwrap();
+    refused(&["has a log beside it", "make one with `backup`"]);
+    fs::remove_file(place.path("copy.db-wal")).unwrap();
+
+    let ring = place.data("master.keys");
+    let kept = fs::read(&ring).unwrap();
+    fs::write(&ring, "bm90IHRoZSBzYW1lIHRoaXJ0eS10d28gYnl0ZXMgISE\n").unwrap();
+    let refused = place.refused(&["restore", "copy.db"]);
+    assert!(refused.contains("is not the ring that sealed"), "{refused}");
+    fs::write(&ring, kept).unwrap();
+    place.done(&["restore", "copy.db"]);
+}
+
+#[test]
+fn a_backup_of_nothing_is_none_and_leaves_nothing() {
+    let place = Place::new();
+    let refused = place.refused(&["backup", "copy.db"]);
+    assert!(refused.contains("there is no data/auth.db"), "{refused}");
+    place.done(&["migrate"]);
+    let refused = place.refused(&["backup", "absent/copy.db"]);
+    assert!(refused.contains("absent/copy.db.unfinished cannot be written"), "{refused}");
+    fs::write(place.data("auth.db"), "no database").unwrap();
+    let refused = place.refused(&["backup", "copy.db"]);
+    assert!(refused.contains("`doctor` tells what is wrong"), "{refused}");
+    assert!(!place.path("copy.db").exists() && !place.path("copy.db.unfinished").exists());
+}
