@@ -43,6 +43,26 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The database is another program's, or was changed by hand.
+    #[error(
+        "--data-dir: {file} has tables that are not this program's; name the directory that belongs \
+         to it"
+    )]
+    Foreign {
+        /// The database.
+        file: PathBuf,
+    },
+    /// A migration was begun and not ended.
+    #[error(
+        "{database} was left by migration {migration} while it was half done; restore the backup \
+         from before it (nothing has been changed)"
+    )]
+    HalfMigrated {
+        /// The file, or the setting that names the server.
+        database: String,
+        /// The migration.
+        migration: i64,
+    },
     /// Another process uses the directory.
     #[error(
         "--data-dir: {path} is in use by another process; stop that one, or choose another directory"
@@ -93,6 +113,9 @@ impl StartError {
 impl From<postgres::OpenError> for StartError {
     fn from(error: postgres::OpenError) -> Self {
         match error {
+            postgres::OpenError::HalfDone(migration) => {
+                Self::HalfMigrated { database: "--database-url".into(), migration }
+            }
             postgres::OpenError::Newer(migration) => Self::NewerDatabase { migration },
             postgres::OpenError::Server { detail, mend } => Self::Database { detail, mend },
         }

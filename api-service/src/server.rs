@@ -34,15 +34,22 @@ use crate::{
     storage::{
         Store, StoreError,
         postgres::PostgresStore,
-        sqlite::{OpenError, SqliteStore},
+        sqlite::{FILE, OpenError, SqliteStore},
     },
 };
 
 #[cfg(any(test, feature = "simulation"))]
 use crate::storage::memory::{MemoryDatabase, MemoryStore};
 
+mod backup;
+mod doctor;
 #[cfg(test)]
 mod tests;
+
+pub use self::{
+    backup::{CareError, backup, restore},
+    doctor::doctor,
+};
 
 /// An ApiService on its database. While it lives, no other process can open the data directory, if
 /// the database is there.
@@ -100,13 +107,17 @@ impl Server {
                 .map_err(|error| StartError::database(&error));
         }
         let directory = DataDir::claim(&config.data_dir, "api")?;
-        let file = directory.private_file("api.db")?;
+        let file = directory.private_file(FILE)?;
         let opened = SqliteStore::open(&file).await.map_err(|error| match error {
             OpenError::Corrupt(source) => {
                 StartError::Corrupt { file: file.clone(), source: source.into() }
             }
             OpenError::Failed(source) => {
                 StartError::Storage { file: file.clone(), source: source.into() }
+            }
+            OpenError::Foreign => StartError::Foreign { file: file.clone() },
+            OpenError::HalfDone(migration) => {
+                StartError::HalfMigrated { database: file.display().to_string(), migration }
             }
             OpenError::Migration(source) => {
                 StartError::Storage { file: file.clone(), source: source.into() }
@@ -216,6 +227,11 @@ impl Server {
     /// [`SeedError`], if storage fails.
     pub async fn seed_demo(&self, owner_id: &str) -> Result<(), SeedError> {
         self.app.seed_demo(owner_id).await.map_err(|error| SeedError(error.into()))
+    }
+
+    /// Closes the database, all of which is in one file then.
+    pub async fn close(self) {
+        self.app.close().await;
     }
 
     /// Serves on `listener` until `shutdown` resolves, lets the calls under way end, and closes the

@@ -1,5 +1,6 @@
 //! The commands of the `api-service` program.
 
+mod care;
 mod serve;
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
@@ -13,7 +14,10 @@ use transport::{
     settings::{Effective, Program, parse},
 };
 
-use self::serve::Shown;
+use self::{
+    care::{Backup, Doctor, Restore},
+    serve::Shown,
+};
 
 /// Evergreen's ApiService: trees, folders and categories
 #[derive(Parser)]
@@ -28,7 +32,9 @@ key in the file: deleted_retention = \"90d\".
 Examples:
   api-service serve --config /etc/evergreen/api.toml
   api-service serve --help                           every setting, and its default
-  api-service check-config --print-config            the settings as they come out, as such a file"
+  api-service check-config --print-config            the settings as they come out, as such a file
+  api-service doctor                                 what is wrong here, and how to mend it
+  api-service backup /backups/api.db                 while the service runs"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -43,6 +49,9 @@ enum Command {
     Migrate(Settings),
     /// Check the settings without touching network or disk
     CheckConfig(Shown),
+    Doctor(Doctor),
+    Backup(Backup),
+    Restore(Restore),
 }
 
 /// What every command takes.
@@ -83,6 +92,9 @@ async fn carry_out(command: Command, effective: &Effective) -> Result<ExitCode, 
         Command::Serve(shown) => serve::serve(shown, effective).await,
         Command::Migrate(settings) => serve::migrate(settings.config).await,
         Command::CheckConfig(shown) => serve::check_config(&shown, effective),
+        Command::Doctor(doctor) => return doctor.run().await,
+        Command::Backup(backup) => backup.run().await,
+        Command::Restore(restore) => restore.run().await,
     }
     .map(|()| ExitCode::SUCCESS)
 }

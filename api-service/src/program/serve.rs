@@ -36,7 +36,7 @@ pub(super) async fn migrate(config: Config) -> Result<(), Failure> {
         Some(_) => "at --database-url".to_owned(),
         None => format!("in {}", config.data_dir.display()),
     };
-    open(config).await?;
+    open(config).await?.close().await;
     say(&format!("The database {database} is up to date"));
     Ok(())
 }

@@ -1,11 +1,15 @@
 //! Runs the program on a directory of its own.
 
 use std::{
+    collections::BTreeMap,
     fs,
-    path::PathBuf,
-    process::{Command, Stdio},
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
 };
 
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 /// A directory, and the program that works on it.
@@ -53,11 +57,83 @@ impl Place {
 
     /// Runs the program with these variables until it ends.
     pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ended {
-        let ended = self.program(args).envs(variables.iter().copied()).output().unwrap();
-        Ended {
+        Ended::of(self.program(args).envs(variables.iter().copied()).output().unwrap())
+    }
+
+    /// [`Self::run`], on the data directory in it.
+    pub(crate) fn on_data(&self, args: &[&str]) -> Ended {
+        self.run(&[args, DATA].concat())
+    }
+
+    /// The same, where it must succeed: what it printed.
+    pub(crate) fn done(&self, args: &[&str]) -> String {
+        let ended = self.on_data(args);
+        assert_eq!(ended.code, Some(0), "{args:?}: {ended:?}");
+        ended.stdout
+    }
+
+    /// The same, where it must fail: what it complained of.
+    pub(crate) fn refused(&self, args: &[&str]) -> String {
+        let ended = self.on_data(args);
+        assert_eq!(ended.code, Some(1), "{args:?}: {ended:?}");
+        ended.stderr
+    }
+
+    /// A file of the data directory.
+    pub(crate) fn data(&self, name: &str) -> PathBuf {
+        self.path("data").join(name)
+    }
+
+    /// What is in the data directory.
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let files = fs::read_dir(self.path("data")).unwrap();
+        files
+            .map(|file| file.unwrap().path())
+            .map(|path| (path.clone(), fs::read(path).unwrap()))
+            .collect()
+    }
+
+    /// Starts the service, and waits until it is ready.
+    pub(crate) fn serve(&self, args: &[&str]) -> Serving {
+        let serve = ["serve", "--listen", "127.0.0.1:0"];
+        let mut program = self.program(&[&serve, DATA, args].concat());
+        let mut child = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("ApiService is ready on ").expect(&line);
+        Serving { address: address.parse().unwrap(), child }
+    }
+}
+
+/// A service that runs until this goes: then it is killed, at whatever it is doing.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) address: SocketAddr,
+    child: Child,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Ended {
+    fn of(ended: std::process::Output) -> Self {
+        Self {
             code: ended.status.code(),
             stdout: String::from_utf8(ended.stdout).unwrap(),
             stderr: String::from_utf8(ended.stderr).unwrap(),
         }
     }
 }
+
+/// Changes a database as no program does.
+pub(crate) async fn sql(file: &Path, statement: &'static str) {
+    let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+const DATA: &[&str] = &["--data-dir=data"];

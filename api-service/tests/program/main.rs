@@ -2,5 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
 
+mod backup;
+mod damage;
+mod doctor;
 mod harness;
 mod settings;

@@ -28,4 +28,4 @@ mod trees;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::open::{OpenError, PostgresStore};
+pub(crate) use self::open::{MIGRATIONS, OpenError, PostgresStore, RIGHTS, SCHEMA};

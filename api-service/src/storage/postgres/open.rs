@@ -23,13 +23,15 @@ pub(crate) struct PostgresStore {
 /// Why the database could not be opened.
 #[derive(Debug, Error)]
 pub(crate) enum OpenError {
+    #[error("was left by migration {0} while it was half done")]
+    HalfDone(i64),
     #[error("has the schema of a newer version (migration {0})")]
     Newer(i64),
     #[error("cannot be used: {detail}")]
     Server { detail: String, mend: &'static str },
 }
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
 impl PostgresStore {
     const CONNECTIONS: u32 = 8;
@@ -74,6 +76,11 @@ fn pool_of_bells() -> PgPoolOptions {
     pool(Bells::CONNECTIONS).max_lifetime(None).test_before_acquire(false)
 }
 
+/// Whose tables are ours.
+pub(crate) const SCHEMA: &str = "evergreen_api";
+/// What to do for a user who may not do enough.
+pub(crate) const RIGHTS: &str = "let this user create schemas in the database, or make the schema \
+                                 evergreen_api and give it to this user";
 /// Where instances tell each other that something was written.
 const CHANNEL: &str = "evergreen_api_changed";
 /// How long a request waits for a connection, a server that is starting included: well within a
@@ -117,9 +124,7 @@ async fn bound(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {
-        let rights = "let this user create schemas in the database, or make the schema \
-                      evergreen_api and give it to this user";
-        let mend = mend(&error, rights);
+        let mend = mend(&error, RIGHTS);
         Self::Server { detail: error.to_string(), mend }
     }
 }
@@ -130,6 +135,7 @@ impl OpenError {
         match error {
             MigrateError::VersionMissing(found) if found > known => Self::Newer(found),
             MigrateError::Execute(error) => error.into(),
+            MigrateError::Dirty(version) => Self::HalfDone(version),
             error => Self::Server {
                 detail: error.to_string(),
                 mend: "see the server's log, and restore the schema evergreen_api from a backup",

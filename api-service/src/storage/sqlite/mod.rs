@@ -19,4 +19,4 @@ mod trees;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::open::{OpenError, SqliteStore};
+pub(crate) use self::open::{FILE, MIGRATIONS, OpenError, SqliteStore};

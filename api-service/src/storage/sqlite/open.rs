@@ -33,13 +33,20 @@ pub(crate) enum OpenError {
     Corrupt(#[source] sqlx::Error),
     #[error("cannot be opened")]
     Failed(#[source] sqlx::Error),
+    #[error("has tables of another program")]
+    Foreign,
+    #[error("was left by migration {0} while it was half done")]
+    HalfDone(i64),
     #[error("cannot be migrated")]
     Migration(#[source] MigrateError),
     #[error("has the schema of a newer version (migration {0})")]
     Newer(i64),
 }
 
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+/// The database's name in the data directory.
+pub(crate) const FILE: &str = "api.db";
+
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
 impl SqliteStore {
     const READERS: u32 = 4;
@@ -107,7 +114,9 @@ impl OpenError {
 
     fn from_migration(error: MigrateError) -> Self {
         match error {
-            MigrateError::VersionMissing(version) => Self::Newer(version),
+            MigrateError::Dirty(version) => Self::HalfDone(version),
+            MigrateError::VersionMissing(version) if version > newest() => Self::Newer(version),
+            MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => Self::Foreign,
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
                 if matches!(code(&error), Some(11 | 26)) =>
             {
@@ -116,6 +125,10 @@ impl OpenError {
             error => Self::Migration(error),
         }
     }
+}
+
+fn newest() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,0 +1,119 @@
+//! What is wrong here, and what mends it.
+
+use std::{path::Path, time::Duration};
+
+use evergreen_proto::{
+    api::v1::api_service_server::SERVICE_NAME,
+    auth::v1::{GetJwksRequest, auth_service_client::AuthServiceClient},
+};
+use sqlx::{PgConnection, postgres::PgConnectOptions};
+use token::clock::{Clock, Timestamp};
+use transport::doctor::{self, Check, Listening, Report};
+
+use crate::{
+    config::Config,
+    storage::{postgres, sqlite},
+};
+
+/// Looks at everything that ApiService needs, and changes nothing. It may run meanwhile.
+pub async fn doctor(config: &Config, clock: &dyn Clock) -> Report {
+    let mut report = Report::default();
+    report.add(match config.validate() {
+        Ok(()) => Check::ok("settings", "they are sound"),
+        Err(error) => Check::fail("settings", error.setting, error.mend),
+    });
+    report.add(port(config).await);
+    if config.database_url.is_none() && config.database_url_file.is_none() {
+        report.add(doctor::directory("data directory", "--data-dir", &config.data_dir));
+    }
+    let file = config.data_dir.join(sqlite::FILE);
+    let (database, by_database) = match config.database() {
+        Ok(None) => (doctor::sqlite(&file, &sqlite::MIGRATIONS).await.0, None),
+        Ok(Some(url)) => match url.options() {
+            Ok(options) => on_postgres(options, clock).await,
+            Err(error) => (Check::fail("database", error.setting, error.mend), None),
+        },
+        Err(error) => (Check::fail("database", error.setting, error.mend), None),
+    };
+    report.add(database);
+    report.add(auth_service(config).await);
+    report.extend(account(config));
+    report.add(by_database.unwrap_or_else(|| doctor::against_files(clock.now(), &[&file])));
+    report
+}
+
+async fn port(config: &Config) -> Check {
+    let port = Listening {
+        name: "port",
+        setting: "--listen",
+        address: config.listen,
+        insecure: config.insecure,
+        service: SERVICE_NAME,
+    };
+    doctor::listening(port).await.0
+}
+
+async fn on_postgres(options: PgConnectOptions, clock: &dyn Clock) -> (Check, Option<Check>) {
+    let options = options.application_name("evergreen-api-service doctor");
+    let schema = Some(postgres::SCHEMA);
+    let (database, connection) =
+        doctor::postgres(options, schema, postgres::RIGHTS, &postgres::MIGRATIONS).await;
+    let Some(mut connection) = connection else { return (database, None) };
+    let before = clock.now();
+    let there = clock_of(&mut connection).await;
+    let compare = |there| doctor::against_database(before, there, clock.now(), CLOCKS_DIFFER);
+    (database, there.map(compare))
+}
+
+async fn clock_of(connection: &mut PgConnection) -> Option<Timestamp> {
+    let statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+    let millis = sqlx::query_scalar(statement).fetch_one(connection).await;
+    millis.ok().map(Timestamp::from_unix_millis)
+}
+
+/// Without its keys no call is let in.
+async fn auth_service(config: &Config) -> Check {
+    const NAME: &str = "AuthService";
+    let url = &config.auth_url;
+    let endpoint = match config.auth_endpoint() {
+        Ok(endpoint) => endpoint.timeout(PATIENCE),
+        Err(error) => return Check::fail(NAME, error.setting, error.mend),
+    };
+    let answer = AuthServiceClient::new(endpoint.connect_lazy()).get_jwks(GetJwksRequest {}).await;
+    match answer.map(|answer| answer.into_inner().keys.len()) {
+        Ok(0) => Check::fail(NAME, format!("{url} publishes no key"), "look at its own doctor"),
+        Ok(keys) => Check::ok(NAME, format!("{url} publishes its keys ({keys})")),
+        Err(status) => {
+            let found = format!("{url} does not tell its keys: {}", status.message());
+            Check::fail(NAME, found, "start it, or name another --auth-url")
+        }
+    }
+}
+
+/// The service account, without which revocations are not heard of.
+fn account(config: &Config) -> Vec<Check> {
+    const NAME: &str = "account";
+    if config.client_id.is_none() {
+        let mend = "make one by `auth-service service create NAME`, and set --client-id and \
+                    --client-secret-file";
+        let found = "there is none: revoked sessions live until their tokens run out";
+        return vec![Check::warn(NAME, found, mend)];
+    }
+    let file = config.client_secret_file.as_deref().map(secret_file);
+    match (file, config.credentials()) {
+        (Some(Err(check)), _) => vec![check],
+        (_, Err(error)) => vec![Check::fail(NAME, error.setting, error.mend)],
+        (Some(Ok(check)), Ok(_)) => vec![check],
+        (None, Ok(_)) => vec![Check::ok(NAME, "id and secret are given")],
+    }
+}
+
+fn secret_file(path: &Path) -> Result<Check, Check> {
+    let mend = "write the secret there that `auth-service service create` has shown";
+    let absent = Check::fail("account", format!("{} is missing", path.display()), mend);
+    doctor::secret_file("account", "--client-secret-file", path, absent)
+}
+
+/// Tokens are good for as long after their end.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
