@@ -75,6 +75,14 @@ pub fn secret_file(
     })
 }
 
+/// [`secret_file`], for one that must be there because `setting` names it.
+#[must_use]
+pub fn given_secret(name: &'static str, setting: &'static str, path: &Path) -> Check {
+    let mend = format!("write the secret there, or name another file by {setting}");
+    let absent = Check::fail(name, format!("{} is missing", path.display()), mend);
+    secret_file(name, setting, path, absent).unwrap_or_else(|check| check)
+}
+
 const MIB: u64 = 1024 * 1024;
 const LEAST: u64 = 64 * MIB;
 const LITTLE: u64 = 1024 * MIB;

@@ -11,7 +11,7 @@ mod report;
 pub use self::{
     clock::{against_database, against_files},
     database::{postgres, sqlite},
-    files::{directory, secret_file},
+    files::{directory, given_secret, secret_file},
     network::{Listening, listening},
     report::{Check, Report, Verdict},
 };

@@ -5,7 +5,7 @@ mod look;
 mod restore;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
@@ -15,6 +15,12 @@ pub use self::{
     look::{is_damage, look},
     restore::{RestoreError, Restored, restore},
 };
+
+/// Whether part of what a database says is in a file beside it, as while it is in use.
+#[must_use]
+pub fn has_log(database: &Path) -> bool {
+    fs::metadata(beside(database, "-wal")).is_ok_and(|log| log.len() > 0)
+}
 
 /// `path` with `suffix` behind its name.
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -9,7 +9,7 @@ use std::{
 use sqlx::{ConnectOptions as _, Connection as _, migrate::Migrator, sqlite::SqliteConnectOptions};
 use thiserror::Error;
 
-use super::{beside, look, new_private, sync_directory};
+use super::{beside, has_log, look, new_private, sync_directory};
 use crate::{data_dir::DataDir, schema::Schema};
 
 /// A backup that is in place.
@@ -79,8 +79,7 @@ pub async fn restore(
 ) -> Result<Restored, RestoreError> {
     let database = directory.path().join(name);
     let copy = beside(&database, ".restoring");
-    let log = beside(backup, "-wal");
-    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+    if has_log(backup) {
         return Err(RestoreError::HasLog(backup.to_owned()));
     }
     // One that an earlier attempt left. Nobody else is at it: the directory is ours.

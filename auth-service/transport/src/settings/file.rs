@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     error::Error as _,
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -116,6 +117,18 @@ impl SettingsFile {
     pub(super) fn read(path: &Path, settings: &Command) -> Result<Self, FileError> {
         let unreadable = |source| FileError::Unreadable { file: path.to_owned(), source };
         Self::parse(path, &fs::read_to_string(path).map_err(unreadable)?, settings)
+    }
+
+    /// A warning, if it holds a secret and others may read it.
+    pub(super) fn told_to_others(&self, settings: &Command) -> Option<String> {
+        let secret = settings
+            .get_arguments()
+            .find(|arg| is_secret(arg) && self.said.contains_key(arg.get_id().as_str()))?;
+        let mode = fs::metadata(&self.path).ok()?.permissions().mode();
+        let (file, key) = (self.path.display(), secret.get_id());
+        (mode & 0o007 != 0).then(|| {
+            format!("{file} holds a secret ({key}), and others may read it; chmod 600 {file}")
+        })
     }
 
     fn parse(path: &Path, text: &str, settings: &Command) -> Result<Self, FileError> {

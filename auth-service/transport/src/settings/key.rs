@@ -35,7 +35,7 @@ impl Kind {
 /// What to write, for somebody who wrote something else.
 pub(super) fn expected(arg: &Arg) -> &'static str {
     let name = arg.get_value_names().and_then(|names| names.first());
-    match (Kind::of(arg), name.map(|name| name.as_str())) {
+    match (Kind::of(arg), name.map(clap::builder::Str::as_str)) {
         (Kind::Boolean, _) => "true or false",
         (Kind::Integer, _) => "a whole number without quotes, such as 64",
         (Kind::Text, Some("ADDRESS")) => r#"an address such as "127.0.0.1:50051""#,

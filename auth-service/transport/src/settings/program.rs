@@ -142,7 +142,8 @@ pub fn read(
     let matches = with_defaults(command, &file).try_get_matches_from(args)?;
     let effective = Effective::new(&program.settings, deepest(&matches), &file);
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let warnings = unknown(program.name, program.prefix, names, &program.variables());
+    let mut warnings = unknown(program.name, program.prefix, names, &program.variables());
+    warnings.extend(file.told_to_others(&program.settings));
     Ok(Read { matches, effective, warnings })
 }
 
