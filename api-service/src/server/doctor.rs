@@ -1,6 +1,6 @@
 //! What is wrong here, and what mends it.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use evergreen_proto::{
     api::v1::api_service_server::SERVICE_NAME,
@@ -8,7 +8,7 @@ use evergreen_proto::{
 };
 use sqlx::{PgConnection, postgres::PgConnectOptions};
 use token::clock::{Clock, Timestamp};
-use transport::doctor::{self, Check, Listening, Report};
+use transport::doctor::{self, Check, Listening, Report, Verdict};
 
 use crate::{
     config::Config,
@@ -26,6 +26,9 @@ pub async fn doctor(config: &Config, clock: &dyn Clock) -> Report {
     if config.database_url.is_none() && config.database_url_file.is_none() {
         report.add(doctor::directory("data directory", "--data-dir", &config.data_dir));
     }
+    if let Some(file) = &config.database_url_file {
+        report.add(doctor::given_secret("database URL", "--database-url-file", file));
+    }
     let file = config.data_dir.join(sqlite::FILE);
     let (database, by_database) = match config.database() {
         Ok(None) => (doctor::sqlite(&file, &sqlite::MIGRATIONS).await.0, None),
@@ -37,7 +40,7 @@ pub async fn doctor(config: &Config, clock: &dyn Clock) -> Report {
     };
     report.add(database);
     report.add(auth_service(config).await);
-    report.extend(account(config));
+    report.add(account(config));
     report.add(by_database.unwrap_or_else(|| doctor::against_files(clock.now(), &[&file])));
     report
 }
@@ -91,27 +94,22 @@ async fn auth_service(config: &Config) -> Check {
 }
 
 /// The service account, without which revocations are not heard of.
-fn account(config: &Config) -> Vec<Check> {
+fn account(config: &Config) -> Check {
     const NAME: &str = "account";
     if config.client_id.is_none() {
         let mend = "make one by `auth-service service create NAME`, and set --client-id and \
                     --client-secret-file";
         let found = "there is none: revoked sessions live until their tokens run out";
-        return vec![Check::warn(NAME, found, mend)];
+        return Check::warn(NAME, found, mend);
     }
-    let file = config.client_secret_file.as_deref().map(secret_file);
+    let file = config.client_secret_file.as_deref();
+    let file = file.map(|file| doctor::given_secret(NAME, "--client-secret-file", file));
     match (file, config.credentials()) {
-        (Some(Err(check)), _) => vec![check],
-        (_, Err(error)) => vec![Check::fail(NAME, error.setting, error.mend)],
-        (Some(Ok(check)), Ok(_)) => vec![check],
-        (None, Ok(_)) => vec![Check::ok(NAME, "id and secret are given")],
+        (Some(check), Ok(_)) => check,
+        (Some(check), Err(_)) if check.verdict() == Verdict::Fail => check,
+        (_, Err(error)) => Check::fail(NAME, error.setting, error.mend),
+        (None, Ok(_)) => Check::ok(NAME, "id and secret are given"),
     }
-}
-
-fn secret_file(path: &Path) -> Result<Check, Check> {
-    let mend = "write the secret there that `auth-service service create` has shown";
-    let absent = Check::fail("account", format!("{} is missing", path.display()), mend);
-    doctor::secret_file("account", "--client-secret-file", path, absent)
 }
 
 /// Tokens are good for as long after their end.

@@ -60,7 +60,11 @@ fn what_fails_is_named_with_its_mend() {
     let listen = format!("--listen={}", taken.local_addr().unwrap());
     failed(&["doctor", &listen, NOBODY], "port", "stop the program that holds it");
     let account = |file| [DOCTOR, &["--client-id=id", "--client-secret-file", file]].concat();
-    failed(&account("absent"), "account", "absent is missing; write the secret there");
+    failed(
+        &account("absent"),
+        "account",
+        "absent is missing; write the secret there, or name another file by --client-secret-file",
+    );
     let secret = place.write("secret", "hush\n");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o604)).unwrap();
     failed(&account("secret"), "account", "secret has mode 0604; chmod 600 secret");

@@ -29,6 +29,9 @@ pub async fn doctor(config: &Config, clock: &dyn Clock) -> Report {
     if has_file || config.master_keys.is_none() {
         report.add(doctor::directory("data directory", "--data-dir", &config.data_dir));
     }
+    if let Some(file) = &config.database_url_file {
+        report.add(doctor::given_secret("database URL", "--database-url-file", file));
+    }
     let ring = config.master_keys_path();
     let found = match config.database() {
         Ok(None) => on_sqlite(&config.data_dir.join(sqlite::FILE)).await,
