@@ -1,5 +1,9 @@
 //! Settings from defaults, a file, variables and flags: what is ApiService's own of it.
 
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use clap::{Args as _, Command};
+
 use crate::harness::Place;
 
 #[test]
@@ -10,6 +14,10 @@ fn a_file_configures_the_program_and_its_secret_is_not_printed() {
         "deleted_retention = \"90d\"\nclient_id = \"id\"\nclient_secret = \"hush\"\n",
     );
     let print = ["check-config", "--print-config", "--config", &file, "--listen", "127.0.0.1:0"];
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let warned = place.run(&print).stderr;
+    assert!(warned.contains("holds a secret (client_secret), and others may read it"), "{warned}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let ended = place.run_with(&print, &[("EVERGREEN_API_ISSUER", "us")]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let printed: Vec<_> = ended.stdout.lines().collect();
@@ -46,4 +54,22 @@ fn a_secret_file_loses_one_line_end_and_nothing_else_counts_beside_it() {
     let args = ["serve", "--listen", "127.0.0.1:0", "--client-id", "id", "--client-secret-file"];
     let ended = place.run(&[&args[..], &[&empty]].concat());
     assert!(ended.stderr.contains("--client-id: must not be empty"), "{ended:?}");
+}
+
+/// Names follow from the key, so that the manual's table needs but one of them.
+#[test]
+fn the_manual_tells_every_setting_and_its_names_follow_from_its_key() {
+    let settings = api_service::Config::augment_args(Command::new("settings"));
+    let row = |arg: &clap::Arg| {
+        let key = arg.get_id().as_str();
+        assert_eq!(arg.get_long().unwrap(), key.replace('_', "-"));
+        let variable = format!("EVERGREEN_API_{}", key.to_uppercase());
+        assert_eq!(arg.get_env().unwrap(), variable.as_str());
+        let default = arg.get_default_values().first().map(|text| text.to_str().unwrap());
+        let default = default.map(|text| format!("`{text}`")).unwrap_or_default();
+        format!("| `{key}` | {default} | {} |\n", arg.get_help().unwrap())
+    };
+    let table: String = settings.get_arguments().map(row).collect();
+    let manual = include_str!("../../../docs/OPERATIONS.md");
+    assert!(manual.contains(&table), "docs/OPERATIONS.md should hold:\n{table}");
 }

@@ -1,5 +1,7 @@
 //! Settings from defaults, a file, variables and flags.
 
+use clap::{Args as _, Command};
+
 use crate::harness::Place;
 
 /// The value and the origin that `--print-config` tells of a key.
@@ -129,4 +131,22 @@ fn help_teaches() {
     for taught in ["EVERGREEN_AUTH_CONFIG", "[default: 15m]", "EVERGREEN_AUTH_DATABASE_URL_FILE"] {
         assert!(serve.contains(taught), "{taught}: {serve}");
     }
+}
+
+/// Names follow from the key, so that the manual's table needs but one of them.
+#[test]
+fn the_manual_tells_every_setting_and_its_names_follow_from_its_key() {
+    let settings = auth_service::Config::augment_args(Command::new("settings"));
+    let row = |arg: &clap::Arg| {
+        let key = arg.get_id().as_str();
+        assert_eq!(arg.get_long().unwrap(), key.replace('_', "-"));
+        let variable = format!("EVERGREEN_AUTH_{}", key.to_uppercase());
+        assert_eq!(arg.get_env().unwrap(), variable.as_str());
+        let default = arg.get_default_values().first().map(|text| text.to_str().unwrap());
+        let default = default.map(|text| format!("`{text}`")).unwrap_or_default();
+        format!("| `{key}` | {default} | {} |\n", arg.get_help().unwrap())
+    };
+    let table: String = settings.get_arguments().map(row).collect();
+    let manual = include_str!("../../../docs/OPERATIONS.md");
+    assert!(manual.contains(&table), "docs/OPERATIONS.md should hold:\n{table}");
 }
