@@ -56,8 +56,14 @@ async fn a_backup_that_cannot_be_used_is_refused() {
     fs::write(place.path("copy.db"), "no database").unwrap();
     let refused = place.refused(&["restore", "copy.db"]);
     assert!(refused.contains("copy.db is damaged or no database"), "{refused}");
+    // AuthService's, say: a database that has seen other migrations.
+    fs::remove_file(place.path("copy.db")).unwrap();
+    sql(&place.path("copy.db"), THEIRS).await;
+    let refused = place.refused(&["restore", "copy.db"]);
+    assert!(refused.contains("has tables that are not this program's"), "{refused}");
     assert!(place.files() == before, "a file was changed");
 }
 
+const THEIRS: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY)";
 const ONE: &str = "INSERT INTO categories VALUES (x'01', 'One', 'one', '', 1, 'e', 0, 0)";
 const TWO: &str = "INSERT INTO categories VALUES (x'02', 'Two', 'two', '', 2, 'e', 0, 0)";

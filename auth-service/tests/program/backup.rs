@@ -117,6 +117,22 @@ async fn a_backup_that_cannot_be_used_is_refused_and_all_is_as_it_was() {
 }
 
 #[test]
+fn a_damaged_database_is_replaced_and_kept_with_its_log() {
+    let place = Place::new();
+    place.done(&["migrate"]);
+    place.done(&["backup", "copy.db"]);
+    fs::write(place.data("auth.db"), "no database").unwrap();
+    fs::write(place.data("auth.db-wal"), "nor its log").unwrap();
+    let said = place.done(&["restore", "copy.db"]);
+    let former = said.lines().find_map(|line| line.strip_prefix("the former one is kept as "));
+    let former = former.expect(&said);
+    assert_eq!(fs::read(place.path(former)).unwrap(), b"no database");
+    assert_eq!(fs::read(place.path(&format!("{former}-wal"))).unwrap(), b"nor its log");
+    assert!(!place.data("auth.db-wal").exists(), "it would count as the restored one's");
+    place.done(&["migrate"]);
+}
+
+#[test]
 fn a_backup_of_nothing_is_none_and_leaves_nothing() {
     let place = Place::new();
     let refused = place.refused(&["backup", "copy.db"]);

@@ -62,6 +62,47 @@ fn a_damaged_database_is_refused_and_can_be_mended() {
     assert_eq!(place.done(&["user", "enable", "ada"]), "ada is enabled already\n");
 }
 
+/// A start that does not meet it takes no harm from it; `doctor` reads it all.
+#[test]
+fn damage_that_a_start_does_not_meet_is_found_by_doctor() {
+    let place = used();
+    let file = place.data("auth.db");
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2 / 4_096 * 4_096;
+    bytes[middle..middle + 64].fill(0xa5);
+    fs::write(&file, &bytes).unwrap();
+    let looked = place.on_data(&["doctor", "--listen=127.0.0.1:0"]);
+    let (verdict, found) = finding(&looked, "database");
+    assert!(looked.code == Some(1) && verdict == "FAIL", "{found}");
+    assert!(found.contains("is damaged") && found.contains("`restore FILE`"), "{found}");
+    assert!(fs::read(&file).unwrap() == bytes, "the database was changed");
+}
+
+#[test]
+fn a_schema_on_postgres_that_is_not_this_programs_is_refused() {
+    let Some(server) = private_postgres::Postgres::shared() else { return };
+    let place = Place::new();
+    let url = server.create_database("auth_damage").unwrap();
+    let url = format!("--database-url={url}");
+    place.done(&["migrate", &url]);
+    const NEWER: &str = "INSERT INTO _sqlx_migrations VALUES (9999, 'later', now(), true, '', 0)";
+    const HALF: &str = "DELETE FROM _sqlx_migrations WHERE version = 9999;
+                        UPDATE _sqlx_migrations SET success = false WHERE version = 7";
+    for (statement, words) in [
+        (NEWER, ["schema 9999, newer than this program's", "run the newer program"]),
+        (HALF, ["migration 7 while it was half done", "restore the backup from before it"]),
+    ] {
+        server.sql("auth_damage", statement).unwrap();
+        let refused = place.refused(&["migrate", &url]);
+        let looked = place.on_data(&["doctor", "--listen=127.0.0.1:0", &url]);
+        let (verdict, found) = finding(&looked, "database");
+        assert!(looked.code == Some(1) && verdict == "FAIL", "{found}");
+        for word in words {
+            assert!(refused.contains(word) && found.contains(word), "{word}: {refused} {found}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_schema_that_is_not_this_programs_is_refused_and_can_be_mended() {
     const NEWER: &str =

@@ -141,7 +141,8 @@ impl Ended {
 
 /// Changes a database as no program does.
 pub(crate) async fn sql(file: &Path, statement: &'static str) {
-    let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }

@@ -26,6 +26,10 @@ pub struct Restored {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RestoreError {
+    /// Somebody reads the database: a backup, most likely.
+    #[error("{database} is being read by another process; wait until it has ended",
+            database = .0.display())]
+    Busy(PathBuf),
     /// The backup is no database, or a damaged one.
     #[error("{backup} is damaged or no database: {detail}; restore another backup",
             backup = .backup.display())]
@@ -132,29 +136,42 @@ async fn check(backup: &Path, copy: &Path, known: &Migrator) -> Result<Schema, R
 /// Gives the former database a second name, under which it stays when the first is another's.
 async fn keep(database: &Path, stamp: &str) -> Result<PathBuf, RestoreError> {
     let kept = beside(database, &format!(".before-{stamp}"));
-    // What a killed service left in the log goes into the file, as at a start. One that is damaged
-    // refuses, and is kept as it lies there.
-    if beside(database, "-wal").exists() {
-        let options = SqliteConnectOptions::new().filename(database);
-        let folded = async {
-            let mut connection = options.connect().await?;
-            // To open a file is not to look at it, nor at its log.
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
-            connection.close().await
-        };
-        if let Err(error) = folded.await {
-            tracing::debug!(%error, "the former database's log stays a file of its own");
+    let (log, kept_log) = (beside(database, "-wal"), beside(&kept, "-wal"));
+    if log.exists() {
+        copy_file(&log, &kept_log)?;
+        // What a killed service left in the log goes into the file, as at a start. One that is damaged
+        // refuses, and then the copy of its log is kept beside it.
+        match fold(database).await {
+            Ok(true) => fs::remove_file(&kept_log).map_err(failed(&kept_log))?,
+            Ok(false) => {
+                let _ = fs::remove_file(&kept_log);
+                return Err(RestoreError::Busy(database.to_owned()));
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the former database's log stays a file of its own");
+            }
         }
     }
     fs::hard_link(database, &kept).map_err(failed(&kept))?;
-    for suffix in ["-wal", "-shm"] {
-        let (file, kept) = (beside(database, suffix), beside(&kept, suffix));
-        match fs::rename(&file, &kept) {
+    // Beside another database they would count as its own.
+    for left in [log, beside(database, "-shm")] {
+        match fs::remove_file(&left) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            renamed => renamed.map_err(failed(&kept))?,
+            removed => removed.map_err(failed(&left))?,
         }
     }
     Ok(kept)
+}
+
+/// Moves what is in the log into the file. `false` if somebody reads it, and it could not all be
+/// moved.
+async fn fold(database: &Path) -> Result<bool, sqlx::Error> {
+    let mut connection = SqliteConnectOptions::new().filename(database).connect().await?;
+    // To open a file is not to look at it, nor at its log.
+    let busy: i64 =
+        sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(busy == 0)
 }
 
 fn failed(file: &Path) -> impl Fn(io::Error) -> RestoreError + use<> {
