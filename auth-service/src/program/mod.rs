@@ -80,7 +80,7 @@ struct Settings {
     /// A TOML file of settings; flags and variables win over it
     #[arg(id = "config", long = "config", env = "EVERGREEN_AUTH_CONFIG", value_name = "FILE")]
     _file: Option<PathBuf>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Settings")]
     config: Config,
 }
 
