@@ -44,9 +44,9 @@ pub(super) struct Backup {
 ///
 /// The backup is checked first. The former database is kept beside it.
 ///
-/// Sessions that are newer than the backup go on, and nobody is logged out: their tokens are adopted.
-/// For the same reason, whatever was revoked or disabled since the backup is so no longer: revoke it
-/// again. `--adopt false` at the next `serve` ends sessions that are newer instead.
+/// Sessions that are newer than the backup go on, so that nobody whom it knows is logged out: their
+/// tokens are adopted. But whatever was revoked or disabled since the backup is so no longer: revoke
+/// it again. `--adopt false` at the next `serve` ends sessions that are newer instead.
 #[derive(Args)]
 pub(super) struct Restore {
     /// What `backup` has written
@@ -91,7 +91,8 @@ impl Restore {
             say(&format!("the former one is kept as {}", former.display()));
         }
         say(if config.adopt {
-            "sessions that are newer than the backup go on when they are used next"
+            "sessions that are newer than the backup go on when they are used next, if it knows their \
+             users"
         } else {
             "sessions that are newer than the backup end when they are used next (--adopt false)"
         });

@@ -2,19 +2,37 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use evergreen_proto::auth::v1::{RegisterRequest, auth_service_client::AuthServiceClient};
-use tonic::transport::Endpoint;
+use evergreen_proto::auth::v1::{
+    RefreshRequest, RegisterRequest, auth_service_client::AuthServiceClient,
+};
+use tonic::{
+    Code, Request,
+    transport::{Channel, Endpoint},
+};
 
 use crate::harness::{Place, Serving, sql};
 
 const PASSWORD: &str = "correct horse battery staple";
 
-async fn register(serving: &Serving, username: &str) {
+fn client(serving: &Serving) -> AuthServiceClient<Channel> {
     let url = format!("http://{}", serving.address);
-    let channel = Endpoint::from_shared(url).unwrap().connect_lazy();
-    let mut client = AuthServiceClient::new(channel);
+    AuthServiceClient::new(Endpoint::from_shared(url).unwrap().connect_lazy())
+}
+
+/// Registers a user, and gives back their refresh token.
+async fn register(serving: &Serving, username: &str) -> String {
     let (username, password) = (username.to_owned(), PASSWORD.to_owned());
-    client.register(RegisterRequest { username, password }).await.unwrap();
+    let answer = client(serving).register(RegisterRequest { username, password }).await;
+    answer.unwrap().into_inner().tokens.unwrap().refresh_token
+}
+
+/// The next refresh token.
+async fn refresh(serving: &Serving, token: &str) -> Result<String, Code> {
+    let mut request = Request::new(RefreshRequest {});
+    let bearer = format!("Bearer {token}").parse().unwrap();
+    request.metadata_mut().insert("authorization", bearer);
+    let answer = client(serving).refresh(request).await.map_err(|status| status.code())?;
+    Ok(answer.into_inner().tokens.unwrap().refresh_token)
 }
 
 /// Whether there is a user of this name.
@@ -62,6 +80,32 @@ async fn a_backup_is_made_while_the_service_runs_and_restored_while_it_does_not(
     assert!(knows(&place, "ada") && knows(&place, "bob"));
     let ended = place.done(&["restore", "copy.db", "--adopt=false"]);
     assert!(ended.contains("end when they are used next (--adopt false)"), "{ended}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_newer_than_the_backup_goes_on_unless_it_is_not_adopted() {
+    let place = Place::new();
+    let serving = place.serve(&["--open-registration"]);
+    let ada = register(&serving, "ada").await;
+    place.done(&["backup", "copy.db"]);
+    let ada = refresh(&serving, &ada).await.unwrap();
+    let ada = refresh(&serving, &ada).await.unwrap();
+    let bob = register(&serving, "bob").await;
+    drop(serving);
+
+    place.done(&["restore", "copy.db"]);
+    let serving = place.serve(&[]);
+    let ada = refresh(&serving, &ada).await.unwrap();
+    assert_eq!(refresh(&serving, &bob).await, Err(Code::Unauthenticated), "it knows no bob");
+    drop(serving);
+
+    // The time is in the former one's name, and this one's may be the same second.
+    let former = fs::read_dir(place.path("data")).unwrap().map(|file| file.unwrap().path());
+    let former = former.filter(|path| path.to_str().unwrap().contains(".before-"));
+    former.for_each(|path| fs::remove_file(path).unwrap());
+    place.done(&["restore", "copy.db"]);
+    let serving = place.serve(&["--adopt=false"]);
+    assert_eq!(refresh(&serving, &ada).await, Err(Code::Unauthenticated));
 }
 
 #[tokio::test]
