@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use token::{clock::Clock, entropy::Entropy};
+use transport::page_token::PageTokens;
 
-use super::{changes::Feed, error::AppError, page_token::PageTokens};
+use super::{changes::Feed, error::AppError};
 use crate::{
     domain::{
         caller::Caller,

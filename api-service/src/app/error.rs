@@ -1,6 +1,7 @@
 //! Why a use case did not do what it was asked.
 
 use thiserror::Error;
+use transport::page_token::PageTokenInvalid;
 
 use crate::{
     domain::{tree::Misstate, violation::Violation},
@@ -43,6 +44,12 @@ impl From<Misstate> for AppError {
             Misstate::Deleted => Self::TreeDeleted,
             Misstate::NotDeleted => Self::TreeNotDeleted,
         }
+    }
+}
+
+impl From<PageTokenInvalid> for AppError {
+    fn from(_: PageTokenInvalid) -> Self {
+        Self::PageTokenInvalid
     }
 }
 

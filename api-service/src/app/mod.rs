@@ -10,7 +10,6 @@ mod export;
 mod folders;
 mod import;
 mod merges;
-mod page_token;
 mod revisions;
 mod search;
 mod subtrees;

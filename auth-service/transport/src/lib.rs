@@ -1,6 +1,6 @@
 //! What the transport layers of Evergreen's servers share: error statuses with reasons, request
-//! deadlines, one observation per RPC, and the server with health and reflection; and what their
-//! operators are given: settings, a doctor, backups.
+//! deadlines, page tokens, one observation per RPC, and the server with health and reflection; and what
+//! their operators are given: settings, a doctor, backups.
 
 #![warn(missing_docs)]
 
@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod embedded;
 pub mod observe;
 mod oversize;
+pub mod page_token;
 pub mod postgres;
 pub mod process;
 pub mod recorder;

@@ -11,10 +11,11 @@ use tokio::{
     sync::broadcast::error::RecvError,
     time::{Instant, sleep_until},
 };
+use transport::page_token::PageTokens;
 
 use super::feed::{Ears, Entry, Said};
 use crate::{
-    app::{context::App, error::AppError, page_token::PageTokens},
+    app::{context::App, error::AppError},
     domain::change::{Change, ChangeKind, Resource, ResourceId},
     storage::{ChangeKey, Store},
 };

@@ -5,24 +5,48 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
 
-use super::error::AppError;
+/// A text that is no page token of this list.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the page token is not one of this list")]
+pub struct PageTokenInvalid;
 
 /// Seals and opens page tokens: a key in a list, then a MAC over it and over its scope, which is the
 /// RPC, the caller and the filters. The scope is not in the token, only in its MAC.
+///
+/// A token is no secret: whoever has one can read the key in it, but make no other.
+///
+/// ```
+/// use transport::page_token::{PageTokenInvalid, PageTokens};
+///
+/// let tokens = PageTokens::new(&[7; 32]);
+/// let token = tokens.seal(&("ListTrees", "ada"), &"the last one's key");
+/// let after: Option<String> = tokens.open(&("ListTrees", "ada"), &token)?;
+/// assert_eq!(after.as_deref(), Some("the last one's key"));
+/// assert_eq!(tokens.open::<String>(&("ListTrees", "eve"), &token), Err(PageTokenInvalid));
+/// # Ok::<(), PageTokenInvalid>(())
+/// ```
 #[derive(Clone)]
-pub(crate) struct PageTokens(hmac::Key);
+pub struct PageTokens(hmac::Key);
 
 impl PageTokens {
     /// Longer than any token that was ever given out; nothing longer is looked at.
     const MOST_BYTES: usize = 2_048;
     const MAC_BYTES: usize = 32;
 
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
+    /// Those of this key, which all instances of a service share.
+    #[must_use]
+    pub fn new(key: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    pub(crate) fn seal(&self, scope: &impl Serialize, key: &impl Serialize) -> String {
+    /// The token that names `key` in this scope.
+    ///
+    /// # Panics
+    ///
+    /// If either cannot be written as JSON, as tuples of plain values always can.
+    pub fn seal(&self, scope: &impl Serialize, key: &impl Serialize) -> String {
         let mut token = json(key);
         let mac = hmac::sign(&self.0, &message(scope, &token));
         token.extend_from_slice(mac.as_ref());
@@ -30,32 +54,39 @@ impl PageTokens {
     }
 
     /// The key in a token of this scope; `None` for the first page.
-    pub(crate) fn open<K: DeserializeOwned>(
+    ///
+    /// # Errors
+    ///
+    /// [`PageTokenInvalid`]: it was sealed with another key, in another scope, or not at all.
+    ///
+    /// # Panics
+    ///
+    /// As [`PageTokens::seal`].
+    pub fn open<K: DeserializeOwned>(
         &self,
         scope: &impl Serialize,
         token: &str,
-    ) -> Result<Option<K>, AppError> {
+    ) -> Result<Option<K>, PageTokenInvalid> {
         if token.is_empty() {
             return Ok(None);
         }
         if token.len() > Self::MOST_BYTES {
-            return Err(AppError::PageTokenInvalid);
+            return Err(PageTokenInvalid);
         }
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).map_err(|_| AppError::PageTokenInvalid)?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).map_err(|_| PageTokenInvalid)?;
         let (key, mac) = bytes
             .len()
             .checked_sub(Self::MAC_BYTES)
             .and_then(|at| bytes.split_at_checked(at))
-            .ok_or(AppError::PageTokenInvalid)?;
-        hmac::verify(&self.0, &message(scope, key), mac).map_err(|_| AppError::PageTokenInvalid)?;
+            .ok_or(PageTokenInvalid)?;
+        hmac::verify(&self.0, &message(scope, key), mac).map_err(|_| PageTokenInvalid)?;
         // Sealed here, but perhaps by a version that wrote keys differently.
-        serde_json::from_slice(key).map(Some).map_err(|_| AppError::PageTokenInvalid)
+        serde_json::from_slice(key).map(Some).map_err(|_| PageTokenInvalid)
     }
-}
 
-impl PageTokens {
     /// Whether a text could be a token that some key of some database has sealed.
-    pub(crate) fn looks_like_one(&self, text: &str) -> bool {
+    #[must_use]
+    pub fn looks_like_one(&self, text: &str) -> bool {
         text.len() <= Self::MOST_BYTES
             && BASE64_URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() > Self::MAC_BYTES)
     }
@@ -93,7 +124,7 @@ mod tests {
         PageTokens::new(&[7; 32])
     }
 
-    fn open(scope: (&str, &str), token: &str) -> Result<Option<(i64, String)>, AppError> {
+    fn open(scope: (&str, &str), token: &str) -> Result<Option<(i64, String)>, PageTokenInvalid> {
         tokens().open(&scope, token)
     }
 
@@ -103,10 +134,10 @@ mod tests {
         assert_eq!(open(SCOPE, &token).unwrap(), Some((5, "name".to_owned())));
         assert_eq!(open(SCOPE, "").unwrap(), None);
         for other in [("ListFolders", "ada"), ("ListTrees", "eve"), ("ListTrees", "")] {
-            assert!(matches!(open(other, &token), Err(AppError::PageTokenInvalid)), "{other:?}");
+            assert!(matches!(open(other, &token), Err(PageTokenInvalid)), "{other:?}");
         }
         let elsewhere = PageTokens::new(&[8; 32]).seal(&SCOPE, &(5_i64, "name"));
-        assert!(matches!(open(SCOPE, &elsewhere), Err(AppError::PageTokenInvalid)));
+        assert!(matches!(open(SCOPE, &elsewhere), Err(PageTokenInvalid)));
     }
 
     proptest! {
