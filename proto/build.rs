@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".evergreen.auth.v1.ChangePasswordRequest",
             ".evergreen.auth.v1.IntrospectTokenRequest",
             ".evergreen.auth.v1.CreateServiceAccountResponse",
+            ".evergreen.auth.v1.CreateUserRequest",
             ".evergreen.auth.v1.RotateServiceSecretResponse",
         ])
         .compile_fds(descriptors)?;

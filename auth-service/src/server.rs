@@ -24,6 +24,7 @@ use transport::{
     config::ConfigError,
     data_dir::DataDir,
     observe::Observer,
+    page_token::PageTokens,
     serve::{ServeError, Serving, connections},
 };
 
@@ -118,6 +119,9 @@ impl Server {
             keys.map_err(|error| KeysError::Storage { detail: error.to_string() })?.0.is_empty();
         let ring = config.master_keys_path();
         let master = MasterKeys::open(&ring, is_new, Arc::clone(&clock), &*entropy)?;
+        let page_tokens = store.page_token_key(entropy.array()).await;
+        let page_tokens =
+            page_tokens.map_err(|error| KeysError::Storage { detail: error.to_string() })?;
         let (policy, max_age) = (config.signing_keys(), config.jwks_max_age);
         let keys = SigningKeys::open(&*store, &master, &*entropy, &*clock, policy, max_age).await?;
         let app = App {
@@ -128,6 +132,7 @@ impl Server {
             verifier: Verifier::new(&config.issuer, &config.audience),
             passwords: Passwords::new(params, config.hash_limits(), Arc::clone(&entropy))
                 .at(hashing),
+            page_tokens: PageTokens::new(&page_tokens),
             revocations: Feed::new(MAX_ACCESS_TOKEN_TTL),
             policy: config.policy(),
             issuer: config.issuer,
@@ -299,8 +304,9 @@ impl Server {
         password: &str,
         kind: UserKind,
     ) -> Result<String, CreateUserError> {
-        let id = self.app.add_user(username, password.to_owned(), kind.roles()).await;
-        id.map(|id| id.to_string()).map_err(|error| CreateUserError::new(&error))
+        let (by, password) = (Administrator::OPERATOR, password.to_owned());
+        let user = self.app.add_user(by, username, password, kind.roles()).await;
+        user.map(|user| user.id.to_string()).map_err(|error| CreateUserError::new(&error))
     }
 
     /// The id of the user of this name: as they are if they exist, else created as by

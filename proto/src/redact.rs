@@ -3,9 +3,9 @@
 use std::fmt;
 
 use crate::auth::v1::{
-    ChangePasswordRequest, CreateServiceAccountResponse, IntrospectTokenRequest, LoginRequest,
-    LoginServiceRequest, LoginServiceResponse, RegisterRequest, RotateServiceSecretResponse,
-    TokenPair,
+    ChangePasswordRequest, CreateServiceAccountResponse, CreateUserRequest, IntrospectTokenRequest,
+    LoginRequest, LoginServiceRequest, LoginServiceResponse, RegisterRequest,
+    RotateServiceSecretResponse, TokenPair,
 };
 
 /// Stands where a secret would.
@@ -30,6 +30,16 @@ impl fmt::Debug for RegisterRequest {
         f.debug_struct("RegisterRequest")
             .field("username", &self.username)
             .field("password", &REDACTED)
+            .finish()
+    }
+}
+
+impl fmt::Debug for CreateUserRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateUserRequest")
+            .field("username", &self.username)
+            .field("password", &REDACTED)
+            .field("roles", &self.roles)
             .finish()
     }
 }
@@ -115,6 +125,7 @@ mod tests {
             ..TokenPair::default()
         });
         assert_hidden(&RegisterRequest { password: secret(), ..Default::default() });
+        assert_hidden(&CreateUserRequest { password: secret(), ..Default::default() });
         assert_hidden(&LoginRequest { password: secret(), ..Default::default() });
         assert_hidden(&ChangePasswordRequest { old_password: secret(), new_password: secret() });
         assert_hidden(&LoginServiceRequest { client_secret: secret(), ..Default::default() });

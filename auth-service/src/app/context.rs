@@ -8,6 +8,7 @@ use token::{
     clock::{Clock, Timestamp},
     entropy::Entropy,
 };
+use transport::page_token::PageTokens;
 
 use crate::{
     app::{
@@ -38,6 +39,7 @@ pub(crate) struct App {
     pub(crate) keys: SigningKeys,
     pub(crate) verifier: Verifier,
     pub(crate) passwords: Passwords,
+    pub(crate) page_tokens: PageTokens,
     pub(crate) audit: AuditLog,
     pub(crate) revocations: Feed,
     pub(crate) policy: Policy,

@@ -7,6 +7,7 @@ use std::{
 
 use thiserror::Error;
 use token::{KeyError, clock::Timestamp};
+use transport::page_token::PageTokenInvalid;
 
 use crate::{
     domain::{
@@ -96,6 +97,12 @@ impl From<StoreError> for AppError {
             StoreError::UsernameTaken => Self::UsernameTaken,
             error => Self::Store(error),
         }
+    }
+}
+
+impl From<PageTokenInvalid> for AppError {
+    fn from(_: PageTokenInvalid) -> Self {
+        Self::PageTokenInvalid
     }
 }
 

@@ -8,6 +8,7 @@ mod context;
 mod error;
 mod introspect;
 mod key_care;
+mod lists;
 mod login;
 mod master_keys;
 mod passwords;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     error::AppError,
     introspect::{Active, TokenType},
     key_care::keep_keys,
+    lists::{EventRequest, PageRequest},
     master_keys::{MasterKeys, read_ring},
     passwords::{HashLimits, Passwords, Place},
     refresh::{IdempotencyKey, RefreshRequest},

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         audit::EventKind,
         id::UserId,
+        listing::UserSummary,
         secret::{PlainPassword, Username},
         user::{Grants, NewUser, Role, names_of},
     },
@@ -44,22 +45,26 @@ impl App {
         let key = Username::parse(username).map(|name| name.key()).unwrap_or_default();
         match self.store.user_by_name(&key).await? {
             Some(user) => Ok(user.id),
-            None => self.add_user(username, password, roles).await,
+            None => {
+                let by = Administrator::OPERATOR;
+                Ok(self.add_user(by, username, password, roles).await?.id)
+            }
         }
     }
 
     /// Creates a user with these roles, who has no session yet.
     pub(crate) async fn add_user(
         &self,
+        by: Administrator,
         username: &str,
         password: String,
         roles: Vec<Role>,
-    ) -> Result<UserId, AppError> {
+    ) -> Result<UserSummary, AppError> {
         let user = self.new_user(username, password, roles).await?;
-        let event = self.event_by(Administrator::OPERATOR, EventKind::UserCreated).of(user.id);
+        let event = self.event_by(by, EventKind::UserCreated).of(user.id);
         let event = event.detailed(format!("roles {}", names_of(&user.roles)));
         self.store.create_user(&user, None, &event).await?;
-        Ok(user.id)
+        Ok(user.into())
     }
 
     async fn new_user(

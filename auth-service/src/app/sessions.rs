@@ -14,6 +14,7 @@ use crate::{
     domain::{
         audit::EventKind,
         id::{SessionId, UserId},
+        listing,
         session::{RevokeReason, Session},
     },
     storage::store::SessionPosition,
@@ -33,14 +34,8 @@ impl App {
         page_size: i32,
         page_token: &str,
     ) -> Result<SessionPage, AppError> {
-        let size = match u32::try_from(page_size) {
-            Ok(0) => DEFAULT_PAGE_SIZE,
-            Ok(size) => size.min(MAX_PAGE_SIZE),
-            Err(_) => {
-                let mend = "must not be negative".into();
-                return Err(AppError::FieldInvalid { field: "page_size", mend });
-            }
-        };
+        let size = listing::page_size(page_size, MAX_PAGE_SIZE)
+            .map_err(|mend| AppError::FieldInvalid { field: "page_size", mend: mend.into() })?;
         let after = match page_token {
             "" => None,
             token => Some(decode_position(token).ok_or(AppError::PageTokenInvalid)?),
@@ -137,5 +132,4 @@ fn decode_position(token: &str) -> Option<SessionPosition> {
     })
 }
 
-const DEFAULT_PAGE_SIZE: u32 = 50;
 const MAX_PAGE_SIZE: u32 = 100;

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod forgotten;
 pub(crate) mod id;
+pub(crate) mod listing;
 pub(crate) mod policy;
 pub(crate) mod revocation;
 pub mod rotation;

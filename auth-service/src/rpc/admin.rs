@@ -8,10 +8,11 @@ use tonic::{Request, Response, Status};
 use transport::status::field_invalid;
 
 use crate::{
-    app::{Administrator, App},
+    app::{Administrator, App, EventRequest, PageRequest},
     domain::{
-        audit::Actor,
-        id::{ServiceId, UserId},
+        audit::{Actor, EventKind},
+        id::{ServiceId, SessionId, UserId},
+        listing::EventFilter,
         service_account::Overlap,
         user::{LastAdmin, Status as AccountStatus, roles_of},
     },
@@ -54,8 +55,83 @@ fn service_id(client_id: &str) -> Result<ServiceId, Status> {
     })
 }
 
+/// The status of users that a request asks for, if it is one.
+fn status_of(asked: i32) -> Result<Option<AccountStatus>, Status> {
+    match pb::list_users_request::Status::try_from(asked) {
+        Ok(pb::list_users_request::Status::Unspecified) => Ok(None),
+        Ok(pb::list_users_request::Status::Active) => Ok(Some(AccountStatus::Active)),
+        Ok(pb::list_users_request::Status::Disabled) => Ok(Some(AccountStatus::Disabled)),
+        Err(_) => Err(field_invalid("status", "must be STATUS_ACTIVE, STATUS_DISABLED or nothing")),
+    }
+}
+
+/// What a field of a filter says, if it says something.
+fn given<T>(
+    field: &'static str,
+    text: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+    mend: impl FnOnce() -> String,
+) -> Result<Option<T>, Status> {
+    match text {
+        "" => Ok(None),
+        text => parse(text).map(Some).ok_or_else(|| field_invalid(field, mend())),
+    }
+}
+
+/// Which events a request asks for.
+fn events_of(request: &pb::ListAuditEventsRequest) -> Result<EventRequest, Status> {
+    let kinds = || {
+        let kinds: Vec<_> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        format!("must be one of {}", kinds.join(", "))
+    };
+    let account = || "must be a user_id or a client_id (a UUID)".to_owned();
+    let session = || "must be a session_id (a UUID)".to_owned();
+    let uuid = |text: &str| text.parse().ok();
+    let instant = |field, time: Option<prost_types::Timestamp>| match time.map(convert::instant) {
+        Some(None) => Err(field_invalid(field, "must be a time that there can be")),
+        time => Ok(time.flatten()),
+    };
+    Ok(EventRequest {
+        filter: EventFilter {
+            kind: given("kind", &request.kind, EventKind::parse, kinds)?,
+            account: given("account_id", &request.account_id, uuid, account)?,
+            session: given("session_id", &request.session_id, uuid, session)?.map(SessionId),
+            since: instant("since", request.since)?,
+        },
+        until: instant("until", request.until)?,
+    })
+}
+
 #[tonic::async_trait]
 impl AdminService for AdminRpc {
+    async fn create_user(
+        &self,
+        request: Request<pb::CreateUserRequest>,
+    ) -> Result<Response<pb::CreateUserResponse>, Status> {
+        let by = self.admin(&request).await?;
+        let pb::CreateUserRequest { username, password, roles } = request.into_inner();
+        let roles = roles_of(&roles).map_err(|mend| field_invalid("roles", mend))?;
+        let made = self.app.add_user(by, &username, password, roles).await.map_err(to_status)?;
+        Ok(Response::new(pb::CreateUserResponse { user: Some(convert::user_account(made)) }))
+    }
+
+    async fn list_users(
+        &self,
+        request: Request<pb::ListUsersRequest>,
+    ) -> Result<Response<pb::ListUsersResponse>, Status> {
+        let by = self.admin(&request).await?;
+        let pb::ListUsersRequest { page_size, page_token, username_prefix, status } =
+            request.into_inner();
+        let status = status_of(status)?;
+        let page = PageRequest { size: page_size, token: &page_token };
+        let page = self.app.list_users(by, page, &username_prefix, status).await;
+        let page = page.map_err(to_status)?;
+        Ok(Response::new(pb::ListUsersResponse {
+            users: page.items.into_iter().map(convert::user_account).collect(),
+            next_page_token: page.next_token,
+        }))
+    }
+
     async fn set_user_roles(
         &self,
         request: Request<pb::SetUserRolesRequest>,
@@ -168,5 +244,20 @@ impl AdminService for AdminRpc {
         let stored = self.app.list_signing_keys().await.map_err(to_status)?;
         let keys = stored.into_iter().map(convert::signing_key).collect();
         Ok(Response::new(pb::ListSigningKeysResponse { keys }))
+    }
+
+    async fn list_audit_events(
+        &self,
+        request: Request<pb::ListAuditEventsRequest>,
+    ) -> Result<Response<pb::ListAuditEventsResponse>, Status> {
+        let by = self.admin(&request).await?;
+        let request = request.into_inner();
+        let events = events_of(&request)?;
+        let page = PageRequest { size: request.page_size, token: &request.page_token };
+        let page = self.app.list_events(by, page, &events).await.map_err(to_status)?;
+        Ok(Response::new(pb::ListAuditEventsResponse {
+            events: page.items.into_iter().map(convert::audit_event).collect(),
+            next_page_token: page.next_token,
+        }))
     }
 }

@@ -8,7 +8,14 @@ use token::{Kind, PublicKey, clock::Timestamp};
 
 use crate::{
     app::{Active, CurrentUser, Issued, IssuedToService, SessionPage, TokenType},
-    domain::{id::SessionId, session::Session, signing_keys::KeyState, user::Role},
+    domain::{
+        audit::AuditEvent,
+        id::{AccountId, SessionId},
+        listing::UserSummary,
+        session::Session,
+        signing_keys::KeyState,
+        user::{Role, Status},
+    },
     storage::store::StoredKey,
 };
 
@@ -115,6 +122,35 @@ pub(super) fn signing_key(stored: StoredKey) -> pb::SigningKey {
     }
 }
 
+pub(super) fn user_account(user: UserSummary) -> pb::UserAccount {
+    pb::UserAccount {
+        user_id: user.id.to_string(),
+        username: user.username,
+        roles: role_names(&user.roles),
+        disabled: user.status == Status::Disabled,
+        create_time: Some(timestamp(user.create_time)),
+    }
+}
+
+pub(super) fn audit_event(event: AuditEvent) -> pb::AuditEvent {
+    pb::AuditEvent {
+        event_id: event.id.to_string(),
+        event_time: Some(timestamp(event.time)),
+        kind: event.kind.as_str().into(),
+        account_id: text(event.account.map(AccountId::uuid)),
+        session_id: text(event.session),
+        actor: text(event.actor),
+        address: text(event.address),
+        device_name: event.device,
+        detail: event.detail,
+    }
+}
+
+/// Empty for what there is not.
+fn text(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
 fn shown(session: Session, current: SessionId) -> pb::Session {
     pb::Session {
         current: session.id == current,
@@ -137,6 +173,13 @@ fn duration(duration: Duration) -> prost_types::Duration {
 pub(super) fn std_duration(given: prost_types::Duration) -> Option<Duration> {
     let nanos = u32::try_from(given.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
     Some(Duration::new(u64::try_from(given.seconds).ok()?, nanos))
+}
+
+/// The first millisecond that is not before it; `None` for one that is malformed.
+pub(super) fn instant(given: prost_types::Timestamp) -> Option<Timestamp> {
+    let nanos = u32::try_from(given.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    let millis = i64::from(nanos.div_ceil(1_000_000));
+    Some(Timestamp::from_unix_millis(given.seconds.checked_mul(1000)?.checked_add(millis)?))
 }
 
 pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {

@@ -36,6 +36,7 @@ mod advances;
 mod audit;
 mod cleaning;
 mod histories;
+mod lists;
 mod revocations;
 mod services;
 mod sessions;
@@ -146,10 +147,16 @@ macro_rules! contract {
             as_many_secrets_are_good_as_may_be_and_no_overlap_ends_them_all
             rotations_of_a_secret_at_once_keep_each_what_it_replaced
             disabling_a_service_makes_its_tokens_stale_for_good
+            users_are_listed_by_name_beginning_and_status
+            events_are_listed_newest_first_by_what_they_are_of
+            pages_of_events_stay_as_they_are_whatever_happens_meanwhile
+            the_key_of_page_tokens_is_the_first_that_was_offered
         }
     };
 }
-pub(super) use self::{advances::*, audit::*, cleaning::*, services::*, sessions::*, users::*};
+pub(super) use self::{
+    advances::*, audit::*, cleaning::*, lists::*, services::*, sessions::*, users::*,
+};
 pub(super) use contract;
 
 pub(super) fn nonce(n: u8) -> Nonce {

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         audit::{Actor, AuditEvent, EventKind},
         id::{ServiceId, SessionId, UserId},
+        listing::UserSummary,
         revocation::{Revocation, Revoked},
         rotation::{Recent, Row},
         secret::PasswordHash,
@@ -58,6 +59,30 @@ impl TryFrom<UserLookup> for User {
             password_version: PasswordVersion(row.password_version),
             status: holder.status,
             grants: holder.grants,
+            create_time: Timestamp::from_unix_millis(row.create_time),
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct SummaryLookup {
+    id: Uuid,
+    username: String,
+    status: String,
+    roles: String,
+    create_time: i64,
+}
+
+impl TryFrom<SummaryLookup> for UserSummary {
+    type Error = StoreError;
+
+    fn try_from(row: SummaryLookup) -> Result<Self, StoreError> {
+        let impossible = |column| inconsistent("users", column, row.id);
+        Ok(Self {
+            id: UserId(row.id),
+            status: Status::parse(&row.status).ok_or_else(|| impossible("status"))?,
+            roles: decode_roles(&row.roles).ok_or_else(|| impossible("roles"))?,
+            username: row.username,
             create_time: Timestamp::from_unix_millis(row.create_time),
         })
     }

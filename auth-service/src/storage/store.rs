@@ -21,13 +21,13 @@ use crate::{
         signing_keys::{KeyState, Promised},
         user::{Grants, LastAdmin, NewUser, PasswordVersion, Status, User},
     },
-    storage::{error::StoreError, revocations::RevocationStore},
+    storage::{error::StoreError, lists::ListStore, revocations::RevocationStore},
 };
 
 /// A database of users, service accounts, sessions, signing keys and audit events.
 #[async_trait]
 pub(crate) trait Store:
-    UserStore + ServiceStore + SessionStore + RevocationStore + KeyStore + AuditStore
+    UserStore + ServiceStore + SessionStore + RevocationStore + KeyStore + AuditStore + ListStore
 {
     /// Ends all connections; what is under way is awaited.
     async fn close(&self);

@@ -125,6 +125,7 @@ pub(super) struct Tables {
     /// The names of those that others knew.
     pub(super) withdrawn: BTreeSet<String>,
     pub(super) events: Vec<AuditEvent>,
+    pub(super) page_token_key: Option<[u8; 32]>,
 }
 
 #[derive(Clone, Debug)]

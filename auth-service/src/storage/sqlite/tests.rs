@@ -15,10 +15,15 @@ use uuid::Uuid;
 use crate::{
     domain::id::UserId,
     storage::{
-        contract::{Fixture, START, contract},
+        contract::{Fixture, START, contract, list_filters},
         error::OpenError,
+        lists::events_statement,
         sqlite::{
-            SqliteStore, revocations::REVOCATIONS_SINCE, sessions::OLDEST_FORGOTTEN, users::ADMINS,
+            SqliteStore,
+            lists::{USERS, USERS_OF_STATUS},
+            revocations::REVOCATIONS_SINCE,
+            sessions::OLDEST_FORGOTTEN,
+            users::ADMINS,
             writer::begin,
         },
         store::UserStore as _,
@@ -173,4 +178,21 @@ async fn commits_are_durable_and_no_statement_scans_a_table() {
         .await
         .unwrap();
     assert!(plan.get::<String, _>("detail").contains("users_who_administer"));
+}
+
+#[tokio::test]
+async fn lists_are_read_in_the_order_of_an_index_of_what_they_are_of() {
+    let Fixture { store, _dir, .. } = fixture().await.unwrap();
+    let mut statements: Vec<_> =
+        list_filters().map(|(filter, index)| (events_statement(&filter), index)).into();
+    statements.push((USERS.to_owned(), "sqlite_autoindex_users_"));
+    statements.push((USERS_OF_STATUS.to_owned(), "users_by_status"));
+    for (statement, index) in statements {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let plan =
+            sqlx::query(explain).fetch_all(&mut *store.writer.turn().await.unwrap()).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+        let [step] = &plan[..] else { panic!("{statement}: {plan:?}") };
+        assert!(step.starts_with("SEARCH") && step.contains(index), "{statement}: {step}");
+    }
 }

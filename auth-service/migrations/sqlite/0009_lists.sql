@@ -1,0 +1,16 @@
+-- What administrators list. A rotation touches none of these.
+
+-- By name; without a status, the names' own index is read.
+CREATE INDEX users_by_status ON users (status, username_key);
+
+-- By what they are about, each newest first. Those of no filter are in the key's order.
+CREATE INDEX audit_events_by_kind ON audit_events (kind, time, id);
+CREATE INDEX audit_events_by_account ON audit_events (user_id, time, id) WHERE user_id IS NOT NULL;
+CREATE INDEX audit_events_by_session ON audit_events (session_id, time, id)
+WHERE session_id IS NOT NULL;
+
+-- What instances have in common and nobody else may know.
+CREATE TABLE secrets (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,85 @@
+//! The lists of administrators.
+
+use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
+
+use crate::{
+    domain::{
+        audit::AuditEvent,
+        listing::{EventFilter, EventPosition, NameRange, UserSummary},
+        user::Status,
+    },
+    storage::{
+        error::StoreError,
+        lists::{ListStore, events_statement},
+        postgres::PostgresStore,
+        rows::{EventLookup, SummaryLookup, decode, inconsistent},
+    },
+};
+
+#[async_trait]
+impl ListStore for PostgresStore {
+    async fn page_token_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        sqlx::query(
+            "INSERT INTO secrets (name, value) VALUES ('page_token', $1)
+             ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(&fresh[..])
+        .execute(&self.pool)
+        .await?;
+        let kept: Vec<u8> =
+            sqlx::query_scalar("SELECT value FROM secrets WHERE name = 'page_token'")
+                .fetch_one(&self.pool)
+                .await?;
+        kept.try_into().map_err(|_| inconsistent("secrets", "value", "page_token"))
+    }
+
+    async fn list_users(
+        &self,
+        names: &NameRange,
+        status: Option<Status>,
+        limit: u32,
+    ) -> Result<Vec<UserSummary>, StoreError> {
+        let statement = if status.is_some() { USERS_OF_STATUS } else { USERS };
+        let mut query =
+            sqlx::query(statement).bind(&names.from).bind(&names.to).bind(i64::from(limit));
+        if let Some(status) = status {
+            query = query.bind(status.as_str());
+        }
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter().map(decode::<_, SummaryLookup, _>).collect()
+    }
+
+    async fn list_events(
+        &self,
+        filter: &EventFilter,
+        before: EventPosition,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let mut query = sqlx::query(AssertSqlSafe(events_statement(filter)))
+            .bind(before.time.unix_millis())
+            .bind(before.id)
+            .bind(i64::from(limit));
+        if let Some(kind) = filter.kind {
+            query = query.bind(kind.as_str());
+        }
+        if let Some(account) = filter.account {
+            query = query.bind(account);
+        }
+        if let Some(session) = filter.session {
+            query = query.bind(session.0);
+        }
+        if let Some(since) = filter.since {
+            query = query.bind(since.unix_millis());
+        }
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter().map(decode::<_, EventLookup, _>).collect()
+    }
+}
+
+pub(super) const USERS: &str = r#"SELECT id, username, status, roles, create_time FROM users
+     WHERE username_key COLLATE "C" >= $1 AND username_key COLLATE "C" < $2
+     ORDER BY username_key COLLATE "C" LIMIT $3"#;
+pub(super) const USERS_OF_STATUS: &str = r#"SELECT id, username, status, roles, create_time FROM users
+     WHERE status = $4 AND username_key COLLATE "C" >= $1 AND username_key COLLATE "C" < $2
+     ORDER BY username_key COLLATE "C" LIMIT $3"#;
