@@ -2,6 +2,7 @@
 
 pub mod lab;
 
+mod admin;
 mod bench;
 mod categories;
 mod common;

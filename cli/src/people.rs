@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::{
+    admin::Admin,
     categories::Categories,
     common::Common,
     errors::{Error, Exit},
@@ -26,6 +27,7 @@ pub(crate) enum People {
     Walk(Walk),
     Folders(Folders),
     Categories(Categories),
+    Admin(Admin),
 }
 
 impl People {
@@ -56,6 +58,7 @@ impl People {
             Self::Walk(command) => &command.common,
             Self::Folders(command) => &command.common,
             Self::Categories(command) => &command.common,
+            Self::Admin(command) => &command.common,
         }
     }
 
@@ -71,6 +74,7 @@ impl People {
             Self::Walk(command) => command.run().await,
             Self::Folders(command) => command.run().await,
             Self::Categories(command) => command.run().await,
+            Self::Admin(command) => command.run().await,
         }
     }
 }

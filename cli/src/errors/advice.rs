@@ -14,6 +14,11 @@ pub(super) fn for_reason(reason: &str) -> Option<&'static str> {
         reason::USERNAME_TAKEN => {
             "Choose another name, or log in with `evergreen login` if it is yours."
         }
+        reason::USER_NOT_FOUND => "`evergreen admin users list` shows the users.",
+        reason::SERVICE_ACCOUNT_NOT_FOUND => {
+            "Name it by the client id that was shown when it was made."
+        }
+        reason::SIGNING_KEY_NOT_FOUND => "`evergreen admin keys list` shows the signing keys.",
         reason::ETAG_MISMATCH => {
             "Look at it again, then repeat the command. Nothing was overwritten."
         }

@@ -68,7 +68,7 @@ pub(super) fn ambiguous(
 }
 
 /// Whether it can be nothing else than an id.
-pub(super) fn is_id(given: &str) -> bool {
+pub(crate) fn is_id(given: &str) -> bool {
     given.len() == 36
         && given.bytes().enumerate().all(|(i, b)| match i {
             8 | 13 | 18 | 23 => b == b'-',

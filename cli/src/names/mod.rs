@@ -8,7 +8,7 @@ mod tree;
 
 pub(crate) use self::{
     category::{Categories, category},
-    choose::{Thing, choose},
+    choose::{Thing, choose, is_id},
     folder::{Folders, folder, place},
     short::ShortIds,
     tree::{deleted_tree, tree},

@@ -100,6 +100,39 @@ pub(crate) fn session(session: &auth::Session) -> Value {
     })
 }
 
+pub(crate) fn user_account(user: &auth::UserAccount) -> Value {
+    json!({
+        "userId": user.user_id,
+        "username": user.username,
+        "roles": user.roles,
+        "disabled": user.disabled,
+        "createTime": time(user.create_time.as_ref()),
+    })
+}
+
+pub(crate) fn signing_key(key: &auth::SigningKey) -> Value {
+    json!({
+        "kid": key.kid,
+        "state": key.state().as_str_name(),
+        "createTime": time(key.create_time.as_ref()),
+        "stateTime": time(key.state_time.as_ref()),
+    })
+}
+
+pub(crate) fn audit_event(event: &auth::AuditEvent) -> Value {
+    json!({
+        "eventId": event.event_id,
+        "eventTime": time(event.event_time.as_ref()),
+        "kind": event.kind,
+        "accountId": event.account_id,
+        "sessionId": event.session_id,
+        "actor": event.actor,
+        "address": event.address,
+        "deviceName": event.device_name,
+        "detail": event.detail,
+    })
+}
+
 /// RFC 3339, or null.
 pub(crate) fn time(at: Option<&Timestamp>) -> Value {
     at.map_or(Value::Null, |at| Value::String(at.to_string()))
@@ -107,8 +140,17 @@ pub(crate) fn time(at: Option<&Timestamp>) -> Value {
 
 /// For people: to the minute, in UTC.
 pub(crate) fn minute(at: Option<&Timestamp>) -> String {
+    cut(at, 16)
+}
+
+/// For people: to the second, in UTC.
+pub(crate) fn second(at: Option<&Timestamp>) -> String {
+    cut(at, 19)
+}
+
+fn cut(at: Option<&Timestamp>, length: usize) -> String {
     let text = at.map(ToString::to_string).unwrap_or_default();
-    text.get(..16).map(|minute| minute.replace('T', " ")).unwrap_or_default()
+    text.get(..length).map(|kept| kept.replace('T', " ")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -120,6 +162,7 @@ mod tests {
         let at = Timestamp { seconds: 1_790_000_000, nanos: 5_000_000 };
         assert_eq!(time(Some(&at)), "2026-09-21T14:13:20.005Z");
         assert_eq!(minute(Some(&at)), "2026-09-21 14:13");
+        assert_eq!(second(Some(&at)), "2026-09-21 14:13:20");
         assert_eq!((time(None), minute(None)), (Value::Null, String::new()));
     }
 }

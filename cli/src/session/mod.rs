@@ -9,6 +9,6 @@ mod sessions;
 mod whoami;
 
 pub(crate) use self::{
-    login::Login, logout::Logout, passwd::Passwd, register::Register, sessions::Sessions,
-    whoami::Whoami,
+    login::Login, logout::Logout, passwd::Passwd, password::Source, register::Register,
+    sessions::Sessions, whoami::Whoami,
 };

@@ -8,14 +8,14 @@ use crate::errors::{Error, Exit};
 
 /// Where passwords come from.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Source {
+pub(crate) enum Source {
     Stdin,
     Terminal,
 }
 
 impl Source {
     /// Standard input if that was asked for.
-    pub(super) const fn new(stdin: bool) -> Self {
+    pub(crate) const fn new(stdin: bool) -> Self {
         if stdin { Self::Stdin } else { Self::Terminal }
     }
 
@@ -37,7 +37,7 @@ impl Source {
     }
 
     /// A new password: typed twice on a terminal.
-    pub(super) fn read_new(self, prompt: &str) -> Result<SecretString, Error> {
+    pub(crate) fn read_new(self, prompt: &str) -> Result<SecretString, Error> {
         let password = self.read(prompt)?;
         if let Self::Terminal = self {
             let again = self.read("Once more")?;
