@@ -16,6 +16,7 @@ async fn every_command_explains_itself_and_every_group_by_example() {
         "walk",
         "folders",
         "categories",
+        "admin",
         "completions",
         "man",
     ] {
@@ -27,6 +28,10 @@ async fn every_command_explains_itself_and_every_group_by_example() {
             "{group}: {help}"
         );
         assert!(help.contains("Usage: evergreen "), "{group}");
+    }
+    for group in ["audit", "keys", "services", "users"] {
+        let help = nobody.run(&["admin", group, "--help"]).await.ok();
+        assert!(help.contains(&format!("Examples:\n  evergreen admin {group} ")), "{help}");
     }
     let help = nobody.run(&["--help"]).await.ok();
     assert!(help.contains("Exit codes: 0 done;"), "{help}");
