@@ -136,19 +136,24 @@ impl List {
 }
 
 fn table(events: &[AuditEvent]) -> Table {
-    let mut table = Table::new(&["=TIME", "KIND", "-ACCOUNT", "-BY", "FROM", "-DEVICE", "DETAIL"]);
+    let mut table = Table::new(&["=TIME", "=KIND", "-ACCOUNT", "FROM", "DETAIL"]);
     for event in events {
         table.row([
             &json::second(event.event_time.as_ref()),
             &event.kind,
             &event.account_id,
-            &event.actor,
             &event.address,
-            &event.device_name,
-            &event.detail,
+            &detail(event),
         ]);
     }
     table
+}
+
+/// What was set, by whom, and on which device, as far as there is something to say.
+fn detail(event: &AuditEvent) -> String {
+    let parts = [("", &event.detail), ("by ", &event.actor), ("on ", &event.device_name)];
+    let said = parts.into_iter().filter(|(_, what)| !what.is_empty());
+    said.map(|(word, what)| format!("{word}{what}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Administration by command.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::harness::{PASSWORD, Pair, Person};
@@ -83,7 +85,7 @@ async fn an_administrator_makes_users_and_says_what_they_may_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_gives_services_secrets_and_changes_the_signing_key() {
-    let (_pair, root) = administered().await;
+    let (pair, root) = administered().await;
     let made = root.run(&["admin", "services", "create", "worker", "--role", "viewer"]).await.ok();
     let lines: Vec<_> = made.lines().map(words).collect();
     assert_eq!(
@@ -108,6 +110,7 @@ async fn an_administrator_gives_services_secrets_and_changes_the_signing_key() {
 
     let first = root.json(&["admin", "keys", "list"]).await["keys"].clone();
     assert_eq!((first.as_array().unwrap().len(), &first[0]["state"]), (1, &json!("STATE_ACTIVE")));
+    pair.clock.advance(Duration::from_secs(1));
     let next = root.json(&["admin", "keys", "rotate"]).await;
     assert_eq!(next["state"], "STATE_NEXT");
     let kid = next["kid"].as_str().unwrap();
@@ -128,7 +131,9 @@ async fn an_administrator_gives_services_secrets_and_changes_the_signing_key() {
 async fn an_administrator_reads_what_happened() {
     let (pair, root) = administered().await;
     let ada = pair.user("ada").await;
+    pair.clock.advance(Duration::from_secs(1));
     ada.feed(&["login", "ada", "--password-stdin"], "a wrong pass phrase").await.fails(7);
+    pair.clock.advance(Duration::from_secs(1));
     root.run(&["admin", "users", "disable", "ada"]).await.ok();
     let list = async |args: &[&str]| {
         let listed = root.json(&[&["admin", "audit", "list"], args].concat()).await;
@@ -167,6 +172,9 @@ async fn an_administrator_reads_what_happened() {
     let narrow = root.clone().with("COLUMNS", "80").run(&["admin", "audit", "list"]).await.ok();
     assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
     assert!(narrow.contains("user_disabled") && narrow.contains("127.0.0.1"), "{narrow}");
+
+    let whole = root.run(&["admin", "audit", "list", "--user", "ada"]).await.ok();
+    assert!(whole.contains(&format!("by user:{}", who["userId"].as_str().unwrap())), "{whole}");
 
     let said = root.run(&["admin", "audit", "list", "--kind", "login"]).await.fails(8);
     assert!(said.contains("login_failed"), "{said}");
