@@ -114,6 +114,8 @@ kinds! {
     LoginSucceeded = "login_succeeded",
     /// A password was wrong, its user unknown, or the account disabled.
     LoginFailed = "login_failed",
+    /// Failures locked a name; every event of this kind is one lock, however many attempts it refused.
+    LoginLocked = "login_locked",
     /// A user's password was changed, and their other sessions ended.
     PasswordChanged = "password_changed",
     /// A genuine refresh token was newer than its row, or had none: the database is a restored or
@@ -151,10 +153,12 @@ kinds! {
     SigningKeyPromoted = "signing_key_promoted",
     /// An account was made.
     UserCreated = "user_created",
-    /// An administrator locked an account, and its sessions ended.
+    /// An administrator barred an account, and its sessions ended.
     UserDisabled = "user_disabled",
-    /// An administrator unlocked an account.
+    /// An administrator let an account in again.
     UserEnabled = "user_enabled",
+    /// An administrator let a user log in whose name was locked by failures.
+    UserUnlocked = "user_unlocked",
 }
 
 impl EventKind {

@@ -2,8 +2,10 @@
 
 pub(crate) mod audit;
 pub(crate) mod forgotten;
+pub(crate) mod guessing;
 pub(crate) mod id;
 pub(crate) mod listing;
+pub(crate) mod pace;
 pub(crate) mod policy;
 pub(crate) mod revocation;
 pub mod rotation;

@@ -36,6 +36,7 @@ mod advances;
 mod audit;
 mod cleaning;
 mod histories;
+mod limits;
 mod lists;
 mod revocations;
 mod services;
@@ -47,6 +48,14 @@ pub(super) use self::{
     admins::{
         an_administrator_is_left_unless_all_may_go,
         of_administrators_who_remove_each_other_one_is_left,
+    },
+    limits::{
+        a_proven_password_forgives_what_came_before_it,
+        an_address_is_asked_first_and_only_failures_stay_counted,
+        an_unlocked_name_starts_anew_and_is_audited_once,
+        counts_that_say_nothing_any_more_go_in_batches,
+        of_a_hundred_guesses_at_once_as_many_are_made_as_are_free,
+        paces_are_taken_together_or_not_at_all,
     },
     revocations::{
         a_session_past_its_end_leaves_no_tombstone,
@@ -151,6 +160,12 @@ macro_rules! contract {
             events_are_listed_newest_first_by_what_they_are_of
             pages_of_events_stay_as_they_are_whatever_happens_meanwhile
             the_key_of_page_tokens_is_the_first_that_was_offered
+            of_a_hundred_guesses_at_once_as_many_are_made_as_are_free
+            a_proven_password_forgives_what_came_before_it
+            an_unlocked_name_starts_anew_and_is_audited_once
+            an_address_is_asked_first_and_only_failures_stay_counted
+            paces_are_taken_together_or_not_at_all
+            counts_that_say_nothing_any_more_go_in_batches
         }
     };
 }

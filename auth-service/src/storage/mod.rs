@@ -3,6 +3,7 @@
 mod bell;
 pub(crate) mod error;
 pub(crate) mod group_commit;
+pub(crate) mod limits;
 pub(crate) mod lists;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) mod memory;

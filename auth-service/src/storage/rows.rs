@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         audit::{Actor, AuditEvent, EventKind},
+        guessing::Guesses,
         id::{ServiceId, SessionId, UserId},
         listing::UserSummary,
         revocation::{Revocation, Revoked},
@@ -289,6 +290,34 @@ pub(super) fn decode_revocation(
         },
     };
     Ok(Revocation { what, at: Timestamp::from_unix_millis(at) })
+}
+
+/// Attempts, those forgiven, the instant of the last, and until when the name is locked.
+pub(super) type GuessesRow = (i64, i64, i64, i64);
+
+/// What a row of attempts says.
+pub(super) fn decode_guesses(
+    (attempts, forgiven, last_attempt, locked_until): GuessesRow,
+) -> Result<Guesses, StoreError> {
+    let count = |column, count| {
+        // The row's key is a digest, which would tell nobody anything.
+        u64::try_from(count).map_err(|_| inconsistent("guesses", column, count))
+    };
+    let (attempts, forgiven) = (count("attempts", attempts)?, count("forgiven", forgiven)?);
+    if forgiven > attempts {
+        return Err(inconsistent("guesses", "forgiven", forgiven));
+    }
+    Ok(Guesses {
+        attempts,
+        forgiven,
+        last_attempt: Timestamp::from_unix_millis(last_attempt),
+        locked_until: Timestamp::from_unix_millis(locked_until),
+    })
+}
+
+/// A count, as columns can hold it.
+pub(super) fn encode_count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// The nonces that this advance puts in front of those that the row remembers.

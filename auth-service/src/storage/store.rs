@@ -21,13 +21,22 @@ use crate::{
         signing_keys::{KeyState, Promised},
         user::{Grants, LastAdmin, NewUser, PasswordVersion, Status, User},
     },
-    storage::{error::StoreError, lists::ListStore, revocations::RevocationStore},
+    storage::{
+        error::StoreError, limits::LimitStore, lists::ListStore, revocations::RevocationStore,
+    },
 };
 
 /// A database of users, service accounts, sessions, signing keys and audit events.
 #[async_trait]
 pub(crate) trait Store:
-    UserStore + ServiceStore + SessionStore + RevocationStore + KeyStore + AuditStore + ListStore
+    UserStore
+    + ServiceStore
+    + SessionStore
+    + RevocationStore
+    + KeyStore
+    + AuditStore
+    + LimitStore
+    + ListStore
 {
     /// Ends all connections; what is under way is awaited.
     async fn close(&self);

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use crate::{
     domain::{
         audit::AuditEvent,
+        guessing::Guesses,
         id::UserId,
+        pace::Subject,
         rotation::Row,
         service_account::{SecretHash, ServiceAccount},
         session::{Holder, Session},
@@ -126,6 +128,9 @@ pub(super) struct Tables {
     pub(super) withdrawn: BTreeSet<String>,
     pub(super) events: Vec<AuditEvent>,
     pub(super) page_token_key: Option<[u8; 32]>,
+    pub(super) guesses: BTreeMap<Subject, Guesses>,
+    /// When all that happened is made up for.
+    pub(super) paces: BTreeMap<Subject, Timestamp>,
 }
 
 #[derive(Clone, Debug)]

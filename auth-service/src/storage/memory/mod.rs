@@ -3,6 +3,7 @@
 mod advances;
 mod database;
 mod keys;
+mod limits;
 mod lists;
 mod revocations;
 mod services;

@@ -10,6 +10,7 @@ mod audit;
 mod clock;
 mod connection;
 mod keys;
+mod limits;
 mod lists;
 mod retry;
 mod revocations;

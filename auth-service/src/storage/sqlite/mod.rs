@@ -4,6 +4,7 @@ mod advances;
 mod audit;
 mod connection;
 mod keys;
+mod limits;
 mod lists;
 mod revocations;
 mod services;

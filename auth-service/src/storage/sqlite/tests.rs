@@ -159,6 +159,8 @@ async fn commits_are_durable_and_no_statement_scans_a_table() {
          WHERE absolute_until < 1 AND (revoked_at IS NULL OR revoked_at < 1) LIMIT 1",
         "SELECT time, id FROM audit_events WHERE time < 1 ORDER BY time LIMIT 1",
         "SELECT * FROM audit_events ORDER BY time DESC, id DESC LIMIT 1",
+        "SELECT subject FROM guesses WHERE last_attempt < 1 ORDER BY last_attempt LIMIT 1",
+        "SELECT subject FROM paces WHERE due < 1 ORDER BY due LIMIT 1",
         &REVOCATIONS_SINCE.replace("$1", "1"),
         &OLDEST_FORGOTTEN.replace("$1", "x'00'").replace("$2", "1").replace("$3", "29"),
     ] {

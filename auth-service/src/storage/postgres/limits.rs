@@ -1,0 +1,216 @@
+//! What is counted.
+//!
+//! A row is made if there is none, and then locked and read by one statement: what another
+//! transaction counted meanwhile is seen. Paces are locked before names, and in order.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+use token::clock::Timestamp;
+
+use crate::{
+    domain::{
+        audit::AuditEvent,
+        guessing::{Counted, FORGOTTEN_AFTER, Guesses},
+        pace::{Pace, Subject},
+    },
+    storage::{
+        error::StoreError,
+        limits::{Attempt, Begun, LimitStore, in_order},
+        postgres::{PostgresStore, audit, retry::retrying},
+        rows::{GuessesRow, decode_guesses, encode_count, encode_duration},
+    },
+};
+
+#[async_trait]
+impl LimitStore for PostgresStore {
+    async fn begin_attempt(
+        &self,
+        name: Subject,
+        address: Option<(Subject, Pace)>,
+    ) -> Result<Begun, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            if let Some((subject, pace)) = address
+                && let Some(left) = self.take_one(&mut tx, subject, pace).await?
+            {
+                return Ok(Begun::TooMany(left));
+            }
+            sqlx::query(
+                "INSERT INTO guesses (subject, attempts, forgiven, last_attempt, locked_until)
+                 VALUES ($1, 0, 0, 0, 0) ON CONFLICT (subject) DO NOTHING",
+            )
+            .bind(name.0.as_slice())
+            .execute(&mut *tx)
+            .await?;
+            let row = guesses(&mut tx, name).await?.unwrap_or_default();
+            let now = Timestamp::from_unix_millis(self.now.read(&mut tx).await?);
+            match row.count(now) {
+                Counted::Locked(left) => Ok(Begun::Locked(left)),
+                Counted::Attempt { guesses, locks } => {
+                    write(&mut tx, name, &guesses).await?;
+                    tx.commit().await?;
+                    Ok(Begun::Attempt(Attempt { name, address, number: guesses.attempts, locks }))
+                }
+            }
+        })
+        .await
+    }
+
+    async fn forgive(&self, attempt: &Attempt) -> Result<(), StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            if let Some((subject, pace)) = attempt.address
+                && let Some(due) = due(&mut tx, subject).await?
+            {
+                set_due(&mut tx, subject, pace.give_back(due)).await?;
+            }
+            if let Some(guesses) = guesses(&mut tx, attempt.name).await? {
+                write(&mut tx, attempt.name, &guesses.forgive(attempt.number)).await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn unlock(&self, name: Subject, event: &AuditEvent) -> Result<bool, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            let Some(guesses) = guesses(&mut tx, name).await?.filter(Guesses::counts) else {
+                return Ok(false);
+            };
+            write(&mut tx, name, &guesses.unlock()).await?;
+            audit::insert(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn take(&self, paces: &[(Subject, Pace)]) -> Result<Option<Duration>, StoreError> {
+        retrying(async || {
+            let mut tx = self.begin().await?;
+            for (subject, pace) in in_order(paces) {
+                if let Some(left) = self.take_one(&mut tx, subject, pace).await? {
+                    return Ok(Some(left));
+                }
+            }
+            tx.commit().await?;
+            Ok(None)
+        })
+        .await
+    }
+
+    async fn remove_spent_counts(&self, limit: u32) -> Result<u64, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let now = self.now.read(&mut connection).await?;
+        let mut removed = 0;
+        // Who counts again meanwhile is waited for, and the row judged anew.
+        for (statement, before) in [
+            (
+                "DELETE FROM guesses WHERE last_attempt < $1 AND subject IN
+                     (SELECT subject FROM guesses WHERE last_attempt < $1
+                      ORDER BY last_attempt LIMIT $2)",
+                now.saturating_sub(encode_duration(FORGOTTEN_AFTER)),
+            ),
+            (
+                "DELETE FROM paces WHERE due < $1 AND subject IN
+                     (SELECT subject FROM paces WHERE due < $1 ORDER BY due LIMIT $2)",
+                now,
+            ),
+        ] {
+            let query = sqlx::query(statement).bind(before).bind(i64::from(limit));
+            removed += query.execute(&mut *connection).await?.rows_affected();
+        }
+        Ok(removed)
+    }
+}
+
+impl PostgresStore {
+    async fn take_one(
+        &self,
+        connection: &mut PgConnection,
+        subject: Subject,
+        pace: Pace,
+    ) -> Result<Option<Duration>, StoreError> {
+        sqlx::query("INSERT INTO paces (subject, due) VALUES ($1, 0) ON CONFLICT DO NOTHING")
+            .bind(subject.0.as_slice())
+            .execute(&mut *connection)
+            .await?;
+        let due = due(connection, subject).await?.unwrap_or_default();
+        // After the wait for the lock.
+        let now = Timestamp::from_unix_millis(self.now.read(connection).await?);
+        match pace.take(due, now) {
+            Ok(due) => {
+                set_due(connection, subject, due).await?;
+                Ok(None)
+            }
+            Err(left) => Ok(Some(left)),
+        }
+    }
+}
+
+async fn due(
+    connection: &mut PgConnection,
+    subject: Subject,
+) -> Result<Option<Timestamp>, StoreError> {
+    let due: Option<i64> =
+        sqlx::query_scalar("SELECT due FROM paces WHERE subject = $1 FOR UPDATE")
+            .bind(subject.0.as_slice())
+            .fetch_optional(connection)
+            .await?;
+    Ok(due.map(Timestamp::from_unix_millis))
+}
+
+async fn set_due(
+    connection: &mut PgConnection,
+    subject: Subject,
+    due: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO paces (subject, due) VALUES ($1, $2)
+         ON CONFLICT (subject) DO UPDATE SET due = excluded.due",
+    )
+    .bind(subject.0.as_slice())
+    .bind(due.unix_millis())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn guesses(
+    connection: &mut PgConnection,
+    name: Subject,
+) -> Result<Option<Guesses>, StoreError> {
+    let row: Option<GuessesRow> = sqlx::query_as(
+        "SELECT attempts, forgiven, last_attempt, locked_until FROM guesses
+         WHERE subject = $1 FOR UPDATE",
+    )
+    .bind(name.0.as_slice())
+    .fetch_optional(connection)
+    .await?;
+    row.map(decode_guesses).transpose()
+}
+
+async fn write(
+    connection: &mut PgConnection,
+    name: Subject,
+    guesses: &Guesses,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO guesses (subject, attempts, forgiven, last_attempt, locked_until)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (subject) DO UPDATE
+         SET attempts = excluded.attempts, forgiven = excluded.forgiven,
+             last_attempt = excluded.last_attempt, locked_until = excluded.locked_until",
+    )
+    .bind(name.0.as_slice())
+    .bind(encode_count(guesses.attempts))
+    .bind(encode_count(guesses.forgiven))
+    .bind(guesses.last_attempt.unix_millis())
+    .bind(guesses.locked_until.unix_millis())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
