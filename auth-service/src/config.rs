@@ -143,6 +143,11 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_AUTH_HASH_QUEUE", default_value_t = 64, value_name = "N")]
     pub hash_queue: usize,
 
+    /// Limit calls from this machine by their address and their session, as those from others. Off, they
+    /// are limited by user name alone, and a proxy that runs here does not count as one caller
+    #[arg(long, env = "EVERGREEN_AUTH_LIMIT_LOOPBACK")]
+    pub limit_loopback: bool,
+
     /// Allow plaintext on addresses that other machines can reach
     #[arg(long, env = "EVERGREEN_AUTH_INSECURE", action = ArgAction::Set, default_value_t = false,
           num_args = 0..=1, require_equals = true, default_missing_value = "true",
@@ -178,6 +183,7 @@ impl Default for Config {
             hash_iterations: 2,
             hash_concurrency: None,
             hash_queue: 64,
+            limit_loopback: false,
             insecure: false,
         }
     }

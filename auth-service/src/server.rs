@@ -30,8 +30,8 @@ use transport::{
 
 use crate::{
     app::{
-        Administrator, App, AppError, AuditLog, Feed, KeysError, MasterKeys, Passwords, Place,
-        SigningKeys, keep_clean, keep_keys,
+        Administrator, App, AppError, AuditLog, Feed, KeysError, Limits, MasterKeys, Passwords,
+        Place, SigningKeys, keep_clean, keep_keys,
     },
     config::{Config, MAX_ACCESS_TOKEN_TTL},
     domain::user::Role,
@@ -133,6 +133,7 @@ impl Server {
             passwords: Passwords::new(params, config.hash_limits(), Arc::clone(&entropy))
                 .at(hashing),
             page_tokens: PageTokens::new(&page_tokens),
+            limits: Limits::new(config.limit_loopback),
             revocations: Feed::new(MAX_ACCESS_TOKEN_TTL),
             policy: config.policy(),
             issuer: config.issuer,

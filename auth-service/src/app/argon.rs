@@ -58,6 +58,12 @@ impl Memory {
         done
     }
 
+    /// How many hashes have memory that is kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.free().len()
+    }
+
     fn free(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Block>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,6 +14,7 @@ use crate::{
     app::{
         audit::{Administrator, AuditLog, Origin},
         error::AppError,
+        limits::Limits,
         master_keys::MasterKeys,
         passwords::Passwords,
         revocations::Feed,
@@ -40,6 +41,7 @@ pub(crate) struct App {
     pub(crate) verifier: Verifier,
     pub(crate) passwords: Passwords,
     pub(crate) page_tokens: PageTokens,
+    pub(crate) limits: Limits,
     pub(crate) audit: AuditLog,
     pub(crate) revocations: Feed,
     pub(crate) policy: Policy,

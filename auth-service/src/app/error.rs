@@ -26,6 +26,10 @@ pub(crate) enum AppError {
     AccessTokenInvalid,
     #[error("the account is disabled; ask an administrator")]
     AccountDisabled,
+    #[error(
+        "too many logins under this name have failed; wait, or ask an administrator to unlock it"
+    )]
+    AccountLocked { retry_after: Duration },
     #[error("the request's deadline passed before its turn came; nothing has changed")]
     DeadlineExceeded,
     #[error("{field}: {mend}")]
@@ -75,6 +79,8 @@ pub(crate) enum AppError {
     SigningKeyNotFound(String),
     #[error(transparent)]
     Store(StoreError),
+    #[error("too many {what}; wait a little")]
+    TooFast { what: &'static str, retry_after: Duration },
     #[error(
         "{MAX_SECRETS} secrets of the service are good; the next one runs out at {}, or end all but \
          the new one with an overlap of zero",

@@ -8,6 +8,7 @@ mod context;
 mod error;
 mod introspect;
 mod key_care;
+mod limits;
 mod lists;
 mod login;
 mod master_keys;
@@ -29,6 +30,7 @@ pub(crate) use self::{
     error::AppError,
     introspect::{Active, TokenType},
     key_care::keep_keys,
+    limits::Limits,
     lists::{EventRequest, PageRequest},
     master_keys::{MasterKeys, read_ring},
     passwords::{HashLimits, Passwords, Place},

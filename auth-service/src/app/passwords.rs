@@ -34,6 +34,7 @@ pub(crate) struct Passwords {
     memory: Memory,
     entropy: Arc<dyn Entropy>,
     place: Place,
+    pub(crate) made: Made,
 }
 
 /// Where hashes are made.
@@ -72,6 +73,7 @@ impl Passwords {
             memory,
             entropy,
             place: Place::Apart,
+            made: Made::default(),
         }
     }
 
@@ -84,7 +86,12 @@ impl Passwords {
     pub(crate) async fn hash(&self, password: PlainPassword) -> Result<PasswordHash, AppError> {
         let params = self.params;
         let salt: [u8; 16] = self.entropy.array();
-        self.run(move |memory| hash(params, password.expose().as_bytes(), &salt, memory)).await
+        let made = self.made.clone();
+        self.run(move |memory| {
+            made.note(params);
+            hash(params, password.expose().as_bytes(), &salt, memory)
+        })
+        .await
     }
 
     /// Whether `password` is the one that `stored` was made from. Without a stored hash it takes
@@ -94,23 +101,35 @@ impl Passwords {
         password: PlainPassword,
         stored: Option<PasswordHash>,
     ) -> Result<Proof, AppError> {
-        let params = self.params;
-        let exists = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.dummy.clone());
-        self.run(move |memory| {
-            // A hash that cannot be read proves nothing, but must not answer sooner.
-            let Ok(parsed) = phc::PasswordHash::new(stored.as_phc()) else {
-                let _ = hash(params, password.expose().as_bytes(), &[0; 16], memory);
-                return Proof::Wrong;
-            };
-            let proven = verify(&parsed, password.expose().as_bytes(), memory);
-            if proven && exists {
-                Proof::Proven { outdated: is_outdated(&parsed, params) }
-            } else {
-                Proof::Wrong
-            }
-        })
-        .await
+        self.admit()?.turn().await.check(password, stored).await
+    }
+
+    /// Has a hash begin, and end when the other end of `released` is dropped.
+    #[cfg(test)]
+    pub(crate) async fn hold(
+        &self,
+        begun: tokio::sync::oneshot::Sender<()>,
+        released: std::sync::mpsc::Receiver<()>,
+    ) {
+        let work = move |memory: &mut Vec<Block>| {
+            memory.resize(1, Block::new());
+            begun.send(()).unwrap();
+            released.recv().unwrap_err();
+        };
+        self.run(work).await.unwrap();
+    }
+
+    /// How many hashes have memory that is kept: as many as ever ran at a time.
+    #[cfg(test)]
+    pub(crate) fn memories(&self) -> usize {
+        self.memory.kept()
+    }
+
+    /// A place among the hashes that run or wait, if there is one left.
+    pub(super) fn admit(&self) -> Result<Admitted<'_>, AppError> {
+        let permit = Arc::clone(&self.admitted).try_acquire_owned();
+        let permit = permit.map_err(|_| AppError::Overloaded { retry_after: RETRY_AFTER })?;
+        Ok(Admitted { passwords: self, permit })
     }
 
     /// Runs `work` in its turn.
@@ -118,29 +137,140 @@ impl Passwords {
         &self,
         work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, AppError> {
-        let admitted = Arc::clone(&self.admitted)
-            .try_acquire_owned()
-            .map_err(|_| AppError::Overloaded { retry_after: RETRY_AFTER })?;
-        let running =
-            Arc::clone(&self.running).acquire_owned().await.expect("the semaphore is never closed");
+        self.admit()?.turn().await.run(work).await
+    }
+}
+
+/// A place among the hashes that run or wait.
+#[derive(Debug)]
+pub(super) struct Admitted<'a> {
+    passwords: &'a Passwords,
+    permit: OwnedSemaphorePermit,
+}
+
+impl<'a> Admitted<'a> {
+    /// Waits until this hash is the next.
+    pub(super) async fn turn(self) -> Turn<'a> {
+        let running = Arc::clone(&self.passwords.running).acquire_owned().await;
+        let running = running.expect("the semaphore is never closed");
+        Turn { passwords: self.passwords, permits: [self.permit, running] }
+    }
+}
+
+/// A hash that may be made at once.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    passwords: &'a Passwords,
+    permits: [OwnedSemaphorePermit; 2],
+}
+
+impl Turn<'_> {
+    /// As [`Passwords::check`].
+    pub(super) async fn check(
+        self,
+        password: PlainPassword,
+        stored: Option<PasswordHash>,
+    ) -> Result<Proof, AppError> {
+        let params = self.passwords.params;
+        let exists = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.passwords.dummy.clone());
+        let made = self.passwords.made.clone();
+        self.run(move |memory| {
+            // A hash that cannot be read proves nothing, but must not answer sooner.
+            let Ok(parsed) = phc::PasswordHash::new(stored.as_phc()) else {
+                made.note(params);
+                let _ = hash(params, password.expose().as_bytes(), &[0; 16], memory);
+                return Proof::Wrong;
+            };
+            let outdated = is_outdated(&parsed, params);
+            made.note_stored(&parsed);
+            let proven = verify(&parsed, password.expose().as_bytes(), memory);
+            if proven && exists { Proof::Proven { outdated } } else { Proof::Wrong }
+        })
+        .await
+    }
+
+    /// Runs `work` where hashes are made.
+    async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+    ) -> Result<T, AppError> {
+        let Self { passwords, permits } = self;
+        let (memory, params) = (passwords.memory.clone(), passwords.params);
         // The permits go with the work: a caller who hangs up frees nothing before it is done.
-        let permits: [OwnedSemaphorePermit; 2] = [admitted, running];
-        let (memory, params) = (self.memory.clone(), self.params);
         let work = move || {
             let done = memory.lend(params, work);
             drop(permits);
             done
         };
-        match self.place {
-            Place::Apart => tokio::task::spawn_blocking(work)
-                .await
-                .map_err(|_| AppError::Overloaded { retry_after: RETRY_AFTER }),
+        let done = match passwords.place {
+            Place::Apart => tokio::task::spawn_blocking(|| yielding(work)).await.ok().flatten(),
             #[cfg(any(test, feature = "simulation"))]
-            Place::Inline => Ok(work()),
-        }
+            Place::Inline => Some(work()),
+        };
+        done.ok_or(AppError::Overloaded { retry_after: RETRY_AFTER })
     }
 }
 
+/// Runs `work` on a thread that lets all others go first, so that logins take the time that
+/// refreshes leave. A thread cannot be given its priority back without privileges, so it is one of
+/// its own, and the one that asks, which others use too, waits for it.
+///
+/// `None` if the system refuses a thread.
+#[cfg(target_os = "linux")]
+fn yielding<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("password-hash".into());
+        let thread = thread.spawn_scoped(scope, || {
+            // On Linux this is of the thread alone (setpriority(2)). Not being let is no reason not
+            // to log anybody in.
+            let _ = rustix::process::setpriority_process(None, NICE);
+            work()
+        });
+        thread.ok()?.join().ok()
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn yielding<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    Some(work())
+}
+
+/// What was hashed, for tests to count: memory in KiB, passes and lanes of each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Made {
+    #[cfg(test)]
+    costs: Arc<std::sync::Mutex<Vec<(u32, u32, u32)>>>,
+}
+
+#[cfg(not(test))]
+#[expect(clippy::unused_self, reason = "tests count")]
+impl Made {
+    fn note(&self, _: HashParams) {}
+
+    fn note_stored(&self, _: &phc::PasswordHash) {}
+}
+
+#[cfg(test)]
+impl Made {
+    fn note(&self, params: HashParams) {
+        let cost = (params.memory_kib, params.iterations, params.parallelism);
+        self.costs.lock().unwrap().push(cost);
+    }
+
+    fn note_stored(&self, hash: &phc::PasswordHash) {
+        let params = argon2::Params::try_from(hash).unwrap();
+        self.costs.lock().unwrap().push((params.m_cost(), params.t_cost(), params.p_cost()));
+    }
+
+    pub(crate) fn take(&self) -> Vec<(u32, u32, u32)> {
+        std::mem::take(&mut self.costs.lock().unwrap())
+    }
+}
+
+/// A tenth of the weight of a thread that is not nice at all.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 /// Some ten hashes from now there is room again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -191,6 +321,20 @@ mod tests {
         let _second = Arc::clone(&passwords.admitted).try_acquire_owned().unwrap();
         let refused = passwords.check(plain("one"), None).await.unwrap_err();
         assert!(matches!(refused, AppError::Overloaded { retry_after } if !retry_after.is_zero()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashes_let_others_go_first_and_nobody_else_does() {
+        let passwords = passwords(CHEAP, 4);
+        let priority = || rustix::process::getpriority_process(None).unwrap();
+        let before = tokio::task::spawn_blocking(priority).await.unwrap();
+        let hashing = passwords.run(move |_| priority()).await.unwrap();
+        assert_eq!(hashing, NICE.max(before));
+        // The very thread that waited, and all that are left.
+        for _ in 0..8 {
+            assert_eq!(tokio::task::spawn_blocking(priority).await.unwrap(), before);
+        }
     }
 
     #[tokio::test]

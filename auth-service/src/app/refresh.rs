@@ -56,6 +56,7 @@ impl App {
     pub(crate) async fn refresh(&self, request: RefreshRequest<'_>) -> Result<Issued, AppError> {
         let claims = self.master.verify(request.token).await?;
         // Before anything is spent.
+        self.limit_refresh(SessionId(claims.session), request.origin)?;
         let signer = self.signer().await?;
         let (session, user) = (SessionId(claims.session), UserId(claims.user));
         let named = request.key.as_ref().map(|key| Named {

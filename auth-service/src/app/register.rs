@@ -26,6 +26,8 @@ impl App {
         if !self.policy.open_registration {
             return Err(AppError::RegistrationClosed);
         }
+        let (username, password) = judge(username, password)?;
+        self.limit_registration(origin).await?;
         let user = self.new_user(username, password, vec![Role::Editor]).await?;
         let signer = self.signer().await?;
         let session = self.new_session(user.id, String::new());
@@ -60,6 +62,7 @@ impl App {
         password: String,
         roles: Vec<Role>,
     ) -> Result<UserSummary, AppError> {
+        let (username, password) = judge(username, password)?;
         let user = self.new_user(username, password, roles).await?;
         let event = self.event_by(by, EventKind::UserCreated).of(user.id);
         let event = event.detailed(format!("roles {}", names_of(&user.roles)));
@@ -69,14 +72,10 @@ impl App {
 
     async fn new_user(
         &self,
-        username: &str,
-        password: String,
+        username: Username,
+        password: PlainPassword,
         roles: Vec<Role>,
     ) -> Result<NewUser, AppError> {
-        let username = Username::parse(username)
-            .map_err(|mend| AppError::FieldInvalid { field: "username", mend: mend.into() })?;
-        let password = PlainPassword::chosen(password, username.as_str())
-            .map_err(|mend| AppError::FieldInvalid { field: "password", mend })?;
         Ok(NewUser {
             id: UserId::generate(self.clock.now(), &*self.entropy),
             password: self.passwords.hash(password).await?,
@@ -85,4 +84,13 @@ impl App {
             create_time: self.clock.now(),
         })
     }
+}
+
+/// What a user may be called, and a password that is not easily guessed.
+fn judge(username: &str, password: String) -> Result<(Username, PlainPassword), AppError> {
+    let username = Username::parse(username)
+        .map_err(|mend| AppError::FieldInvalid { field: "username", mend: mend.into() })?;
+    let password = PlainPassword::chosen(password, username.as_str())
+        .map_err(|mend| AppError::FieldInvalid { field: "password", mend })?;
+    Ok((username, password))
 }

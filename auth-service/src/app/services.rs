@@ -131,6 +131,7 @@ impl App {
             self.audit.record(event);
         };
         let Some(account) = account.as_ref().filter(|_| proven) else {
+            self.limit_wrong_secret(client_id, origin).await?;
             failed();
             return Err(AppError::InvalidClient);
         };

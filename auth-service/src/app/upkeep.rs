@@ -9,10 +9,11 @@ use crate::storage::{error::StoreError, store::Store};
 pub(crate) struct Removed {
     pub(crate) sessions: u64,
     pub(crate) events: u64,
+    pub(crate) counts: u64,
 }
 
-/// Removes sessions that no token can come back to, and audit events past their retention, in
-/// batches small enough that refreshes get their turn between them.
+/// Removes sessions that no token can come back to, audit events past their retention, and counts of
+/// attempts that say nothing any more, in batches small enough that refreshes get their turn between them.
 pub(crate) async fn clean(
     store: &dyn Store,
     audit_retention: Duration,
@@ -29,6 +30,14 @@ pub(crate) async fn clean(
         let batch = store.remove_old_events(audit_retention, BATCH).await?;
         removed.events += batch;
         if batch < u64::from(BATCH) {
+            break;
+        }
+    }
+    loop {
+        let batch = store.remove_spent_counts(BATCH).await?;
+        removed.counts += batch;
+        // A batch of either kind may be full.
+        if batch < u64::from(BATCH) {
             return Ok(removed);
         }
     }
@@ -40,9 +49,9 @@ pub(crate) async fn keep_clean(store: &dyn Store, audit_retention: Duration) {
     loop {
         rounds.tick().await;
         match clean(store, audit_retention).await {
-            Ok(Removed { sessions: 0, events: 0 }) => {}
-            Ok(Removed { sessions, events }) => {
-                tracing::info!(sessions, events, "removed what had ended");
+            Ok(Removed { sessions: 0, events: 0, counts: 0 }) => {}
+            Ok(Removed { sessions, events, counts }) => {
+                tracing::info!(sessions, events, counts, "removed what had ended");
             }
             Err(error) => tracing::warn!(%error, "what has ended could not be removed"),
         }
@@ -103,10 +112,10 @@ mod tests {
         let retention = 3 * KEPT_AFTER_THE_END;
         assert_eq!(clean(&store, retention).await.unwrap(), Removed::default());
         clock.set(START + KEPT_AFTER_THE_END + Duration::from_secs(2));
-        let sessions = Removed { sessions: many, events: 0 };
+        let sessions = Removed { sessions: many, ..Removed::default() };
         assert_eq!(clean(&store, retention).await.unwrap(), sessions);
         clock.set(START + retention + Duration::from_secs(1));
-        let events = Removed { sessions: 0, events: many };
+        let events = Removed { events: many, ..Removed::default() };
         assert_eq!(clean(&store, retention).await.unwrap(), events);
         assert!(store.newest_events(1).await.unwrap().is_empty());
     }

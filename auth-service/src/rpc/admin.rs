@@ -169,6 +169,16 @@ impl AdminService for AdminRpc {
         Ok(Response::new(pb::EnableUserResponse {}))
     }
 
+    async fn unlock_user(
+        &self,
+        request: Request<pb::UnlockUserRequest>,
+    ) -> Result<Response<pb::UnlockUserResponse>, Status> {
+        let by = self.admin(&request).await?;
+        let user = user(&request.into_inner().user_id)?;
+        self.app.unlock_user(by, user).await.map_err(to_status)?;
+        Ok(Response::new(pb::UnlockUserResponse {}))
+    }
+
     async fn create_service_account(
         &self,
         request: Request<pb::CreateServiceAccountRequest>,

@@ -19,6 +19,9 @@ pub(super) fn to_status(error: AppError) -> Status {
         AppError::AccountDisabled => {
             status(Code::PermissionDenied, reason::ACCOUNT_DISABLED, message)
         }
+        AppError::AccountLocked { retry_after } => {
+            retry_later(Code::ResourceExhausted, reason::ACCOUNT_LOCKED, message, retry_after)
+        }
         AppError::DeadlineExceeded => {
             status(Code::DeadlineExceeded, reason::DEADLINE_EXCEEDED, message)
         }
@@ -47,7 +50,7 @@ pub(super) fn to_status(error: AppError) -> Status {
         AppError::PermissionDenied(_) => {
             status(Code::PermissionDenied, reason::PERMISSION_DENIED, message)
         }
-        AppError::RateLimited { retry_after } => {
+        AppError::RateLimited { retry_after } | AppError::TooFast { retry_after, .. } => {
             retry_later(Code::ResourceExhausted, reason::RATE_LIMITED, message, retry_after)
         }
         AppError::RefreshSuperseded => status(Code::Aborted, reason::REFRESH_SUPERSEDED, message),

@@ -6,6 +6,9 @@ use transport::recorder::Recorder;
 
 use super::*;
 
+mod limits;
+mod storm;
+
 const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
 fn config(dir: &TempDir) -> Config {
