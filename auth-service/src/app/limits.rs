@@ -16,6 +16,7 @@ use crate::{
         audit::{Administrator, Origin},
         context::App,
         error::AppError,
+        passwords::{self, Proof},
     },
     domain::{
         audit::{AuditEvent, EventKind},
@@ -23,6 +24,7 @@ use crate::{
         pace::{
             LOGINS, Pace, REFRESHES, REFRESHES_OF_ADDRESS, REGISTRATIONS, SECRETS, Subject, network,
         },
+        secret::{PasswordHash, PlainPassword},
     },
     storage::limits::{Attempt, Begun},
 };
@@ -107,26 +109,50 @@ impl App {
         self.in_pace(taken, "wrong secrets of this service, or from your address")
     }
 
-    /// Waits until nobody else guesses under this name here, so that those who know their password
-    /// and log in at once are not each other's failures.
-    pub(super) async fn guess_turn(&self, name: Subject) -> Turn {
-        self.limits.guesses.turn(name).await
-    }
-
-    /// Counts an attempt to log in as one that failed, before anything is hashed.
-    pub(super) async fn begin_attempt(
+    /// Begins to prove the password of the user of this name, whether or not there is one: counts it
+    /// as a failure, before anything is hashed.
+    ///
+    /// What waits longest waits without a count: an attempt is counted when its hash is next, and one
+    /// that never gets there never is. Attempts under a name take turns here, so that those who know
+    /// their password and log in at once are not each other's failures.
+    pub(super) async fn begin_guess(
         &self,
-        name: Subject,
+        typed: &str,
         origin: Origin,
-    ) -> Result<Attempt, AppError> {
+    ) -> Result<Guess<'_>, AppError> {
+        let hash = self.passwords.admit()?;
+        let name = Subject::name(typed);
+        let turn = self.limits.guesses.turn(name).await;
+        let hash = hash.turn().await;
         let address = self.limits.address(origin).map(|address| (Subject::logins(address), LOGINS));
         match self.store.begin_attempt(name, address).await? {
-            Begun::Attempt(attempt) => Ok(attempt),
+            Begun::Attempt(attempt) => Ok(Guess { attempt, hash, _turn: turn }),
             Begun::Locked(retry_after) => Err(AppError::AccountLocked { retry_after }),
             Begun::TooMany(retry_after) => {
                 Err(AppError::TooFast { what: "failed logins from your address", retry_after })
             }
         }
+    }
+
+    /// Whether the password is the one that `stored` was made from. A proven one is forgiven, before
+    /// anything else may fail: it is no guess.
+    pub(super) async fn prove(
+        &self,
+        guess: Guess<'_>,
+        password: PlainPassword,
+        stored: Option<PasswordHash>,
+        user: Option<UserId>,
+        origin: Origin,
+    ) -> Result<Proof, AppError> {
+        let Guess { attempt, hash, _turn } = guess;
+        let proof = hash.check(password, stored).await?;
+        if proof != Proof::Wrong {
+            self.store.forgive(&attempt).await?;
+        } else if attempt.locks {
+            let event = self.event(EventKind::LoginLocked, origin);
+            self.audit.record(AuditEvent { account: user.map(Into::into), ..event });
+        }
+        Ok(proof)
     }
 
     /// Forgives a user's failed logins. OK also if there are none.
@@ -144,6 +170,14 @@ impl App {
     fn in_pace(&self, left: Option<Duration>, what: &'static str) -> Result<(), AppError> {
         left.map_or(Ok(()), |retry_after| Err(AppError::TooFast { what, retry_after }))
     }
+}
+
+/// An attempt to prove a password, whose turn it is.
+#[derive(Debug)]
+pub(super) struct Guess<'a> {
+    attempt: Attempt,
+    hash: passwords::Turn<'a>,
+    _turn: Turn,
 }
 
 /// How fast each of many goes. Whoever has not come for a while is forgotten.
@@ -197,7 +231,7 @@ impl Turns {
 
 /// A place among those who guess under a name, or wait for it.
 #[derive(Debug)]
-pub(super) struct Turn {
+struct Turn {
     turns: Turns,
     name: Subject,
     semaphore: Arc<Semaphore>,

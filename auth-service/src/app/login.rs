@@ -9,7 +9,6 @@ use crate::{
     },
     domain::{
         audit::{AuditEvent, EventKind},
-        pace::Subject,
         secret::{PlainPassword, Username},
         user::{Status, User},
     },
@@ -28,34 +27,21 @@ impl App {
         let password = PlainPassword::presented(password)
             .map_err(|mend| AppError::FieldInvalid { field: "password", mend: mend.into() })?;
         check_device_name(&device_name)?;
-        // What waits longest waits without a count, and holds no place that others could use: an
-        // attempt is counted when its hash is next, and one that never gets there never is.
-        let place = self.passwords.admit()?;
-        let name = Subject::name(username);
-        let turn = self.guess_turn(name).await;
-        let place = place.turn().await;
-        let attempt = self.begin_attempt(name, origin).await?;
+        let guess = self.begin_guess(username, origin).await?;
         // No user has the empty name, so a name that cannot be is looked up all the same.
         let key = Username::parse(username).map(|name| name.key()).unwrap_or_default();
         let user = self.store.user_by_name(&key).await?;
         let stored = user.as_ref().map(|user| user.password.clone());
-        let proof = place.check(password.clone(), stored).await?;
+        let known = user.as_ref().map(|user| user.id);
+        let proof = self.prove(guess, password.clone(), stored, known, origin).await?;
         let failed = |user: Option<&User>| {
             let event = self.event(EventKind::LoginFailed, origin).on_device(&device_name);
             self.audit.record(AuditEvent { account: user.map(|user| user.id.into()), ..event });
         };
-        if attempt.locks && proof == Proof::Wrong {
-            let event = self.event(EventKind::LoginLocked, origin);
-            self.audit
-                .record(AuditEvent { account: user.as_ref().map(|user| user.id.into()), ..event });
-        }
         let (Proof::Proven { outdated }, Some(user)) = (proof, &user) else {
             failed(user.as_ref());
             return Err(AppError::InvalidCredentials);
         };
-        // Before anything that may fail: a proven password is no guess.
-        self.store.forgive(&attempt).await?;
-        drop(turn);
         if user.status == Status::Disabled {
             failed(Some(user));
             return Err(AppError::AccountDisabled);

@@ -94,9 +94,9 @@ impl Passwords {
         .await
     }
 
-    /// Whether `password` is the one that `stored` was made from. Without a stored hash it takes
-    /// the same time, and the answer is [`Proof::Wrong`].
-    pub(crate) async fn check(
+    /// [`Turn::check`] in its turn.
+    #[cfg(test)]
+    async fn check(
         &self,
         password: PlainPassword,
         stored: Option<PasswordHash>,
@@ -165,7 +165,8 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// As [`Passwords::check`].
+    /// Whether `password` is the one that `stored` was made from. Without a stored hash it takes the
+    /// same time, and the answer is [`Proof::Wrong`].
     pub(super) async fn check(
         self,
         password: PlainPassword,

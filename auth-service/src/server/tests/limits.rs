@@ -167,6 +167,26 @@ async fn those_who_know_the_password_never_count() {
 }
 
 #[tokio::test]
+async fn a_wrong_old_password_counts_as_a_failed_login() {
+    let served = serve(|_| {}).await;
+    let app = &served.app;
+    let login = app.login("ada", PASSWORD.into(), String::new(), Origin::default());
+    let tokens = login.await.unwrap();
+    let caller = app.authenticate(tokens.access_token.expose_secret()).await.unwrap();
+    let new = "four other unrelated words";
+    let change =
+        |old: &str| app.change_password(&caller, old.into(), new.into(), Origin::default());
+    for _ in 1..FREE {
+        assert!(matches!(change("wrong").await, Err(AppError::InvalidCredentials)));
+    }
+    assert_eq!(served.fail("ada").await.code(), Code::Unauthenticated);
+    assert!(matches!(change(PASSWORD).await, Err(AppError::AccountLocked { .. })));
+    served.clock.advance(Duration::from_secs(30));
+    change(PASSWORD).await.unwrap();
+    assert!(matches!(change("wrong").await, Err(AppError::InvalidCredentials)));
+}
+
+#[tokio::test]
 async fn an_address_has_many_failures_and_a_lock_of_either_kind_touches_no_session() {
     let served = serve(|_| {}).await;
     let tokens = served.app.login("ada", PASSWORD.into(), String::new(), Origin::default());
