@@ -10,6 +10,7 @@ pub(super) fn for_reason(reason: &str) -> Option<&'static str> {
     Some(match reason {
         reason::INVALID_CREDENTIALS => "Check the user name and the password.",
         reason::ACCOUNT_DISABLED => "Ask an administrator.",
+        reason::ACCOUNT_LOCKED => "Wait, longer after each failure. Who is signed in stays so.",
         reason::REGISTRATION_CLOSED => "Ask an administrator for an account.",
         reason::USERNAME_TAKEN => {
             "Choose another name, or log in with `evergreen login` if it is yours."
