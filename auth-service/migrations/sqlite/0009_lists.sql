@@ -1,7 +1,8 @@
 -- What administrators list. A rotation touches none of these.
 
--- By name; without a status, the names' own index is read.
-CREATE INDEX users_by_status ON users (status, username_key);
+-- By name. Those who are active are most of all, and read from the names' own index: a planner without
+-- statistics would take one of theirs for the best way to those who administer.
+CREATE INDEX users_disabled ON users (username_key) WHERE status = 'disabled';
 
 -- By what they are about, each newest first. Those of no filter are in the key's order.
 CREATE INDEX audit_events_by_kind ON audit_events (kind, time, id);

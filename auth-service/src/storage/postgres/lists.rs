@@ -40,12 +40,13 @@ impl ListStore for PostgresStore {
         status: Option<Status>,
         limit: u32,
     ) -> Result<Vec<UserSummary>, StoreError> {
-        let statement = if status.is_some() { USERS_OF_STATUS } else { USERS };
+        let statement = match status {
+            None => USERS,
+            Some(Status::Active) => USERS_ACTIVE,
+            Some(Status::Disabled) => USERS_DISABLED,
+        };
         let mut query =
             sqlx::query(statement).bind(&names.from).bind(&names.to).bind(i64::from(limit));
-        if let Some(status) = status {
-            query = query.bind(status.as_str());
-        }
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter().map(decode::<_, SummaryLookup, _>).collect()
     }
@@ -80,6 +81,9 @@ impl ListStore for PostgresStore {
 pub(super) const USERS: &str = r#"SELECT id, username, status, roles, create_time FROM users
      WHERE username_key COLLATE "C" >= $1 AND username_key COLLATE "C" < $2
      ORDER BY username_key COLLATE "C" LIMIT $3"#;
-pub(super) const USERS_OF_STATUS: &str = r#"SELECT id, username, status, roles, create_time FROM users
-     WHERE status = $4 AND username_key COLLATE "C" >= $1 AND username_key COLLATE "C" < $2
+pub(super) const USERS_ACTIVE: &str = r#"SELECT id, username, status, roles, create_time FROM users
+     WHERE status = 'active' AND username_key COLLATE "C" >= $1 AND username_key COLLATE "C" < $2
+     ORDER BY username_key COLLATE "C" LIMIT $3"#;
+pub(super) const USERS_DISABLED: &str = r#"SELECT id, username, status, roles, create_time FROM users
+     WHERE status = 'disabled' AND username_key COLLATE "C" >= $1 AND username_key COLLATE "C" < $2
      ORDER BY username_key COLLATE "C" LIMIT $3"#;

@@ -25,7 +25,7 @@ use crate::{
         postgres::{
             DatabaseClock, PostgresStore,
             advances::ADVANCE,
-            lists::{USERS, USERS_OF_STATUS},
+            lists::{USERS, USERS_ACTIVE, USERS_DISABLED},
             revocations::REVOCATIONS_SINCE,
             sessions::OLDEST_FORGOTTEN,
         },
@@ -268,7 +268,8 @@ async fn lists_are_read_in_the_order_of_an_index_of_what_they_are_of() {
         })
         .into();
     statements.push((USERS.to_owned(), "users_by_name".to_owned()));
-    statements.push((USERS_OF_STATUS.to_owned(), "users_by_status".to_owned()));
+    statements.push((USERS_ACTIVE.to_owned(), "users_by_name".to_owned()));
+    statements.push((USERS_DISABLED.to_owned(), "users_disabled".to_owned()));
     for (statement, index) in statements {
         let id = format!("'{}'", user_id(1).0);
         let statement = statement.replace("_id = $4", &format!("_id = {id}")).replace("$2", &id);

@@ -40,11 +40,12 @@ impl ListStore for SqliteStore {
         status: Option<Status>,
         limit: u32,
     ) -> Result<Vec<UserSummary>, StoreError> {
-        let statement = if status.is_some() { USERS_OF_STATUS } else { USERS };
-        let mut query = sqlx::query(statement).bind(&names.from).bind(&names.to).bind(limit);
-        if let Some(status) = status {
-            query = query.bind(status.as_str());
-        }
+        let statement = match status {
+            None => USERS,
+            Some(Status::Active) => USERS_ACTIVE,
+            Some(Status::Disabled) => USERS_DISABLED,
+        };
+        let query = sqlx::query(statement).bind(&names.from).bind(&names.to).bind(limit);
         let rows = query.fetch_all(&self.reader).await?;
         rows.iter().map(decode::<_, SummaryLookup, _>).collect()
     }
@@ -79,7 +80,9 @@ impl ListStore for SqliteStore {
 pub(super) const USERS: &str = "SELECT id, username, status, roles, create_time FROM users
      WHERE username_key >= $1 AND username_key < $2
      ORDER BY username_key LIMIT $3";
-pub(super) const USERS_OF_STATUS: &str =
-    "SELECT id, username, status, roles, create_time FROM users
-     WHERE status = $4 AND username_key >= $1 AND username_key < $2
+pub(super) const USERS_ACTIVE: &str = "SELECT id, username, status, roles, create_time FROM users
+     WHERE status = 'active' AND username_key >= $1 AND username_key < $2
+     ORDER BY username_key LIMIT $3";
+pub(super) const USERS_DISABLED: &str = "SELECT id, username, status, roles, create_time FROM users
+     WHERE status = 'disabled' AND username_key >= $1 AND username_key < $2
      ORDER BY username_key LIMIT $3";

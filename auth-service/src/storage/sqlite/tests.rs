@@ -20,7 +20,7 @@ use crate::{
         lists::events_statement,
         sqlite::{
             SqliteStore,
-            lists::{USERS, USERS_OF_STATUS},
+            lists::{USERS, USERS_ACTIVE, USERS_DISABLED},
             revocations::REVOCATIONS_SINCE,
             sessions::OLDEST_FORGOTTEN,
             users::ADMINS,
@@ -188,7 +188,8 @@ async fn lists_are_read_in_the_order_of_an_index_of_what_they_are_of() {
     let mut statements: Vec<_> =
         list_filters().map(|(filter, index)| (events_statement(&filter), index)).into();
     statements.push((USERS.to_owned(), "sqlite_autoindex_users_"));
-    statements.push((USERS_OF_STATUS.to_owned(), "users_by_status"));
+    statements.push((USERS_ACTIVE.to_owned(), "sqlite_autoindex_users_"));
+    statements.push((USERS_DISABLED.to_owned(), "users_disabled"));
     for (statement, index) in statements {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let plan =

@@ -197,10 +197,9 @@ pub(super) async fn leave_an_admin(
     if admins == [user.0] { Err(StoreError::LastAdmin) } else { Ok(()) }
 }
 
-/// As many as it takes to know whether one is the last. Left to itself, SQLite would rather go through
-/// all who are active.
-pub(super) const ADMINS: &str = "SELECT id FROM users INDEXED BY users_who_administer
-     WHERE status = 'active' AND roles LIKE '%admin%' LIMIT 2";
+/// As many as it takes to know whether one is the last.
+pub(super) const ADMINS: &str =
+    "SELECT id FROM users WHERE status = 'active' AND roles LIKE '%admin%' LIMIT 2";
 
 /// Inserts the session only while its user's password and status are still those that were proven.
 async fn insert_proven(
