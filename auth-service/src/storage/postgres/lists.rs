@@ -45,8 +45,7 @@ impl ListStore for PostgresStore {
             Some(Status::Active) => USERS_ACTIVE,
             Some(Status::Disabled) => USERS_DISABLED,
         };
-        let mut query =
-            sqlx::query(statement).bind(&names.from).bind(&names.to).bind(i64::from(limit));
+        let query = sqlx::query(statement).bind(&names.from).bind(&names.to).bind(i64::from(limit));
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter().map(decode::<_, SummaryLookup, _>).collect()
     }
