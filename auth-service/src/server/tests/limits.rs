@@ -43,7 +43,9 @@ pub(super) async fn serve(change: impl FnOnce(&mut Config)) -> Served {
     let entropy = Arc::new(SeededEntropy::new(1));
     let server = Server::open(config, clock.clone(), entropy, Arc::new(Recorder::new()));
     let app = server.await.unwrap().app;
-    app.add_user("ada", PASSWORD.into(), vec![Role::Editor]).await.unwrap();
+    app.add_user(Administrator::OPERATOR, "ada", PASSWORD.into(), vec![Role::Editor])
+        .await
+        .unwrap();
     app.passwords.made.take();
     let rpc = AuthRpc::new(Arc::clone(&app), Duration::from_secs(10));
     Served { app, rpc, clock, _dir: dir }
@@ -105,8 +107,8 @@ fn seconds(reason: &str, seconds: u64) -> (String, Option<Duration>) {
 async fn unknown_wrong_disabled_and_impossible_names_are_one_answer_after_one_hash() {
     let served = serve(|_| {}).await;
     let app = &served.app;
-    let barred = app.add_user("bob", PASSWORD.into(), vec![Role::Editor]).await.unwrap();
     let by = Administrator::OPERATOR;
+    let barred = app.add_user(by, "bob", PASSWORD.into(), vec![Role::Editor]).await.unwrap().id;
     let status = crate::domain::user::Status::Disabled;
     app.set_user_status(by, barred, status, LastAdmin::Stays).await.unwrap();
     app.passwords.made.take();
