@@ -21,7 +21,7 @@ use tonic::{
     transport::Server,
 };
 use tonic_prost::ProstCodec;
-use tower::Layer as _;
+use tower::{Layer as _, ServiceBuilder};
 use transport::{serve::connections, status::unauthenticated};
 
 use crate::lab::Failure;
@@ -57,6 +57,23 @@ where
         let refused = watch::channel(None).1;
         let answering = Answering { answer, refused, messages: PhantomData::<fn(Req)> };
         Self::serve(guard.layer(answering)).await
+    }
+
+    /// The same, and `work` is done for each call, beside nothing.
+    pub(super) async fn working(
+        work: impl Fn() + Clone + Send + 'static,
+        answer: Res,
+    ) -> Result<Self, Failure> {
+        let refused = watch::channel(None).1;
+        let answering = Answering { answer, refused, messages: PhantomData::<fn(Req)> };
+        let service = ServiceBuilder::new().map_future(move |answer| {
+            let work = work.clone();
+            async move {
+                work();
+                answer.await
+            }
+        });
+        Self::serve(service.service(answering)).await
     }
 
     async fn serve<S, B>(service: S) -> Result<Self, Failure>

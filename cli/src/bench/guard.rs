@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, ParsedPublicKey};
 use client_sdk::guard::{FetchFuture, Guard, GuardLayer, KeyCache, KeySource, Keys, Kind, Policy};
 use evergreen_proto::api::v1::{
     ListTreesRequest, ListTreesResponse, api_service_client::ApiServiceClient,
@@ -15,7 +16,7 @@ use evergreen_proto::api::v1::{
 use token::{
     AccessClaims, SigningKey,
     clock::{Clock as _, SystemClock, Timestamp},
-    entropy::SystemEntropy,
+    entropy::{Entropy, SystemEntropy},
 };
 use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 
@@ -33,6 +34,9 @@ pub(super) enum Tokens {
     Known,
     /// Each call brings one that was never seen.
     New,
+    /// There is no guard. One Ed25519 signature, of as much as a token is, is verified for each call:
+    /// the least that new tokens can cost.
+    Unread,
 }
 
 /// Calls per second with the guard, against the same calls without it.
@@ -49,17 +53,19 @@ pub(super) async fn measure(
         KeyCache::new(OneKey(Keys { keys, max_age: Duration::from_secs(300) }), clock.clone());
     let guard = Guard::new(ISSUER, ISSUER, keys);
     let policy = Policy::deny_all().authenticated(LIST_TREES);
-    let guarded = Echo::<ListTreesRequest, _>::behind(
-        GuardLayer::new(guard, policy),
-        ListTreesResponse::default(),
-    )
-    .await?;
+    let answer = ListTreesResponse::default();
+    let guarded = match tokens {
+        Tokens::Known | Tokens::New => {
+            Echo::<ListTreesRequest, _>::behind(GuardLayer::new(guard, policy), answer).await?
+        }
+        Tokens::Unread => Echo::<ListTreesRequest, _>::working(verification()?, answer).await?,
+    };
     let open = Echo::<ListTreesRequest, _>::start(ListTreesResponse::default()).await?;
 
     // Minted beforehand, and so many that a token that comes round again has been forgotten.
     let count = match tokens {
         Tokens::Known => in_flight,
-        Tokens::New => NEW_TOKENS,
+        Tokens::New | Tokens::Unread => NEW_TOKENS,
     };
     let bearers = Arc::new(mint(&key, clock.now(), count)?);
     let next = Arc::new(AtomicUsize::new(0));
@@ -73,6 +79,19 @@ pub(super) async fn measure(
     let subject = |_| calling(&guarded_channel);
     let baseline = |_| calling(&open_channel);
     compare(in_flight, rounds, round, subject, baseline).await
+}
+
+/// Verifies the same signature again and again.
+fn verification() -> Result<impl Fn() + Clone + Send + 'static, Failure> {
+    let message = [b'e'; 460];
+    let seed: [u8; 32] = (&SystemEntropy as &dyn Entropy).array();
+    let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| "32 bytes are a seed")?;
+    let signature = pair.sign(&message);
+    let key = ParsedPublicKey::new(&ED25519, pair.public_key())?;
+    Ok(move || {
+        let verdict = key.verify_sig(&message, signature.as_ref());
+        assert!(verdict.is_ok(), "it was signed by this key");
+    })
 }
 
 fn mint(key: &SigningKey, now: Timestamp, count: usize) -> Result<Vec<Bearer>, Failure> {

@@ -88,10 +88,12 @@ impl Bench {
         let guarded = |tokens| guard::measure(tokens, self.in_flight, self.rounds, self.round);
         let known = guarded(Tokens::Known).await?;
         let new = guarded(Tokens::New).await?;
+        let unread = guarded(Tokens::Unread).await?;
         let figures = [
             ("calls through the layer", "calls without it", layer),
             ("guarded calls", "calls without a guard", known),
             ("the same, every token new", "calls without a guard", new),
+            ("one bare signature a call", "calls without a guard", unread),
             ("durable refreshes", "a bare echo of the same size", refresh),
         ];
         let mut recoveries = Vec::new();
