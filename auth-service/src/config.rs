@@ -145,7 +145,9 @@ pub struct Config {
 
     /// Limit calls from this machine by their address and their session, as those from others. Off, they
     /// are limited by user name alone, and a proxy that runs here does not count as one caller
-    #[arg(long, env = "EVERGREEN_AUTH_LIMIT_LOOPBACK")]
+    #[arg(long, env = "EVERGREEN_AUTH_LIMIT_LOOPBACK", action = ArgAction::Set, default_value_t = false,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub limit_loopback: bool,
 
     /// Allow plaintext on addresses that other machines can reach

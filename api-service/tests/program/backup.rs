@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
-use crate::harness::{Place, sql};
+use crate::harness::{Place, place, sql};
 
 /// The names of the categories, in their order.
 async fn categories(place: &Place) -> Vec<String> {
@@ -18,7 +18,7 @@ async fn categories(place: &Place) -> Vec<String> {
 
 #[tokio::test]
 async fn a_backup_is_made_while_the_service_runs_and_restored_while_it_does_not() {
-    let place = Place::new();
+    let place = place();
     place.done(&["migrate"]);
     let file = place.data("api.db");
     sql(&file, ONE).await;
@@ -46,7 +46,7 @@ async fn a_backup_is_made_while_the_service_runs_and_restored_while_it_does_not(
 async fn a_backup_that_cannot_be_used_is_refused() {
     const NEWER: &str =
         "INSERT INTO _sqlx_migrations VALUES (9999, 'later', '2030-01-01', 1, x'00', 0)";
-    let place = Place::new();
+    let place = place();
     place.done(&["migrate"]);
     place.done(&["backup", "copy.db"]);
     let before = place.files();

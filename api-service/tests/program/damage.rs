@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{
     doctor::finding,
-    harness::{Place, sql},
+    harness::{Place, place, sql},
 };
 
 /// The start is refused with these words, `doctor` fails on the database, and neither changes it.
@@ -23,7 +23,7 @@ fn is_refused(place: &Place, words: &[&str]) {
 
 #[test]
 fn a_damaged_database_is_refused_and_can_be_mended() {
-    let place = Place::new();
+    let place = place();
     place.done(&["migrate"]);
     let file = place.data("api.db");
     let sound = fs::read(&file).unwrap();
@@ -51,7 +51,7 @@ async fn a_schema_that_is_not_this_programs_is_refused_and_can_be_mended() {
         "INSERT INTO _sqlx_migrations VALUES (9999, 'later', '2030-01-01', 1, x'00', 0)";
     const HALF: &str = "UPDATE _sqlx_migrations SET success = 0 WHERE version = 5";
     const FOREIGN: &str = "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1";
-    let place = Place::new();
+    let place = place();
     place.done(&["migrate"]);
     let file = place.data("api.db");
     let sound = fs::read(&file).unwrap();

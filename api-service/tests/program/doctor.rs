@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _};
 
-use crate::harness::{Ended, Place};
+use crate::harness::{Ended, place};
 
 /// Where nobody listens.
 const NOBODY: &str = "--auth-url=http://127.0.0.1:1";
@@ -20,7 +20,7 @@ pub(crate) fn finding(ended: &Ended, name: &str) -> (String, String) {
 
 #[test]
 fn a_place_is_looked_at_and_left_as_it_is() {
-    let place = Place::new();
+    let place = place();
     let ended = place.on_data(DOCTOR);
     assert_eq!(ended.stderr, "");
     for name in ["data directory", "database"] {
@@ -47,7 +47,7 @@ fn a_place_is_looked_at_and_left_as_it_is() {
 
 #[test]
 fn what_fails_is_named_with_its_mend() {
-    let place = Place::new();
+    let place = place();
     let failed = |args: &[&str], name: &str, mend: &str| {
         let ended = place.on_data(args);
         let (verdict, found) = finding(&ended, name);
@@ -75,7 +75,7 @@ fn what_fails_is_named_with_its_mend() {
 #[test]
 fn postgres_is_reached_and_its_clock_compared() {
     let Some(server) = private_postgres::Postgres::shared() else { return };
-    let place = Place::new();
+    let place = place();
     let url = format!("--database-url={}", server.create_database("api_doctor").unwrap());
     let ended = place.on_data(&[DOCTOR, &[&url]].concat());
     assert!(finding(&ended, "database").1.ends_with("is empty; the first start makes its tables"));

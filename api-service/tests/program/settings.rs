@@ -4,11 +4,11 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use clap::{Args as _, Command};
 
-use crate::harness::Place;
+use crate::harness::place;
 
 #[test]
 fn a_file_configures_the_program_and_its_secret_is_not_printed() {
-    let place = Place::new();
+    let place = place();
     let file = place.write(
         "api.toml",
         "deleted_retention = \"90d\"\nclient_id = \"id\"\nclient_secret = \"hush\"\n",
@@ -43,7 +43,7 @@ fn a_file_configures_the_program_and_its_secret_is_not_printed() {
 
 #[test]
 fn a_secret_file_loses_one_line_end_and_nothing_else_counts_beside_it() {
-    let place = Place::new();
+    let place = place();
     let secret = place.write("secret", "hush\n");
     let args = ["check-config", "--client-id", "id", "--client-secret-file", &secret];
     assert_eq!(place.run(&args).stdout, "the settings are sound\n");

@@ -10,7 +10,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::harness::{Place, Serving, sql};
+use crate::harness::{Place, Serving, place, sql};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -45,7 +45,7 @@ fn knows(place: &Place, username: &str) -> bool {
 
 #[tokio::test]
 async fn a_backup_is_made_while_the_service_runs_and_restored_while_it_does_not() {
-    let place = Place::new();
+    let place = place();
     let copy = place.path("copy.db");
     let serving = place.serve(&["--open-registration"]);
     register(&serving, "ada").await;
@@ -84,7 +84,7 @@ async fn a_backup_is_made_while_the_service_runs_and_restored_while_it_does_not(
 
 #[tokio::test]
 async fn a_session_that_is_newer_than_the_backup_goes_on_unless_it_is_not_adopted() {
-    let place = Place::new();
+    let place = place();
     let serving = place.serve(&["--open-registration"]);
     let ada = register(&serving, "ada").await;
     place.done(&["backup", "copy.db"]);
@@ -110,7 +110,7 @@ async fn a_session_that_is_newer_than_the_backup_goes_on_unless_it_is_not_adopte
 
 #[tokio::test]
 async fn a_backup_that_cannot_be_used_is_refused_and_all_is_as_it_was() {
-    let place = Place::new();
+    let place = place();
     place.done(&["migrate"]);
     place.done(&["backup", "sound.db"]);
     let sound = fs::read(place.path("sound.db")).unwrap();
@@ -162,7 +162,7 @@ async fn a_backup_that_cannot_be_used_is_refused_and_all_is_as_it_was() {
 
 #[test]
 fn a_damaged_database_is_replaced_and_kept_with_its_log() {
-    let place = Place::new();
+    let place = place();
     place.done(&["migrate"]);
     place.done(&["backup", "copy.db"]);
     fs::write(place.data("auth.db"), "no database").unwrap();
@@ -178,7 +178,7 @@ fn a_damaged_database_is_replaced_and_kept_with_its_log() {
 
 #[test]
 fn a_backup_of_nothing_is_none_and_leaves_nothing() {
-    let place = Place::new();
+    let place = place();
     let refused = place.refused(&["backup", "copy.db"]);
     assert!(refused.contains("there is no data/auth.db"), "{refused}");
     place.done(&["migrate"]);

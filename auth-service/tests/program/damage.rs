@@ -4,14 +4,14 @@ use std::fs;
 
 use crate::{
     doctor::finding,
-    harness::{Place, sql},
+    harness::{Place, place, sql},
 };
 
 const PASSWORD: &str = "correct horse battery staple";
 
 /// A place with a user in it.
 fn used() -> Place {
-    let place = Place::new();
+    let place = place();
     let made = place.told(&["user", "create", "ada", "--password-stdin"], PASSWORD);
     assert_eq!(made.code, Some(0), "{made:?}");
     place
@@ -81,7 +81,7 @@ fn damage_that_a_start_does_not_meet_is_found_by_doctor() {
 #[test]
 fn a_schema_on_postgres_that_is_not_this_programs_is_refused() {
     let Some(server) = private_postgres::Postgres::shared() else { return };
-    let place = Place::new();
+    let place = place();
     let url = server.create_database("auth_damage").unwrap();
     let url = format!("--database-url={url}");
     place.done(&["migrate", &url]);

@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _};
 
 use serde_json::Value;
 
-use crate::harness::{Ended, Place};
+use crate::harness::{Ended, place};
 
 const DOCTOR: &[&str] = &["doctor", "--listen=127.0.0.1:0"];
 
@@ -20,7 +20,7 @@ pub(crate) fn finding(ended: &Ended, name: &str) -> (String, String) {
 
 #[test]
 fn a_place_that_nobody_has_used_is_sound_and_stays_unused() {
-    let place = Place::new();
+    let place = place();
     let ended = place.on_data(DOCTOR);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{}", ended.stdout);
     for name in ["data directory", "database", "master keys"] {
@@ -32,7 +32,7 @@ fn a_place_that_nobody_has_used_is_sound_and_stays_unused() {
 
 #[test]
 fn a_place_in_use_is_sound_and_is_left_as_it_is() {
-    let place = Place::new();
+    let place = place();
     place.done(&["migrate"]);
     let before = place.files();
     let ended = place.on_data(DOCTOR);
@@ -56,7 +56,7 @@ fn a_place_in_use_is_sound_and_is_left_as_it_is() {
 
 #[test]
 fn what_fails_is_named_with_its_mend() {
-    let place = Place::new();
+    let place = place();
     place.done(&["migrate"]);
     let failed = |args: &[&str], name: &str, mend: &str| {
         let ended = place.on_data(args);
@@ -96,7 +96,7 @@ fn what_fails_is_named_with_its_mend() {
 #[test]
 fn postgres_is_reached_and_its_clock_compared() {
     let Some(server) = private_postgres::Postgres::shared() else { return };
-    let place = Place::new();
+    let place = place();
     let url = format!("--database-url={}", server.create_database("auth_doctor").unwrap());
     let ended = place.on_data(&[DOCTOR, &[&url]].concat());
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);

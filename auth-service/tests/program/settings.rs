@@ -2,7 +2,7 @@
 
 use clap::{Args as _, Command};
 
-use crate::harness::Place;
+use crate::harness::place;
 
 /// The value and the origin that `--print-config` tells of a key.
 fn told<'a>(printed: &'a str, key: &str) -> (&'a str, &'a str) {
@@ -13,7 +13,7 @@ fn told<'a>(printed: &'a str, key: &str) -> (&'a str, &'a str) {
 
 #[test]
 fn a_flag_wins_over_a_variable_and_that_over_the_file_and_that_over_the_default() {
-    let place = Place::new();
+    let place = place();
     let file = place.write(
         "auth.toml",
         "access_token_ttl = \"2m\"\nrefresh_token_ttl = \"3d\"\nsession_ttl = \"20d\"\n\
@@ -55,7 +55,7 @@ fn a_flag_wins_over_a_variable_and_that_over_the_file_and_that_over_the_default(
 
 #[test]
 fn what_is_wrong_in_a_file_or_a_variable_is_named_and_nothing_is_started() {
-    let place = Place::new();
+    let place = place();
     for (text, named) in [
         (
             "acces_token_ttl = '5m'",
@@ -98,7 +98,7 @@ fn what_is_wrong_in_a_file_or_a_variable_is_named_and_nothing_is_started() {
 
 #[test]
 fn secrets_come_from_files_too_and_are_never_printed() {
-    let place = Place::new();
+    let place = place();
     let url = "postgres://ada:hush@db.invalid:5432/evergreen?sslmode=require";
     let print = ["check-config", "--print-config"];
     let ended = place.run_with(&print, &[("EVERGREEN_AUTH_DATABASE_URL", url)]);
@@ -122,7 +122,7 @@ fn secrets_come_from_files_too_and_are_never_printed() {
 
 #[test]
 fn help_teaches() {
-    let place = Place::new();
+    let place = place();
     let help = place.run(&["--help"]).stdout;
     for taught in ["--config FILE", "access_token_ttl = \"5m\"", "--print-config", "Examples:"] {
         assert!(help.contains(taught), "{taught}: {help}");

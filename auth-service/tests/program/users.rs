@@ -1,10 +1,10 @@
 //! Users, as an operator makes them.
 
-use crate::harness::Place;
+use crate::harness::place;
 
 #[test]
 fn a_user_is_made_with_a_password_of_standard_input_and_by_no_other_silent_way() {
-    let place = Place::new();
+    let place = place();
     let create = ["user", "create", "--admin", "ada"];
     let stdin = [&create[..], &["--password-stdin"]].concat();
     let refused = place.refused(&create);
