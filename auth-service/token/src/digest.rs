@@ -16,10 +16,10 @@ impl TokenDigest {
         Self(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
-    /// As evenly spread as the whole: for picking one of several tables.
+    /// A number that is as evenly spread as the whole: for picking one of several tables.
     #[must_use]
-    pub const fn first_byte(&self) -> u8 {
-        self.0[0]
+    pub fn number(&self) -> usize {
+        self.0.iter().fold(0, |number, &byte| (number << 8) | usize::from(byte))
     }
 }
 

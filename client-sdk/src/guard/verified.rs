@@ -1,8 +1,7 @@
 //! Tokens that need not be verified again.
 
 use std::{
-    collections::HashMap,
-    fmt, mem,
+    fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,20 +12,15 @@ use super::caller::Caller;
 /// Remembers who a good token speaks for, until it runs out or the keys change.
 ///
 /// Only a token whose signature held is ever put in, so that any number of forged ones displaces
-/// none. It is bounded: where it is full, what was not used for the longest time goes.
+/// none. It is bounded: a token's digest says in which bucket it is kept, and where that is full, what
+/// was not used for the longest time goes. So what comes takes the place of one that goes, in the
+/// allocator too, and calls on different cores seldom meet.
 pub(super) struct Verified {
-    /// Picked by the digest, so that calls on different cores seldom meet.
-    shards: Box<[Mutex<Shard>]>,
-    per_shard: usize,
+    buckets: Box<[Mutex<Bucket>]>,
 }
 
-/// Two maps instead of an order of use: what is used moves to the fresh one, and when that is full
-/// the other one is forgotten as a whole, which costs nothing for each token.
-#[derive(Default)]
-struct Shard {
-    fresh: HashMap<TokenDigest, Known>,
-    stale: HashMap<TokenDigest, Known>,
-}
+/// A few tokens, the one that was used last first.
+type Bucket = Vec<(TokenDigest, Known)>;
 
 struct Known {
     caller: Caller,
@@ -36,82 +30,62 @@ struct Known {
 }
 
 impl Verified {
-    /// Room for `tokens`, and for half of them at the least.
+    /// Room for `tokens`, or a few more. Buckets do not fill evenly: some tokens go before all of it is
+    /// taken.
     pub(super) fn new(tokens: usize) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, per_shard: tokens.div_ceil(SHARDS) }
+        Self { buckets: (0..tokens.div_ceil(TOKENS)).map(|_| Mutex::default()).collect() }
     }
 
     /// Another one with as much room.
     pub(super) fn emptied(&self) -> Self {
-        Self::new(self.per_shard * SHARDS)
+        Self::new(self.buckets.len() * TOKENS)
     }
 
     /// Who the token of this digest speaks for, if that is still true at `now` and by `keys`.
     pub(super) fn get(&self, token: &TokenDigest, keys: u64, now: Timestamp) -> Option<Caller> {
-        let mut shard = self.shard(token);
-        if let Some(known) = shard.fresh.get(token) {
-            if known.holds(keys, now) {
-                return Some(known.caller.clone());
-            }
-            shard.fresh.remove(token);
+        let mut bucket = self.bucket(token)?;
+        let at = bucket.iter().position(|(kept, _)| kept == token)?;
+        let known = &bucket[at].1;
+        if known.keys != keys || now >= known.until {
+            bucket.remove(at);
             return None;
         }
-        let known = shard.stale.remove(token).filter(|known| known.holds(keys, now))?;
         let caller = known.caller.clone();
-        shard.keep(*token, known, self.per_shard);
+        bucket[..=at].rotate_right(1);
         Some(caller)
     }
 
     /// Notes that a token was verified by `keys` and is good until `until`.
     pub(super) fn insert(&self, token: TokenDigest, caller: Caller, keys: u64, until: Timestamp) {
-        if self.per_shard > 0 {
-            let known = Known { caller, keys, until };
-            self.shard(&token).keep(token, known, self.per_shard);
-        }
+        let Some(mut bucket) = self.bucket(&token) else { return };
+        // Of two calls that have verified the same token at once, the second says it again.
+        bucket.retain(|(kept, _)| *kept != token);
+        bucket.truncate(TOKENS - 1);
+        bucket.insert(0, (token, Known { caller, keys, until }));
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        let len = |shard: &Mutex<Shard>| {
-            let shard = shard.lock().unwrap();
-            shard.fresh.len() + shard.stale.len()
-        };
-        self.shards.iter().map(len).sum()
+        self.buckets.iter().map(|bucket| bucket.lock().unwrap().len()).sum()
     }
 
-    fn shard(&self, token: &TokenDigest) -> MutexGuard<'_, Shard> {
-        let shard = &self.shards[usize::from(token.first_byte()) % SHARDS];
-        // A panic between two changes of a shard loses what is remembered, and nothing else.
-        shard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Shard {
-    fn keep(&mut self, token: TokenDigest, known: Known, most: usize) {
-        if self.fresh.len() >= most.div_ceil(2) && !self.fresh.contains_key(&token) {
-            // The map is emptied and not dropped: its room serves the next ones.
-            mem::swap(&mut self.fresh, &mut self.stale);
-            self.fresh.clear();
-        }
-        self.stale.remove(&token);
-        self.fresh.insert(token, known);
-    }
-}
-
-impl Known {
-    fn holds(&self, keys: u64, now: Timestamp) -> bool {
-        self.keys == keys && now < self.until
+    /// `None` if there is room for nothing.
+    fn bucket(&self, token: &TokenDigest) -> Option<MutexGuard<'_, Bucket>> {
+        let at = token.number().checked_rem(self.buckets.len())?;
+        // No panic leaves a bucket halfway: what is in it is true.
+        Some(self.buckets[at].lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("per_shard", &self.per_shard).finish_non_exhaustive()
+        f.debug_struct("Verified").field("buckets", &self.buckets.len()).finish_non_exhaustive()
     }
 }
 
-const SHARDS: usize = 16;
+/// How many tokens are in a bucket: with fewer, more go too early; with more, it takes longer to look
+/// through them.
+const TOKENS: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -148,27 +122,30 @@ mod tests {
 
     #[test]
     fn it_is_bounded_and_what_is_used_stays() {
-        let verified = Verified::new(SHARDS * 8);
+        let verified = Verified::new(16 * TOKENS);
         verified.insert(token(0), caller(0), 1, until(10));
         for n in 1..=1000 {
             verified.insert(token(n), caller(n), 1, until(10));
             assert_eq!(verified.get(&token(0), 1, NOW), Some(caller(0)), "after {n}");
-            assert!(verified.len() <= SHARDS * 8);
         }
-        assert!(verified.len() >= SHARDS * 4);
+        assert_eq!(verified.len(), 16 * TOKENS, "a thousand fill every bucket");
         assert_eq!(verified.get(&token(1000), 1, NOW), Some(caller(1000)));
         assert_eq!(verified.get(&token(1), 1, NOW), None);
     }
 
     #[test]
-    fn what_has_run_out_is_not_carried_on() {
-        let verified = Verified::new(2 * SHARDS);
-        verified.insert(token(1), caller(1), 1, until(1));
-        for n in 2..200 {
-            verified.insert(token(n), caller(n), 1, until(1_000));
+    fn what_was_not_used_for_the_longest_time_goes() {
+        let verified = Verified::new(1);
+        for n in 0..2 * TOKENS {
+            verified.insert(token(n), caller(n), 1, until(10));
         }
-        assert_eq!(verified.get(&token(1), 1, NOW), None);
-        assert!(verified.len() <= 2 * SHARDS);
+        assert_eq!(verified.len(), TOKENS);
+        for n in 0..TOKENS {
+            assert_eq!(verified.get(&token(n), 1, NOW), None);
+        }
+        for n in TOKENS..2 * TOKENS {
+            assert_eq!(verified.get(&token(n), 1, NOW), Some(caller(n)));
+        }
     }
 
     #[test]
