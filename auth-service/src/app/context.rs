@@ -89,7 +89,7 @@ impl App {
     pub(super) fn event(&self, kind: EventKind, origin: Origin) -> AuditEvent {
         let now = self.clock.now();
         AuditEvent {
-            id: new_v7(now, &*self.entropy),
+            id: self.audit.next_id(now, &*self.entropy),
             time: now,
             kind,
             account: None,
