@@ -232,6 +232,24 @@ const INSERT: &str = "INSERT INTO folders (id, owner_id, parent_id, name, positi
      created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 pub(super) const UPDATE: &str = "UPDATE folders SET parent_id = $2, name = $3, position = $4, \
      etag = $5, updated_at = $6 WHERE id = $1";
+/// The folders below those that a query names, and those themselves, as `down (id, depth)`: the
+/// beginning of a statement that does something with them. The depth bounds the walk even over rows
+/// that form a ring.
+///
+/// OFFSET 0 has each folder's looked up by index. Its guess of how many folders a walk meets is far too
+/// high, and it would rather read everybody's.
+macro_rules! down {
+    ($top:literal) => {
+        concat!("WITH RECURSIVE down (id, depth) AS (SELECT ", $top, down!())
+    };
+    () => {
+        " UNION ALL SELECT below.id, down.depth + 1 FROM down CROSS JOIN LATERAL \
+         (SELECT id FROM folders WHERE parent_id = down.id OFFSET 0) AS below \
+         WHERE down.depth < 64) "
+    };
+}
+pub(super) use down;
+
 /// Each half counts in an index of its own.
 pub(super) const COUNT: &str = "SELECT \
      (SELECT count(*) FROM folders WHERE owner_id = $1 AND parent_id IS NOT NULL) + \
@@ -240,16 +258,13 @@ pub(super) const COUNT: &str = "SELECT \
 pub(super) const ABOVE: &str = "WITH RECURSIVE up (id, parent_id, level) AS ( \
      SELECT id, parent_id, 1 FROM folders WHERE id = $1 AND owner_id = $2 \
      UNION ALL \
-     SELECT folders.id, folders.parent_id, up.level + 1 FROM up \
-     JOIN folders ON folders.id = up.parent_id WHERE up.level < 64) \
+     SELECT above.id, above.parent_id, up.level + 1 FROM up CROSS JOIN LATERAL \
+     (SELECT id, parent_id FROM folders WHERE id = up.parent_id OFFSET 0) AS above \
+     WHERE up.level < 64) \
      SELECT id FROM up ORDER BY level";
 /// How many levels a folder and what lies in it have.
-pub(super) const HEIGHT: &str = "WITH RECURSIVE down (id, level) AS ( \
-     SELECT id, 1 FROM folders WHERE id = $1 \
-     UNION ALL \
-     SELECT folders.id, down.level + 1 FROM down \
-     JOIN folders ON folders.parent_id = down.id WHERE down.level < 64) \
-     SELECT MAX(level) FROM down";
+pub(super) const HEIGHT: &str =
+    concat!(down!("id, 0 FROM folders WHERE id = $1"), "SELECT MAX(depth) + 1 FROM down");
 pub(super) const COUNT_TREES: &str = "UPDATE folders SET tree_count = tree_count + counted.by \
      FROM unnest($1::uuid[], $2::bigint[]) AS counted (id, by) WHERE folders.id = counted.id";
 pub(super) const HOLDS_FOLDER: &str = "SELECT 1 FROM folders WHERE parent_id = $1 LIMIT 1";

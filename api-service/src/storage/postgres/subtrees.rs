@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     changes::record,
-    folders::{FolderRow, current},
+    folders::{FolderRow, current, down},
     open::PostgresStore,
     retry::retrying,
     search,
@@ -105,50 +105,36 @@ impl TryFrom<Row> for Entry {
     }
 }
 
-/// What walks down ends with.
+/// The folders of a walk down, each looked up by index.
 macro_rules! entries {
     () => {
-        " UNION ALL \
-         SELECT folders.id, down.depth + 1 FROM down \
-         JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-         SELECT folders.id, owner_id, parent_id, name, position, etag, created_at, updated_at, \
-         depth, tree_count FROM down JOIN folders ON folders.id = down.id"
+        "SELECT folders.id, owner_id, parent_id, name, position, etag, created_at, updated_at, \
+         depth, tree_count FROM down CROSS JOIN LATERAL \
+         (SELECT * FROM folders WHERE id = down.id OFFSET 0) AS folders"
     };
 }
 
-pub(super) const BELOW: &str = concat!(
-    "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT id, 0 FROM folders WHERE owner_id = $1 AND id = $2",
-    entries!()
-);
-pub(super) const ALL: &str = concat!(
-    "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT id, 0 FROM folders WHERE owner_id = $1 AND parent_id IS NULL",
-    entries!()
-);
+pub(super) const BELOW: &str =
+    concat!(down!("id, 0 FROM folders WHERE owner_id = $1 AND id = $2"), entries!());
+pub(super) const ALL: &str =
+    concat!(down!("id, 0 FROM folders WHERE owner_id = $1 AND parent_id IS NULL"), entries!());
 /// How many trees there are, as far as one counts.
-pub(super) const HELD: &str = "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT $1::uuid, 0 \
-     UNION ALL \
-     SELECT folders.id, down.depth + 1 FROM down \
-     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-     SELECT count(*) FROM ( \
-       SELECT 1 FROM down JOIN trees ON trees.folder_id = down.id LIMIT $2) AS held";
+pub(super) const HELD: &str = concat!(
+    down!("$1::uuid, 0"),
+    "SELECT count(*) FROM ( \
+SELECT 1 FROM trees WHERE folder_id = ANY (ARRAY(SELECT id FROM down)) LIMIT $2) AS held"
+);
 /// Locked in the order in which a merge of categories locks them.
-pub(super) const DELETE_TREES: &str = "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT $1::uuid, 0 \
-     UNION ALL \
-     SELECT folders.id, down.depth + 1 FROM down \
-     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-     UPDATE trees SET folder_id = NULL, etag = $2, updated_at = greatest(updated_at, $3), \
+pub(super) const DELETE_TREES: &str = concat!(
+    down!("$1::uuid, 0"),
+    "UPDATE trees SET folder_id = NULL, etag = $2, updated_at = greatest(updated_at, $3), \
      deleted_at = $3, purge_at = $4 WHERE id IN ( \
-       SELECT trees.id FROM trees JOIN down ON trees.folder_id = down.id \
-       ORDER BY trees.id FOR UPDATE OF trees) \
-     RETURNING id, visibility";
+       SELECT id FROM trees WHERE folder_id = ANY (ARRAY(SELECT id FROM down)) \
+       ORDER BY id FOR UPDATE) \
+     RETURNING id, visibility"
+);
 /// In one statement, at whose end no folder lies in one that is gone.
-pub(super) const DELETE: &str = "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT $1::uuid, 0 \
-     UNION ALL \
-     SELECT folders.id, down.depth + 1 FROM down \
-     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-     DELETE FROM folders WHERE id IN (SELECT id FROM down) RETURNING id";
+pub(super) const DELETE: &str = concat!(
+    down!("$1::uuid, 0"),
+    "DELETE FROM folders WHERE id = ANY (ARRAY(SELECT id FROM down)) RETURNING id"
+);

@@ -7,7 +7,9 @@ use sqlx::{Postgres, QueryBuilder};
 use token::clock::Timestamp;
 use uuid::Uuid;
 
-use super::{new_trees::create, open::PostgresStore, retry::retrying, trees::hold_references};
+use super::{
+    folders::down, new_trees::create, open::PostgresStore, retry::retrying, trees::hold_references,
+};
 use crate::{
     domain::{
         id::{FolderId, TreeId},
@@ -112,11 +114,8 @@ pub(super) fn keys(
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new("");
     if let Some(folder) = folder {
-        query.push("WITH RECURSIVE down (id, level) AS (SELECT ").push_bind(folder.0);
-        query.push(
-            "::uuid, 1 UNION ALL SELECT folders.id, down.level + 1 FROM down \
-             JOIN folders ON folders.parent_id = down.id WHERE down.level < 64) ",
-        );
+        query.push("WITH RECURSIVE down (id, depth) AS (SELECT ").push_bind(folder.0);
+        query.push(concat!("::uuid, 0", down!()));
     }
     query.push("SELECT created_at, id FROM trees WHERE owner_id = ").push_bind(owner.to_owned());
     query.push(" AND deleted_at IS NULL");

@@ -216,6 +216,20 @@ const COLUMNS: &str = "id, owner_id, parent_id, name, position, etag, created_at
 
 pub(super) const FIND: &str = "SELECT id, owner_id, parent_id, name, position, etag, created_at, \
      updated_at FROM folders WHERE id = $1 AND owner_id = $2";
+/// The folders below those that a query names, and those themselves, as `down (id, depth)`: the
+/// beginning of a statement that does something with them. The depth bounds the walk even over rows
+/// that form a ring.
+macro_rules! down {
+    ($top:literal) => {
+        concat!("WITH RECURSIVE down (id, depth) AS (SELECT ", $top, down!())
+    };
+    () => {
+        " UNION ALL SELECT folders.id, down.depth + 1 FROM down \
+         JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) "
+    };
+}
+pub(super) use down;
+
 /// Each half counts in an index of its own.
 pub(super) const COUNT: &str = "SELECT \
      (SELECT COUNT(*) FROM folders WHERE owner_id = $1 AND parent_id IS NOT NULL) + \
@@ -232,12 +246,8 @@ pub(super) const ABOVE: &str = "WITH RECURSIVE up (id, parent_id, level) AS ( \
      JOIN folders ON folders.id = up.parent_id WHERE up.level < 64) \
      SELECT id FROM up ORDER BY level";
 /// How many levels a folder and what lies in it have.
-pub(super) const HEIGHT: &str = "WITH RECURSIVE down (id, level) AS ( \
-     SELECT id, 1 FROM folders WHERE id = $1 \
-     UNION ALL \
-     SELECT folders.id, down.level + 1 FROM down \
-     JOIN folders ON folders.parent_id = down.id WHERE down.level < 64) \
-     SELECT MAX(level) FROM down";
+pub(super) const HEIGHT: &str =
+    concat!(down!("id, 0 FROM folders WHERE id = $1"), "SELECT MAX(depth) + 1 FROM down");
 pub(super) const COUNT_TREES: &str =
     "UPDATE folders SET tree_count = tree_count + $2 WHERE id = $1";
 pub(super) const HOLDS_FOLDER: &str = "SELECT 1 FROM folders WHERE parent_id = $1 LIMIT 1";

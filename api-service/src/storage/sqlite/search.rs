@@ -7,6 +7,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
+    folders::down,
     new_trees::insert,
     open::SqliteStore,
     tree_row::TreeRow,
@@ -222,11 +223,9 @@ const NEW_ENTRIES: &str = "INSERT INTO search_index (rowid, scope, head, text) "
 const WRITE: &str =
     "INSERT OR REPLACE INTO search_index (rowid, scope, head, text) VALUES ($1, $2, $3, $4)";
 pub(super) const ERASE: &str = "DELETE FROM search_index WHERE rowid = $1";
-pub(super) const ERASE_BELOW: &str = "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT $1, 0 \
-     UNION ALL \
-     SELECT folders.id, down.depth + 1 FROM down \
-     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-     DELETE FROM search_index WHERE rowid IN ( \
+pub(super) const ERASE_BELOW: &str = concat!(
+    down!("$1, 0"),
+    "DELETE FROM search_index WHERE rowid IN ( \
      SELECT number FROM down CROSS JOIN trees ON trees.folder_id = down.id \
-     CROSS JOIN search_documents ON search_documents.tree_id = trees.id)";
+     CROSS JOIN search_documents ON search_documents.tree_id = trees.id)"
+);

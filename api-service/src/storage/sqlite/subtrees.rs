@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use super::{
     changes::record_all,
-    folders::{FolderRow, current},
+    folders::{FolderRow, current, down},
     open::SqliteStore,
     search,
 };
@@ -104,58 +104,39 @@ impl TryFrom<Row> for Entry {
     }
 }
 
-/// What walks down ends with. To SQLite, CROSS
-/// says which side to begin with: it would rather read all folders than guess how few are below.
+/// The folders of a walk down. To SQLite, CROSS says which side to begin with: it would rather read all
+/// folders than guess how few are below.
 macro_rules! entries {
     () => {
-        " UNION ALL \
-         SELECT folders.id, down.depth + 1 FROM down \
-         JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-         SELECT folders.id, owner_id, parent_id, name, position, etag, created_at, updated_at, \
+        "SELECT folders.id, owner_id, parent_id, name, position, etag, created_at, updated_at, \
          depth, tree_count FROM down CROSS JOIN folders ON folders.id = down.id"
     };
 }
 
-pub(super) const BELOW: &str = concat!(
-    "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT id, 0 FROM folders WHERE owner_id = $1 AND id = $2",
-    entries!()
-);
-pub(super) const ALL: &str = concat!(
-    "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT id, 0 FROM folders WHERE owner_id = $1 AND parent_id IS NULL",
-    entries!()
-);
+pub(super) const BELOW: &str =
+    concat!(down!("id, 0 FROM folders WHERE owner_id = $1 AND id = $2"), entries!());
+pub(super) const ALL: &str =
+    concat!(down!("id, 0 FROM folders WHERE owner_id = $1 AND parent_id IS NULL"), entries!());
 /// How many trees there are, as far as one counts.
-pub(super) const HELD: &str = "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT $1, 0 \
-     UNION ALL \
-     SELECT folders.id, down.depth + 1 FROM down \
-     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-     SELECT COUNT(*) FROM ( \
-       SELECT 1 FROM down CROSS JOIN trees ON trees.folder_id = down.id LIMIT $2)";
+pub(super) const HELD: &str = concat!(
+    down!("$1, 0"),
+    "SELECT COUNT(*) FROM ( \
+       SELECT 1 FROM down CROSS JOIN trees ON trees.folder_id = down.id LIMIT $2)"
+);
 /// For all trees at once what [`Change::of_tree`] says of one that is gone: it is gone for its owner,
 /// and for the others if they found it.
-pub(super) const LOG_TREES: &str = "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT $1, 0 \
-     UNION ALL \
-     SELECT folders.id, down.depth + 1 FROM down \
-     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-     INSERT INTO changes (at, resource, resource_id, owner_id, own_kind, shared_kind, mark) \
+pub(super) const LOG_TREES: &str = concat!(
+    down!("$1, 0"),
+    "INSERT INTO changes (at, resource, resource_id, owner_id, own_kind, shared_kind, mark) \
      SELECT $3, 'tree', trees.id, trees.owner_id, 'deleted', \
             CASE visibility WHEN 'shared' THEN 'deleted' END, $2 \
-     FROM down CROSS JOIN trees ON trees.folder_id = down.id";
-pub(super) const DELETE_TREES: &str = "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT $1, 0 \
-     UNION ALL \
-     SELECT folders.id, down.depth + 1 FROM down \
-     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-     UPDATE trees SET folder_id = NULL, etag = $2, updated_at = MAX(updated_at, $3), \
-     deleted_at = $3, purge_at = $4 WHERE folder_id IN (SELECT id FROM down)";
+     FROM down CROSS JOIN trees ON trees.folder_id = down.id"
+);
+pub(super) const DELETE_TREES: &str = concat!(
+    down!("$1, 0"),
+    "UPDATE trees SET folder_id = NULL, etag = $2, updated_at = MAX(updated_at, $3), \
+     deleted_at = $3, purge_at = $4 WHERE folder_id IN (SELECT id FROM down)"
+);
 /// In one statement, at whose end no folder lies in one that is gone.
-pub(super) const DELETE: &str = "WITH RECURSIVE down (id, depth) AS ( \
-     SELECT $1, 0 \
-     UNION ALL \
-     SELECT folders.id, down.depth + 1 FROM down \
-     JOIN folders ON folders.parent_id = down.id WHERE down.depth < 64) \
-     DELETE FROM folders WHERE id IN (SELECT id FROM down) RETURNING id";
+pub(super) const DELETE: &str =
+    concat!(down!("$1, 0"), "DELETE FROM folders WHERE id IN (SELECT id FROM down) RETURNING id");

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite};
 use token::clock::Timestamp;
 
-use super::{new_trees::create, open::SqliteStore, trees::check_references};
+use super::{folders::down, new_trees::create, open::SqliteStore, trees::check_references};
 use crate::{
     domain::{
         id::{FolderId, TreeId},
@@ -113,11 +113,8 @@ pub(super) fn keys(
 ) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(prefix);
     if let Some(folder) = folder {
-        query.push("WITH RECURSIVE down (id, level) AS (SELECT ").push_bind(folder.0);
-        query.push(
-            ", 1 UNION ALL SELECT folders.id, down.level + 1 FROM down \
-             JOIN folders ON folders.parent_id = down.id WHERE down.level < 64) ",
-        );
+        query.push("WITH RECURSIVE down (id, depth) AS (SELECT ").push_bind(folder.0);
+        query.push(concat!(", 0", down!()));
     }
     query.push("SELECT created_at, id FROM trees WHERE owner_id = ").push_bind(owner.to_owned());
     query.push(" AND deleted_at IS NULL");
