@@ -1,31 +1,12 @@
 //! Looking after the service's files.
 
-use std::{
-    env,
-    io::{IsTerminal as _, stdout},
-    path::PathBuf,
-    process::ExitCode,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use token::clock::{Clock as _, SystemClock};
+use transport::commands::{Doctor, Failure, say};
 
-use super::{Failure, Settings, say};
-
-/// Look at everything that the service needs, and say what is wrong and how to mend it
-///
-/// One line for each: ok, warn or FAIL. Nothing is changed, and the service may run meanwhile. The
-/// exit code is 1 if anything failed. All of an embedded database is read, which takes a while if it
-/// is large.
-#[derive(Args)]
-pub(super) struct Doctor {
-    /// Print one JSON document: {"ok", "checks": [{"name", "verdict", "found", "mend"}]}
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    settings: Settings,
-}
+use super::Settings;
 
 /// Copy the embedded database, while the service runs or not
 ///
@@ -52,17 +33,9 @@ pub(super) struct Restore {
     settings: Settings,
 }
 
-impl Doctor {
-    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let report = api_service::doctor(&self.settings.config, &SystemClock::new()).await;
-        if self.json {
-            say(&report.json().to_string());
-        } else {
-            let color = stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
-            say(&report.text(color));
-        }
-        Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
+pub(super) async fn doctor(doctor: Doctor<Settings>) -> ExitCode {
+    let report = api_service::doctor(&doctor.settings.config, &SystemClock::new()).await;
+    doctor.show(&report)
 }
 
 impl Backup {
@@ -76,11 +49,8 @@ impl Backup {
 impl Restore {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let config = &self.settings.config;
-        let now = SystemClock::new().now().unix_seconds();
-        let now = UNIX_EPOCH + Duration::from_secs(u64::try_from(now).unwrap_or_default());
-        // Colons are not for file names.
-        let stamp = humantime::format_rfc3339_seconds(now).to_string().replace(':', "-");
-        let restored = api_service::restore(config, &self.backup, &stamp).await?;
+        let now = SystemClock::new().now();
+        let restored = api_service::restore(config, &self.backup, now).await?;
         say(&format!("the database is that of {}", self.backup.display()));
         if let Some(former) = restored.former {
             say(&format!("the former one is kept as {}", former.display()));

@@ -3,21 +3,19 @@
 mod care;
 mod serve;
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use api_service::{Config, Server};
 use clap::{Args, Parser, Subcommand};
 use token::{clock::SystemClock, entropy::SystemEntropy};
 use transport::{
+    commands::{Doctor, Failure, Shown, failed},
     observe::LogObserver,
     process::start_log,
     settings::{Effective, Program, parse},
 };
 
-use self::{
-    care::{Backup, Doctor, Restore},
-    serve::Shown,
-};
+use self::care::{Backup, Restore};
 
 /// Evergreen's ApiService: trees, folders and categories
 #[derive(Parser)]
@@ -44,12 +42,12 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve until SIGTERM or SIGINT, then let the calls under way end
-    Serve(Shown),
+    Serve(Shown<Settings>),
     /// Bring the database's schema up to date, and end
     Migrate(Settings),
     /// Check the settings without touching network or disk
-    CheckConfig(Shown),
-    Doctor(Doctor),
+    CheckConfig(Shown<Settings>),
+    Doctor(Doctor<Settings>),
     Backup(Backup),
     Restore(Restore),
 }
@@ -75,15 +73,7 @@ pub(crate) async fn run() -> ExitCode {
     start_log("info");
     match carry_out(cli.command, &effective).await {
         Ok(code) => code,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{NAME}: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                let _ = writeln!(std::io::stderr(), "  caused by: {error}");
-                cause = error.source();
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(NAME, &*error),
     }
 }
 
@@ -92,14 +82,12 @@ async fn carry_out(command: Command, effective: &Effective) -> Result<ExitCode, 
         Command::Serve(shown) => serve::serve(shown, effective).await,
         Command::Migrate(settings) => serve::migrate(settings.config).await,
         Command::CheckConfig(shown) => serve::check_config(&shown, effective),
-        Command::Doctor(doctor) => return doctor.run().await,
+        Command::Doctor(doctor) => return Ok(care::doctor(doctor).await),
         Command::Backup(backup) => backup.run().await,
         Command::Restore(restore) => restore.run().await,
     }
     .map(|()| ExitCode::SUCCESS)
 }
-
-type Failure = Box<dyn std::error::Error>;
 
 async fn open(config: Config) -> Result<Server, Failure> {
     let server = Server::open(
@@ -109,11 +97,6 @@ async fn open(config: Config) -> Result<Server, Failure> {
         Arc::new(LogObserver),
     );
     Ok(server.await?)
-}
-
-fn say(line: &str) {
-    // A closed standard output is no reason to stop serving.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 const NAME: &str = "api-service";

@@ -84,7 +84,7 @@ pub(crate) enum AppError {
     #[error(
         "{MAX_SECRETS} secrets of the service are good; the next one runs out at {}, or end all but \
          the new one with an overlap of zero",
-        humantime::format_rfc3339_seconds(system_time(*.next_ends))
+        humantime::format_rfc3339_seconds(SystemTime::from(*.next_ends))
     )]
     TooManySecrets { next_ends: Timestamp },
     #[error("user {0} does not exist")]
@@ -110,12 +110,6 @@ impl From<PageTokenInvalid> for AppError {
     fn from(_: PageTokenInvalid) -> Self {
         Self::PageTokenInvalid
     }
-}
-
-/// For humantime, which knows no other.
-fn system_time(at: Timestamp) -> SystemTime {
-    let millis = u64::try_from(at.unix_millis()).unwrap_or_default();
-    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
 }
 
 /// Why the keys could not be made ready.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use auth_service::{ServiceCredentials, UserKind};
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
+use transport::commands::{Failure, say};
 
-use super::{Failure, Settings, open, password, say};
+use super::{Settings, open, password};
 
 #[derive(Subcommand)]
 pub(super) enum UserCommand {

@@ -1,8 +1,9 @@
 //! Signing keys and security events.
 
 use clap::{Args, Subcommand};
+use transport::commands::{Failure, say};
 
-use super::{Failure, Settings, open, say, time};
+use super::{Settings, open, time};
 
 #[derive(Subcommand)]
 pub(super) enum KeysCommand {

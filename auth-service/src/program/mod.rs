@@ -6,7 +6,7 @@ mod keys;
 mod password;
 mod serve;
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use auth_service::{Config, Server};
 use clap::{Args, Parser, Subcommand};
@@ -15,6 +15,7 @@ use token::{
     entropy::SystemEntropy,
 };
 use transport::{
+    commands::{Doctor, Failure, Shown, failed},
     observe::LogObserver,
     process::start_log,
     settings::{Effective, Program, parse},
@@ -22,9 +23,8 @@ use transport::{
 
 use self::{
     accounts::{ServiceCommand, UserCommand},
-    care::{Backup, Doctor, Restore},
+    care::{Backup, Restore},
     keys::{Audit, KeysCommand},
-    serve::Shown,
 };
 
 /// Evergreen's AuthService: logs users in and keeps their sessions alive.
@@ -53,12 +53,12 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve until SIGTERM or SIGINT, then let the calls under way end
-    Serve(Shown),
+    Serve(Shown<Settings>),
     /// Bring the database to this program's schema, and end
     Migrate(Settings),
     /// Check the settings without touching anything
-    CheckConfig(Shown),
-    Doctor(Doctor),
+    CheckConfig(Shown<Settings>),
+    Doctor(Doctor<Settings>),
     Backup(Backup),
     Restore(Restore),
     /// Show the newest security events, newest first
@@ -95,10 +95,7 @@ pub(crate) async fn run() -> ExitCode {
     start_log("info");
     match carry_out(cli.command, &effective).await {
         Ok(code) => code,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{NAME}: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(NAME, &*error),
     }
 }
 
@@ -107,7 +104,7 @@ async fn carry_out(command: Command, effective: &Effective) -> Result<ExitCode, 
         Command::Serve(shown) => serve::serve(shown, effective).await,
         Command::Migrate(settings) => serve::migrate(settings.config).await,
         Command::CheckConfig(shown) => serve::check_config(&shown, effective),
-        Command::Doctor(doctor) => return doctor.run().await,
+        Command::Doctor(doctor) => return Ok(care::doctor(doctor).await),
         Command::Backup(backup) => backup.run().await,
         Command::Restore(restore) => restore.run().await,
         Command::Audit(audit) => audit.run().await,
@@ -118,22 +115,13 @@ async fn carry_out(command: Command, effective: &Effective) -> Result<ExitCode, 
     .map(|()| ExitCode::SUCCESS)
 }
 
-type Failure = Box<dyn std::error::Error>;
-
 async fn open(config: Config) -> Result<Server, Failure> {
     let clock = Arc::new(SystemClock::new());
     Ok(Server::open(config, clock, Arc::new(SystemEntropy), Arc::new(LogObserver)).await?)
 }
 
-fn say(line: &str) {
-    // A closed standard output is no reason to stop serving.
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
 fn time(at: Timestamp) -> humantime::Rfc3339Timestamp {
-    let millis = u64::try_from(at.unix_millis()).unwrap_or_default();
-    let at = std::time::UNIX_EPOCH + Duration::from_millis(millis);
-    humantime::format_rfc3339_millis(at)
+    humantime::format_rfc3339_millis(at.into())
 }
 
 const NAME: &str = "auth-service";

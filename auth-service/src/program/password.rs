@@ -3,8 +3,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use secrecy::{ExposeSecret as _, SecretString};
-
-use super::Failure;
+use transport::commands::Failure;
 
 /// A password for `username`, from standard input if `stdin`.
 pub(super) fn new(username: &str, stdin: bool) -> Result<SecretString, Failure> {

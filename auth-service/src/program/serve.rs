@@ -1,25 +1,19 @@
 //! Serving, and what comes before it.
 
 use auth_service::Config;
-use clap::Args;
-use transport::{process::stop_signal, serve::bind, settings::Effective};
+use transport::{
+    commands::{Failure, Shown, print_config, say},
+    process::stop_signal,
+    serve::bind,
+    settings::Effective,
+};
 
-use super::{Failure, Settings, open, say};
+use super::{Settings, open};
 
-#[derive(Args)]
-pub(super) struct Shown {
-    /// Print the settings as they come out, as a TOML file that says where each comes from, and end.
-    /// Secrets are not in it
-    #[arg(long)]
-    print_config: bool,
-    #[command(flatten)]
-    settings: Settings,
-}
-
-pub(super) async fn serve(shown: Shown, effective: &Effective) -> Result<(), Failure> {
+pub(super) async fn serve(shown: Shown<Settings>, effective: &Effective) -> Result<(), Failure> {
     let config = shown.settings.config;
     if shown.print_config {
-        return print(&config, effective);
+        return print_config(effective, config.validate());
     }
     // Asked for first, so that a signal during the start is not lost.
     let stop = stop_signal()?;
@@ -44,18 +38,12 @@ pub(super) async fn migrate(config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn check_config(shown: &Shown, effective: &Effective) -> Result<(), Failure> {
+pub(super) fn check_config(shown: &Shown<Settings>, effective: &Effective) -> Result<(), Failure> {
     let config = &shown.settings.config;
     if shown.print_config {
-        return print(config, effective);
+        return print_config(effective, config.validate());
     }
     config.validate()?;
     say("the settings are sound");
     Ok(())
-}
-
-/// Printed even if they cannot be: that is when they are looked at.
-fn print(config: &Config, effective: &Effective) -> Result<(), Failure> {
-    say(effective.to_string().trim_end());
-    Ok(config.validate()?)
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use thiserror::Error;
+use token::clock::Timestamp;
 use transport::{
     config::ConfigError,
     data_dir::DataDir,
@@ -62,20 +63,24 @@ pub async fn backup(config: &Config, target: &Path) -> Result<u64, CareError> {
     Ok(embedded::backup(&config.data_dir.join(FILE), target).await?)
 }
 
-/// Puts a copy of `backup` in the place of the database, which is kept beside it with `stamp` in its
+/// Puts a copy of `backup` in the place of the database, which is kept beside it with `now` in its
 /// name.
 ///
 /// # Errors
 ///
 /// [`CareError`]: the service runs, the backup is damaged, newer than this program or another
 /// program's, or the master keys are not those that it depends on. Everything is as it was then.
-pub async fn restore(config: &Config, backup: &Path, stamp: &str) -> Result<Restored, CareError> {
+pub async fn restore(
+    config: &Config,
+    backup: &Path,
+    now: Timestamp,
+) -> Result<Restored, CareError> {
     if config.database()?.is_some() {
         return Err(CareError::Postgres);
     }
     let directory = DataDir::claim(&config.data_dir, "auth").map_err(OpenError::from)?;
     opens(config, backup).await?;
-    Ok(embedded::restore(&directory, FILE, backup, &MIGRATIONS, stamp).await?)
+    Ok(embedded::restore(&directory, FILE, backup, &MIGRATIONS, now).await?)
 }
 
 /// Refuses a backup whose signing key the ring at hand does not open. One that cannot be read, or should

@@ -4,7 +4,7 @@ use std::{
     fmt,
     ops::{Add, Sub},
     sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// An instant, to the millisecond, counted from the Unix epoch.
@@ -53,6 +53,13 @@ impl Timestamp {
     }
 }
 
+impl From<Timestamp> for SystemTime {
+    /// What is before the Unix epoch becomes the epoch.
+    fn from(at: Timestamp) -> Self {
+        Self::UNIX_EPOCH + at.saturating_since(Timestamp::UNIX_EPOCH)
+    }
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -94,9 +101,8 @@ impl SystemClock {
         reason = "this is the clock that everything else is given"
     )]
     pub fn new() -> Self {
-        let wall = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
+        let wall =
+            SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Self { wall_at_start: Timestamp::UNIX_EPOCH + wall, steady_at_start: steady() }
     }
 }

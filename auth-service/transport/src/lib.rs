@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+pub mod commands;
 pub mod config;
 pub mod data_dir;
 pub mod database_url;

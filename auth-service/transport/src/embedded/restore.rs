@@ -8,6 +8,7 @@ use std::{
 
 use sqlx::{ConnectOptions as _, Connection as _, migrate::Migrator, sqlite::SqliteConnectOptions};
 use thiserror::Error;
+use token::clock::Timestamp;
 
 use super::{beside, has_log, look, new_private, sync_directory};
 use crate::{data_dir::DataDir, schema::Schema};
@@ -66,7 +67,7 @@ pub enum RestoreError {
 }
 
 /// Puts a copy of `backup` in the place of the database `name` in `directory`, which nobody else
-/// uses, and keeps the former one beside it, with `.before-` and `stamp` behind its name.
+/// uses, and keeps the former one beside it, with `.before-` and `now` behind its name.
 ///
 /// The backup is checked first, and is not changed. Whenever this is cut short, there is a whole
 /// database in place: the former one or the backup.
@@ -79,7 +80,7 @@ pub async fn restore(
     name: &str,
     backup: &Path,
     known: &Migrator,
-    stamp: &str,
+    now: Timestamp,
 ) -> Result<Restored, RestoreError> {
     let database = directory.path().join(name);
     let copy = beside(&database, ".restoring");
@@ -92,7 +93,7 @@ pub async fn restore(
         copy_file(backup, &copy)?;
         let schema = check(backup, &copy, known).await?;
         let former = match database.exists() {
-            true => Some(keep(&database, stamp).await?),
+            true => Some(keep(&database, now).await?),
             false => None,
         };
         fs::rename(&copy, &database).map_err(failed(&database))?;
@@ -134,7 +135,9 @@ async fn check(backup: &Path, copy: &Path, known: &Migrator) -> Result<Schema, R
 }
 
 /// Gives the former database a second name, under which it stays when the first is another's.
-async fn keep(database: &Path, stamp: &str) -> Result<PathBuf, RestoreError> {
+async fn keep(database: &Path, now: Timestamp) -> Result<PathBuf, RestoreError> {
+    // Colons are not for file names.
+    let stamp = humantime::format_rfc3339_seconds(now.into()).to_string().replace(':', "-");
     let kept = beside(database, &format!(".before-{stamp}"));
     let (log, kept_log) = (beside(database, "-wal"), beside(&kept, "-wal"));
     if log.exists() {
