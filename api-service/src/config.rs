@@ -1,6 +1,9 @@
 //! The settings: each a flag, an environment variable and a key of a file.
 
-use std::{convert::Infallible, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    convert::Infallible, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr,
+    time::Duration,
+};
 
 use clap::{ArgAction, Args, builder::BoolishValueParser};
 use client_sdk::guard::RevocationsBuilder;
@@ -9,6 +12,7 @@ use tonic::transport::{Endpoint, Uri};
 use transport::{
     config::{ConfigError, read_secret},
     database_url::{self, DatabaseUrl},
+    overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
 };
 
 /// How to serve.
@@ -96,6 +100,14 @@ pub struct Config {
           value_parser = humantime::parse_duration)]
     pub request_timeout: Duration,
 
+    /// Connections at a time; of one address, half as many
+    #[arg(long, env = "EVERGREEN_API_MAX_CONNECTIONS", default_value_t = DEFAULT_CONNECTIONS, value_name = "N")]
+    pub max_connections: NonZeroUsize,
+
+    /// Requests at a time, streams aside; more wait a moment, and are then told to come back
+    #[arg(long, env = "EVERGREEN_API_MAX_REQUESTS", default_value_t = DEFAULT_REQUESTS, value_name = "N")]
+    pub max_requests: NonZeroUsize,
+
     /// How long a deleted tree can be brought back; it holds for trees deleted from now on
     #[arg(long, env = "EVERGREEN_API_DELETED_RETENTION", default_value = "30days",
           value_name = "DURATION", value_parser = humantime::parse_duration)]
@@ -118,6 +130,8 @@ impl Default for Config {
             refuse_after_silence: None,
             insecure: false,
             request_timeout: Duration::from_secs(10),
+            max_connections: DEFAULT_CONNECTIONS,
+            max_requests: DEFAULT_REQUESTS,
             deleted_retention: Duration::from_secs(30 * 86_400),
         }
     }

@@ -1,6 +1,6 @@
 //! The composition root: the one place that sees every layer.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use client_sdk::{
     Session,
@@ -23,7 +23,8 @@ use transport::{
     config::ConfigError,
     data_dir::DataDir,
     observe::Observer,
-    serve::{ServeError, Serving, connections},
+    overload::Connections,
+    serve::{ServeError, Serving},
 };
 
 use crate::{
@@ -62,6 +63,8 @@ pub struct Server {
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     request_timeout: Duration,
+    most_connections: NonZeroUsize,
+    most_requests: NonZeroUsize,
     /// Held while the server lives; none without a file in it.
     _directory: Option<DataDir>,
 }
@@ -206,7 +209,7 @@ impl Server {
         guard: Guard,
     ) -> Result<Self, StoreError> {
         let app = App::new(store, Arc::clone(&clock), entropy, config.deleted_retention).await?;
-        let request_timeout = config.request_timeout;
+        let Config { request_timeout, max_connections, max_requests, .. } = config;
         let revocations = None;
         Ok(Self {
             app,
@@ -215,6 +218,8 @@ impl Server {
             clock,
             observer,
             request_timeout,
+            most_connections: max_connections,
+            most_requests: max_requests,
             _directory: directory,
         })
     }
@@ -245,7 +250,8 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        self.run_on(connections(listener), shutdown).await
+        let incoming = Connections::of(listener, self.most_connections);
+        self.run_on(incoming, shutdown).await
     }
 
     /// [`Self::run`], on connections from anywhere.
@@ -274,6 +280,7 @@ impl Server {
             observer: self.observer,
             request_life: self.request_timeout,
             uploads: &["/evergreen.api.v1.ApiService/ImportTrees"],
+            most_requests: self.most_requests,
         };
         let routes = Routes::new(guarded);
         let shutdown = async {

@@ -13,6 +13,7 @@ use token::Verifier;
 use transport::{
     config::ConfigError,
     database_url::{self, DatabaseUrl},
+    overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
 };
 
 use crate::{
@@ -100,6 +101,14 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_AUTH_REQUEST_TIMEOUT", default_value = "10s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub request_timeout: Duration,
 
+    /// Connections at a time; of one address, half as many
+    #[arg(long, env = "EVERGREEN_AUTH_MAX_CONNECTIONS", default_value_t = DEFAULT_CONNECTIONS, value_name = "N")]
+    pub max_connections: NonZeroUsize,
+
+    /// Requests at a time, streams aside; more wait a moment, and are then told to come back
+    #[arg(long, env = "EVERGREEN_AUTH_MAX_REQUESTS", default_value_t = DEFAULT_REQUESTS, value_name = "N")]
+    pub max_requests: NonZeroUsize,
+
     /// Whether a session newer than a restored database goes on (true) or ends (false)
     #[arg(long, env = "EVERGREEN_AUTH_ADOPT", default_value_t = true, action = ArgAction::Set, value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub adopt: bool,
@@ -176,6 +185,8 @@ impl Default for Config {
             rival_window: Duration::from_secs(30),
             clock_skew: Duration::from_secs(2),
             request_timeout: MAX_REQUEST_LIFE,
+            max_connections: DEFAULT_CONNECTIONS,
+            max_requests: DEFAULT_REQUESTS,
             adopt: true,
             audit_retention: Duration::from_secs(90 * 86_400),
             signing_key_life: Duration::from_secs(90 * 86_400),

@@ -1,6 +1,6 @@
 //! The composition root: from settings to a server that answers.
 
-use std::{fmt, future::Future, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, future::Future, io, net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use evergreen_proto::auth::v1::{
     admin_service_server::{AdminServiceServer, SERVICE_NAME as ADMIN_SERVICE},
@@ -24,6 +24,7 @@ use transport::{
     config::ConfigError,
     data_dir::DataDir,
     observe::Observer,
+    overload::Connections,
     page_token::PageTokens,
     serve::{ServeError, Serving, connections},
 };
@@ -62,6 +63,7 @@ pub use self::{
 pub struct Server {
     app: Arc<App>,
     audit_retention: Duration,
+    most_connections: NonZeroUsize,
     serving: Serving,
     operations: Option<TcpListener>,
 }
@@ -142,9 +144,12 @@ impl Server {
             entropy,
         };
         let request_life = config.request_timeout;
-        let serving = Serving { clock, observer, request_life, uploads: &[] };
+        let most_requests = config.max_requests;
+        let serving = Serving { clock, observer, request_life, uploads: &[], most_requests };
+        let most_connections = config.max_connections;
         let audit_retention = config.audit_retention;
-        Ok(Self { app: Arc::new(app), audit_retention, serving, operations: None })
+        let (app, operations) = (Arc::new(app), None);
+        Ok(Self { app, audit_retention, most_connections, serving, operations })
     }
 
     /// A server on a database in memory, which outlives it. It hashes passwords where they are
@@ -185,7 +190,8 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        self.run_on(connections(listener), shutdown).await
+        let incoming = Connections::of(listener, self.most_connections);
+        self.run_on(incoming, shutdown).await
     }
 
     /// [`Self::run`], on connections from anywhere.

@@ -20,7 +20,7 @@ use tonic::{
     transport::Endpoint,
 };
 use tonic_prost::ProstCodec;
-use transport::{observe::LogObserver, serve::connections};
+use transport::{observe::LogObserver, overload::DEFAULT_REQUESTS, serve::connections};
 
 use super::*;
 
@@ -165,6 +165,7 @@ async fn keys_come_from_the_auth_service_that_is_named() {
         observer: Arc::new(LogObserver),
         request_life: Duration::from_secs(5),
         uploads: &[],
+        most_requests: DEFAULT_REQUESTS,
     };
     let routes = Routes::new(FakeAuth(Arc::clone(&key)));
     tokio::spawn(serving.run(connections(listener), routes, &[], std::future::pending()));

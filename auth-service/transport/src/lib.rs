@@ -12,6 +12,7 @@ pub mod deadline;
 pub mod doctor;
 pub mod embedded;
 pub mod observe;
+pub mod overload;
 mod oversize;
 pub mod page_token;
 pub mod postgres;

@@ -1,7 +1,9 @@
 //! A gRPC server with health and reflection, from bound port to drained shutdown.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
+use prost::Message as _;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use token::clock::Clock;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -21,6 +23,7 @@ use tower::util::MapResponseLayer;
 use crate::{
     deadline::DeadlineLayer,
     observe::{ObserveLayer, Observer},
+    overload::{Admission, AdmissionLayer},
     oversize,
 };
 
@@ -85,7 +88,7 @@ pub async fn bind(
     })
 }
 
-/// The connections that `listener` accepts. Small frames leave at once.
+/// All connections that `listener` accepts. Small frames leave at once.
 #[must_use]
 pub fn connections(listener: TcpListener) -> TcpIncoming {
     TcpIncoming::from(listener).with_nodelay(Some(true))
@@ -102,6 +105,8 @@ pub struct Serving {
     pub request_life: Duration,
     /// The paths of RPCs whose requests are streams, and which that does not hold for.
     pub uploads: &'static [&'static str],
+    /// How many requests of ours may be under way at once; streams do not count.
+    pub most_requests: NonZeroUsize,
 }
 
 impl Serving {
@@ -151,8 +156,12 @@ impl Serving {
         };
         Server::builder()
             .max_concurrent_streams(MOST_STREAMS)
+            .http2_max_header_list_size(MOST_HEADER_BYTES)
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .layer(ObserveLayer::new(self.observer))
             .layer(DeadlineLayer::new(self.clock, self.request_life).uploads(self.uploads))
+            .layer(AdmissionLayer::new(Admission::new(self.most_requests, unary())))
             .layer(MapResponseLayer::new(oversize::explain::<Body>))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, drained)
@@ -161,7 +170,48 @@ impl Serving {
     }
 }
 
+/// The paths of our RPCs that are no streams.
+fn unary() -> impl Iterator<Item = String> {
+    let files = FileDescriptorSet::decode(evergreen_proto::FILE_DESCRIPTOR_SET);
+    let files = files.expect("the descriptors were compiled with this program").file;
+    files.into_iter().filter(|file| file.package().starts_with("evergreen.")).flat_map(|file| {
+        let package = file.package().to_owned();
+        file.service.into_iter().flat_map(move |service| {
+            let service_name = format!("/{package}.{}", service.name());
+            let unary =
+                |rpc: &MethodDescriptorProto| !rpc.client_streaming() && !rpc.server_streaming();
+            let rpcs = service.method.into_iter().filter(unary);
+            rpcs.map(move |rpc| format!("{service_name}/{}", rpc.name())).collect::<Vec<_>>()
+        })
+    })
+}
+
+/// Keys, tokens and trace contexts take two or three.
+const MOST_HEADER_BYTES: u32 = 64 * 1024;
+/// How often a client that says nothing is asked whether it is still there, so that the connections of
+/// those that went without a word are not kept.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// How many calls of one connection may be under way; a client keeps more waiting. Without a bound,
 /// some thousands at once look like a flood to the HTTP/2 layer, which then cuts the connection and
 /// every call on it.
 const MOST_STREAMS: u32 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rpc_but_the_streams_takes_a_place() {
+        let unary: Vec<_> = unary().collect();
+        for path in
+            ["/evergreen.auth.v1.AuthService/Refresh", "/evergreen.api.v1.ApiService/GetTree"]
+        {
+            assert!(unary.iter().any(|limited| limited == path), "{path}");
+        }
+        for stream in ["WatchRevocations", "WatchChanges", "ImportTrees", "ExportTrees"] {
+            assert!(!unary.iter().any(|limited| limited.ends_with(stream)), "{stream}");
+        }
+    }
+}

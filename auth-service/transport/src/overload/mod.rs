@@ -1,0 +1,18 @@
+//! What a server refuses so that what it has begun is answered in time.
+
+use std::num::NonZeroUsize;
+
+mod admission;
+mod connections;
+
+pub use self::{
+    admission::{Admission, AdmissionLayer, Admitted},
+    connections::{Connection, Connections},
+};
+
+/// How many connections there may be, unless a setting says otherwise.
+pub const DEFAULT_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(10_000).expect(MORE_THAN_ZERO);
+/// How many requests may be under way, unless a setting says otherwise: as many as one connection can
+/// bring, so that a client alone never waits here.
+pub const DEFAULT_REQUESTS: NonZeroUsize = NonZeroUsize::new(1_024).expect(MORE_THAN_ZERO);
+const MORE_THAN_ZERO: &str = "it is more than zero";
