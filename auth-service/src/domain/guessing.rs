@@ -35,9 +35,10 @@ impl Guesses {
     #[must_use]
     pub(crate) fn count(mut self, now: Timestamp) -> Counted {
         let left = self.locked_until.saturating_since(now);
-        if !left.is_zero() {
-            // A clock that was set back makes no lock longer than the longest.
-            return Counted::Locked(left.min(LONGEST));
+        // One that has longer to go is from a future that the clock has left. The attempt that finds
+        // it makes a new one, as long as the failures before it deserve.
+        if !left.is_zero() && left <= LONGEST {
+            return Counted::Locked(left);
         }
         if now.saturating_since(self.last_attempt) > FORGOTTEN_AFTER {
             self.forgiven = self.attempts;
@@ -162,6 +163,20 @@ mod tests {
         let later = START + FORGOTTEN_AFTER + Duration::from_millis(1);
         assert!(!attempt(guesses, later).1);
         assert!(LONGEST < FORGOTTEN_AFTER);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_lock_longer_than_the_longest() {
+        let mut guesses = Guesses::default();
+        for _ in 0..FREE {
+            guesses = attempt(guesses, START + LONGEST).0;
+        }
+        let first = Duration::from_secs(30);
+        assert_eq!(guesses.count(START + first), Counted::Locked(LONGEST));
+        // Set back by more than that, it locks nobody, and nothing is forgiven either.
+        let (again, locks) = attempt(guesses, START);
+        assert!(locks);
+        assert_eq!(again.count(START), Counted::Locked(2 * first));
     }
 
     proptest! {
