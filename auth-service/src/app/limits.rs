@@ -1,39 +1,28 @@
-//! What is too much: guesses under a name, and calls from an address or for a session.
+//! What is too much: calls from an address, or for a session.
 
 use std::{
     collections::HashMap,
     hash::Hash,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use token::clock::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    app::{
-        audit::{Administrator, Origin},
-        context::App,
-        error::AppError,
-        passwords::{self, Proof},
-    },
+    app::{audit::Origin, context::App, error::AppError, turns::Turns},
     domain::{
-        audit::{AuditEvent, EventKind},
-        id::{SessionId, UserId},
-        pace::{
-            LOGINS, Pace, REFRESHES, REFRESHES_OF_ADDRESS, REGISTRATIONS, SECRETS, Subject, network,
-        },
-        secret::{PasswordHash, PlainPassword},
+        id::SessionId,
+        pace::{Pace, REFRESHES, REFRESHES_OF_ADDRESS, REGISTRATIONS, SECRETS, Subject, network},
     },
-    storage::limits::{Attempt, Begun},
 };
 
 /// What one process counts by itself, and what it counts at all.
 #[derive(Debug)]
 pub(crate) struct Limits {
     loopback: bool,
-    guesses: Turns,
+    pub(super) guesses: Turns,
     sessions: Buckets<SessionId>,
     networks: Buckets<Vec<u8>>,
 }
@@ -50,7 +39,7 @@ impl Limits {
     }
 
     /// The address that a call is counted by.
-    fn address(&self, origin: Origin) -> Option<IpAddr> {
+    pub(super) fn address(&self, origin: Origin) -> Option<IpAddr> {
         origin.address.filter(|address| self.loopback || !address.is_loopback())
     }
 
@@ -109,75 +98,9 @@ impl App {
         self.in_pace(taken, "wrong secrets of this service, or from your address")
     }
 
-    /// Begins to prove the password of the user of this name, whether or not there is one: counts it
-    /// as a failure, before anything is hashed.
-    ///
-    /// What waits longest waits without a count: an attempt is counted when its hash is next, and one
-    /// that never gets there never is. Attempts under a name take turns here, so that those who know
-    /// their password and log in at once are not each other's failures.
-    pub(super) async fn begin_guess(
-        &self,
-        typed: &str,
-        origin: Origin,
-    ) -> Result<Guess<'_>, AppError> {
-        let hash = self.passwords.admit()?;
-        let name = Subject::name(typed);
-        let turn = self.limits.guesses.turn(name).await;
-        let hash = hash.turn().await;
-        let address = self.limits.address(origin).map(|address| (Subject::logins(address), LOGINS));
-        match self.store.begin_attempt(name, address).await? {
-            Begun::Attempt(attempt) => Ok(Guess { attempt, hash, _turn: turn }),
-            Begun::Locked(retry_after) => Err(AppError::AccountLocked { retry_after }),
-            Begun::TooMany(retry_after) => {
-                Err(AppError::TooFast { what: "failed logins from your address", retry_after })
-            }
-        }
-    }
-
-    /// Whether the password is the one that `stored` was made from. A proven one is forgiven, before
-    /// anything else may fail: it is no guess.
-    pub(super) async fn prove(
-        &self,
-        guess: Guess<'_>,
-        password: PlainPassword,
-        stored: Option<PasswordHash>,
-        user: Option<UserId>,
-        origin: Origin,
-    ) -> Result<Proof, AppError> {
-        let Guess { attempt, hash, _turn } = guess;
-        let proof = hash.check(password, stored).await?;
-        if proof != Proof::Wrong {
-            self.store.forgive(&attempt).await?;
-        } else if attempt.locks {
-            let event = self.event(EventKind::LoginLocked, origin);
-            self.audit.record(AuditEvent { account: user.map(Into::into), ..event });
-        }
-        Ok(proof)
-    }
-
-    /// Forgives a user's failed logins. OK also if there are none.
-    pub(crate) async fn unlock_user(
-        &self,
-        by: Administrator,
-        user: UserId,
-    ) -> Result<(), AppError> {
-        let found = self.store.user(user).await?.ok_or(AppError::UserNotFound(user))?;
-        let event: AuditEvent = self.event_by(by, EventKind::UserUnlocked).of(user);
-        self.store.unlock(Subject::name(&found.username), &event).await?;
-        Ok(())
-    }
-
     fn in_pace(&self, left: Option<Duration>, what: &'static str) -> Result<(), AppError> {
         left.map_or(Ok(()), |retry_after| Err(AppError::TooFast { what, retry_after }))
     }
-}
-
-/// An attempt to prove a password, whose turn it is.
-#[derive(Debug)]
-pub(super) struct Guess<'a> {
-    attempt: Attempt,
-    hash: passwords::Turn<'a>,
-    _turn: Turn,
 }
 
 /// How fast each of many goes. Whoever has not come for a while is forgotten.
@@ -213,42 +136,6 @@ impl<K: Eq + Hash> Buckets<K> {
     }
 }
 
-/// One at a time under each name.
-#[derive(Clone, Debug, Default)]
-struct Turns(Arc<Mutex<HashMap<Subject, Arc<Semaphore>>>>);
-
-impl Turns {
-    async fn turn(&self, name: Subject) -> Turn {
-        let semaphore =
-            Arc::clone(locked(&self.0).entry(name).or_insert_with(|| Arc::new(Semaphore::new(1))));
-        // Made before the wait: who is dropped there leaves nothing behind.
-        let mut turn = Turn { turns: self.clone(), name, semaphore, permit: None };
-        let permit = Arc::clone(&turn.semaphore).acquire_owned().await;
-        turn.permit = Some(permit.expect("the semaphore is never closed"));
-        turn
-    }
-}
-
-/// A place among those who guess under a name, or wait for it.
-#[derive(Debug)]
-struct Turn {
-    turns: Turns,
-    name: Subject,
-    semaphore: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.permit = None;
-        let mut turns = locked(&self.turns.0);
-        // The table's and this one: nobody waits, and who comes now waits for the table.
-        if Arc::strong_count(&self.semaphore) == 2 {
-            turns.remove(&self.name);
-        }
-    }
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -258,8 +145,6 @@ const FEWEST: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Waker};
-
     use super::*;
 
     const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -282,22 +167,5 @@ mod tests {
             buckets.take(n, now).unwrap();
         }
         assert!(buckets.take(u64::MAX, now).is_err());
-    }
-
-    #[tokio::test]
-    async fn one_at_a_time_guesses_under_a_name_and_nothing_is_left_of_them() {
-        let turns = Turns::default();
-        let (name, other) = (Subject::name("a"), Subject::name("b"));
-        let first = turns.turn(name).await;
-        let _elsewhere = turns.turn(other).await;
-        let mut second = Box::pin(turns.turn(name));
-        let mut third = Box::pin(turns.turn(name));
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(second.as_mut().poll(&mut context).is_pending());
-        assert!(third.as_mut().poll(&mut context).is_pending());
-        drop(second);
-        drop(first);
-        drop(third.await);
-        assert_eq!(locked(&turns.0).len(), 1, "the other name");
     }
 }

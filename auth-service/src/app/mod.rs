@@ -6,6 +6,7 @@ mod audit;
 mod callers;
 mod context;
 mod error;
+mod guessing;
 mod introspect;
 mod key_care;
 mod limits;
@@ -19,6 +20,7 @@ mod revocations;
 mod services;
 mod sessions;
 mod signing_keys;
+mod turns;
 mod upkeep;
 mod users;
 
