@@ -1,7 +1,7 @@
 //! Turns: one at a time under each name.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,42 +11,65 @@ use crate::domain::pace::Subject;
 
 /// One at a time under each name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Turns(Arc<Mutex<HashMap<Subject, Arc<Semaphore>>>>);
+pub(super) struct Turns(Arc<Mutex<HashMap<Subject, Line>>>);
+
+/// Those who have a place under one name.
+#[derive(Debug)]
+struct Line {
+    semaphore: Arc<Semaphore>,
+    /// Counted under the table's lock, where lines begin and end: whoever leaves last is seen to.
+    places: usize,
+}
 
 impl Turns {
     pub(super) async fn turn(&self, name: Subject) -> Turn {
-        let semaphore =
-            Arc::clone(locked(&self.0).entry(name).or_insert_with(|| Arc::new(Semaphore::new(1))));
         // Made before the wait: who is dropped there leaves nothing behind.
-        let mut turn = Turn { turns: self.clone(), name, semaphore, permit: None };
-        let permit = Arc::clone(&turn.semaphore).acquire_owned().await;
+        let mut turn = Turn { place: self.place(name), permit: None };
+        let permit = Arc::clone(&turn.place.semaphore).acquire_owned().await;
         turn.permit = Some(permit.expect("the semaphore is never closed"));
         turn
     }
+
+    fn place(&self, name: Subject) -> Place {
+        let mut lines = self.lines();
+        let line = lines
+            .entry(name)
+            .or_insert_with(|| Line { semaphore: Arc::new(Semaphore::new(1)), places: 0 });
+        line.places += 1;
+        Place { turns: self.clone(), name, semaphore: Arc::clone(&line.semaphore) }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<Subject, Line>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The turn of one who guesses under a name.
+#[derive(Debug)]
+pub(super) struct Turn {
+    // Dropped in this order: the next one goes before the place is gone.
+    permit: Option<OwnedSemaphorePermit>,
+    place: Place,
 }
 
 /// A place among those who guess under a name, or wait for it.
 #[derive(Debug)]
-pub(super) struct Turn {
+struct Place {
     turns: Turns,
     name: Subject,
     semaphore: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Drop for Turn {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.permit = None;
-        let mut turns = locked(&self.turns.0);
-        // The table's and this one: nobody waits, and who comes now waits for the table.
-        if Arc::strong_count(&self.semaphore) == 2 {
-            turns.remove(&self.name);
+        let mut lines = self.turns.lines();
+        if let Entry::Occupied(mut line) = lines.entry(self.name) {
+            line.get_mut().places -= 1;
+            if line.get().places == 0 {
+                line.remove();
+            }
         }
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -69,6 +92,17 @@ mod tests {
         drop(second);
         drop(first);
         drop(third.await);
-        assert_eq!(locked(&turns.0).len(), 1, "the other name");
+        assert_eq!(turns.lines().len(), 1, "the other name");
+    }
+
+    /// Who has left lets go of the semaphore a moment later.
+    #[tokio::test]
+    async fn nothing_is_left_of_those_who_leave_at_once() {
+        let turns = Turns::default();
+        let turn = turns.turn(Subject::name("a")).await;
+        let leaving = Arc::clone(&turn.place.semaphore);
+        drop(turn);
+        assert_eq!(turns.lines().len(), 0);
+        drop(leaving);
     }
 }
