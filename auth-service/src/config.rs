@@ -148,7 +148,8 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_AUTH_HASH_CONCURRENCY", value_name = "N")]
     pub hash_concurrency: Option<NonZeroUsize>,
 
-    /// Logins that may wait for a password hash; more are told to come back
+    /// Logins that may wait for a password hash, and for each other under one name; more are told to
+    /// come back
     #[arg(long, env = "EVERGREEN_AUTH_HASH_QUEUE", default_value_t = 64, value_name = "N")]
     pub hash_queue: usize,
 

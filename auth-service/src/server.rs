@@ -135,7 +135,7 @@ impl Server {
             passwords: Passwords::new(params, config.hash_limits(), Arc::clone(&entropy))
                 .at(hashing),
             page_tokens: PageTokens::new(&page_tokens),
-            limits: Limits::new(config.limit_loopback),
+            limits: Limits::new(config.limit_loopback, config.hash_queue),
             revocations: Feed::new(MAX_ACCESS_TOKEN_TTL),
             policy: config.policy(),
             issuer: config.issuer,

@@ -23,16 +23,17 @@ impl App {
     ///
     /// What waits longest waits without a count: an attempt is counted when its hash is next, and one
     /// that never gets there never is. Attempts under a name take turns here, so that those who know
-    /// their password and log in at once are not each other's failures.
+    /// their password and log in at once are not each other's failures. They do so before they ask for
+    /// a place among the hashes, or those of one name would take all the places, of which they use one.
     pub(super) async fn begin_guess(
         &self,
         typed: &str,
         origin: Origin,
     ) -> Result<Guess<'_>, AppError> {
-        let hash = self.passwords.admit()?;
         let name = Subject::name(typed);
         let turn = self.limits.guesses.turn(name).await;
-        let hash = hash.turn().await;
+        let turn = turn.ok_or(AppError::Overloaded { retry_after: passwords::RETRY_AFTER })?;
+        let hash = self.passwords.admit()?.turn().await;
         let address = self.limits.address(origin).map(|address| (Subject::logins(address), LOGINS));
         match self.store.begin_attempt(name, address).await? {
             Begun::Attempt(attempt) => Ok(Guess { attempt, hash, _turn: turn }),

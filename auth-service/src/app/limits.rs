@@ -28,11 +28,12 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Without `loopback`, calls from this very machine are limited by name alone.
-    pub(crate) fn new(loopback: bool) -> Self {
+    /// Without `loopback`, calls from this very machine are limited by name alone. Under one name
+    /// `waiting` guesses may wait for their turn.
+    pub(crate) fn new(loopback: bool, waiting: usize) -> Self {
         Self {
             loopback,
-            guesses: Turns::default(),
+            guesses: Turns::new(waiting),
             sessions: Buckets::new(REFRESHES),
             networks: Buckets::new(REFRESHES_OF_ADDRESS),
         }

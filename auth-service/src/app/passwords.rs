@@ -273,7 +273,7 @@ impl Made {
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 /// Some ten hashes from now there is room again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

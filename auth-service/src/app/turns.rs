@@ -9,9 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::pace::Subject;
 
-/// One at a time under each name.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Turns(Arc<Mutex<HashMap<Subject, Line>>>);
+/// One at a time under each name, and so many who wait for it.
+#[derive(Clone, Debug)]
+pub(super) struct Turns {
+    lines: Arc<Mutex<HashMap<Subject, Line>>>,
+    waiting: usize,
+}
 
 /// Those who have a place under one name.
 #[derive(Debug)]
@@ -22,25 +25,34 @@ struct Line {
 }
 
 impl Turns {
-    pub(super) async fn turn(&self, name: Subject) -> Turn {
-        // Made before the wait: who is dropped there leaves nothing behind.
-        let mut turn = Turn { place: self.place(name), permit: None };
-        let permit = Arc::clone(&turn.place.semaphore).acquire_owned().await;
-        turn.permit = Some(permit.expect("the semaphore is never closed"));
-        turn
+    pub(super) fn new(waiting: usize) -> Self {
+        Self { lines: Arc::default(), waiting }
     }
 
-    fn place(&self, name: Subject) -> Place {
+    /// Waits for a turn; `None`, at once, if as many wait under this name as may.
+    pub(super) async fn turn(&self, name: Subject) -> Option<Turn> {
+        // Made before the wait: who is dropped there leaves nothing behind.
+        let mut turn = Turn { permit: None, place: self.place(name)? };
+        let permit = Arc::clone(&turn.place.semaphore).acquire_owned().await;
+        turn.permit = Some(permit.expect("the semaphore is never closed"));
+        Some(turn)
+    }
+
+    fn place(&self, name: Subject) -> Option<Place> {
         let mut lines = self.lines();
         let line = lines
             .entry(name)
             .or_insert_with(|| Line { semaphore: Arc::new(Semaphore::new(1)), places: 0 });
+        // One of them has the turn. A new line is never full, so none is left without a place.
+        if line.places > self.waiting {
+            return None;
+        }
         line.places += 1;
-        Place { turns: self.clone(), name, semaphore: Arc::clone(&line.semaphore) }
+        Some(Place { turns: self.clone(), name, semaphore: Arc::clone(&line.semaphore) })
     }
 
     fn lines(&self) -> MutexGuard<'_, HashMap<Subject, Line>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -80,26 +92,31 @@ mod tests {
 
     #[tokio::test]
     async fn one_at_a_time_guesses_under_a_name_and_nothing_is_left_of_them() {
-        let turns = Turns::default();
+        let turns = Turns::new(2);
         let (name, other) = (Subject::name("a"), Subject::name("b"));
-        let first = turns.turn(name).await;
-        let _elsewhere = turns.turn(other).await;
+        let first = turns.turn(name).await.unwrap();
+        let _elsewhere = turns.turn(other).await.unwrap();
         let mut second = Box::pin(turns.turn(name));
         let mut third = Box::pin(turns.turn(name));
         let mut context = Context::from_waker(Waker::noop());
         assert!(second.as_mut().poll(&mut context).is_pending());
         assert!(third.as_mut().poll(&mut context).is_pending());
+        // There is no room for a fourth, before one has gone.
+        assert!(turns.turn(name).await.is_none());
         drop(second);
+        let mut fourth = Box::pin(turns.turn(name));
+        assert!(fourth.as_mut().poll(&mut context).is_pending());
         drop(first);
-        drop(third.await);
+        drop(third.await.unwrap());
+        drop(fourth.await.unwrap());
         assert_eq!(turns.lines().len(), 1, "the other name");
     }
 
     /// Who has left lets go of the semaphore a moment later.
     #[tokio::test]
     async fn nothing_is_left_of_those_who_leave_at_once() {
-        let turns = Turns::default();
-        let turn = turns.turn(Subject::name("a")).await;
+        let turns = Turns::new(0);
+        let turn = turns.turn(Subject::name("a")).await.unwrap();
         let leaving = Arc::clone(&turn.place.semaphore);
         drop(turn);
         assert_eq!(turns.lines().len(), 0);

@@ -9,11 +9,28 @@ use super::{
     limits::{PASSWORD, serve},
     *,
 };
-use crate::app::Origin;
+use crate::{app::Origin, domain::guessing::FREE};
 
 const CONCURRENT: usize = 2;
 const QUEUED: usize = 8;
 const STORM: usize = 500;
+
+/// Has as many hashes begin as may run at a time; they end when what is given back is dropped.
+async fn hold_all(app: &Arc<App>) -> Vec<std::sync::mpsc::Sender<()>> {
+    let mut releases = Vec::new();
+    for _ in 0..CONCURRENT {
+        let (release, released) = std::sync::mpsc::channel();
+        let (begin, begun) = oneshot::channel();
+        let app = Arc::clone(app);
+        let caller = tokio::spawn(async move { app.passwords.hold(begin, released).await });
+        begun.await.unwrap();
+        // Who hangs up frees nothing before the hash is made.
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        releases.push(release);
+    }
+    releases
+}
 
 /// Fault 50: more than there is memory and room for, while two hashes take their time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,18 +45,7 @@ async fn of_five_hundred_logins_at_once_some_wait_the_rest_come_back_and_refresh
     let mut token = login.await.unwrap().refresh_token;
     app.passwords.made.take();
 
-    let mut releases = Vec::new();
-    for _ in 0..CONCURRENT {
-        let (release, released) = std::sync::mpsc::channel();
-        let (begin, begun) = oneshot::channel();
-        let app = Arc::clone(app);
-        let caller = tokio::spawn(async move { app.passwords.hold(begin, released).await });
-        begun.await.unwrap();
-        // Who hangs up frees nothing before the hash is made.
-        caller.abort();
-        assert!(caller.await.unwrap_err().is_cancelled());
-        releases.push(release);
-    }
+    let releases = hold_all(app).await;
     let (tell, mut answers) = mpsc::unbounded_channel();
     for n in 0..STORM {
         let (app, tell) = (Arc::clone(app), tell.clone());
@@ -72,4 +78,47 @@ async fn of_five_hundred_logins_at_once_some_wait_the_rest_come_back_and_refresh
     );
     // And there is room again.
     app.login("ada", PASSWORD.into(), String::new(), Origin::default()).await.unwrap();
+}
+
+/// One runs at a time under a name, so one has a place among the hashes, and the others' wait is theirs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_logins_under_one_name_takes_one_place_of_the_queue() {
+    let served = serve(|config| {
+        config.hash_concurrency = NonZeroUsize::new(CONCURRENT);
+        config.hash_queue = QUEUED;
+    })
+    .await;
+    let app = &served.app;
+    let releases = hold_all(app).await;
+    let try_each = |names: Vec<String>| {
+        let (tell, answers) = mpsc::unbounded_channel();
+        for name in names {
+            let (app, tell) = (Arc::clone(app), tell.clone());
+            tokio::spawn(async move {
+                let answer = app.login(&name, "wrong".into(), String::new(), Origin::default());
+                tell.send(answer.await.unwrap_err()).unwrap();
+            });
+        }
+        answers
+    };
+    let mut of_one = try_each(vec!["ada".to_owned(); STORM]);
+    for _ in 0..STORM - QUEUED - 1 {
+        assert!(matches!(of_one.recv().await.unwrap(), AppError::Overloaded { .. }));
+    }
+    let mut of_others = try_each((0..QUEUED).map(|n| format!("name-{n}")).collect());
+    assert!(matches!(of_others.recv().await.unwrap(), AppError::Overloaded { .. }));
+
+    drop(releases);
+    for _ in 0..QUEUED - 1 {
+        assert!(matches!(of_others.recv().await.unwrap(), AppError::InvalidCredentials));
+    }
+    let (mut guessed, mut locked) = (0, 0);
+    for _ in 0..=QUEUED {
+        match of_one.recv().await.unwrap() {
+            AppError::InvalidCredentials => guessed += 1,
+            AppError::AccountLocked { .. } => locked += 1,
+            answer => panic!("{answer:?}"),
+        }
+    }
+    assert_eq!((guessed, locked), (FREE, QUEUED as u64 + 1 - FREE));
 }
