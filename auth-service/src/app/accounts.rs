@@ -1,12 +1,21 @@
 //! The caller's own account.
 
+use std::sync::Arc;
+
 use token::clock::Timestamp;
 
 use crate::{
-    app::{audit::Origin, callers::Authenticated, context::App, error::AppError, passwords::Proof},
+    app::{
+        audit::Origin,
+        callers::Authenticated,
+        context::App,
+        error::AppError,
+        guessing::{Guess, Purpose},
+    },
     domain::{
         audit::EventKind,
         id::{SessionId, UserId},
+        pace::Subject,
         secret::PlainPassword,
         user::Role,
     },
@@ -40,7 +49,7 @@ impl App {
 
     /// Revokes all the caller's sessions but the one that asks.
     pub(crate) async fn change_password(
-        &self,
+        self: &Arc<Self>,
         caller: &Authenticated,
         old: String,
         new: String,
@@ -52,11 +61,9 @@ impl App {
         let new = PlainPassword::chosen(new, &user.username)
             .map_err(|mend| AppError::FieldInvalid { field: "new_password", mend })?;
         // Whoever holds a stolen access token guesses no faster than anybody else.
-        let guess = self.begin_guess(&user.username, origin).await?;
-        let stored = Some(user.password);
-        if self.prove(guess, old, stored, Some(user.id), origin).await? == Proof::Wrong {
-            return Err(AppError::InvalidCredentials);
-        }
+        let name = Subject::name(&user.username);
+        let guess = Guess { name, password: old, purpose: Purpose::Change(user), origin };
+        let user = self.prove(guess).await?.user;
         let hash = self.passwords.hash(new).await?;
         let kept = caller.session_id();
         let event = self.event(EventKind::PasswordChanged, origin);

@@ -1,68 +1,113 @@
 //! Proving passwords, and how often one may try.
 
+use std::sync::Arc;
+
+use tracing::Instrument as _;
+
 use crate::{
     app::{
         audit::{Administrator, Origin},
         context::App,
         error::AppError,
         passwords::{self, Proof},
-        turns::Turn,
     },
     domain::{
         audit::{AuditEvent, EventKind},
         id::UserId,
         pace::{LOGINS, Subject},
-        secret::{PasswordHash, PlainPassword},
+        secret::PlainPassword,
+        user::User,
     },
-    storage::limits::{Attempt, Begun},
+    storage::limits::Begun,
 };
 
+/// A password that is to be proven.
+#[derive(Debug)]
+pub(super) struct Guess {
+    /// The name that it is counted under.
+    pub(super) name: Subject,
+    pub(super) password: PlainPassword,
+    pub(super) purpose: Purpose,
+    pub(super) origin: Origin,
+}
+
+/// What a password is proven for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// To change it.
+    Change(User),
+    /// To log in as the user of this key, if there is one.
+    Login { key: String, device_name: String },
+}
+
+/// Whose password was proven.
+#[derive(Debug)]
+pub(super) struct Proven {
+    pub(super) user: User,
+    /// Whether its hash was made with other parameters than those in force.
+    pub(super) outdated: bool,
+}
+
 impl App {
-    /// Begins to prove the password of the user of this name, whether or not there is one: counts it
-    /// as a failure, before anything is hashed.
+    /// Proves a password, which takes as long if there is no such user. It is counted as a failure
+    /// before anything is hashed, and a proven one is forgiven before anything else may fail: it is no
+    /// guess.
     ///
     /// What waits longest waits without a count: an attempt is counted when its hash is next, and one
     /// that never gets there never is. Attempts under a name take turns here, so that those who know
     /// their password and log in at once are not each other's failures. They do so before they ask for
     /// a place among the hashes, or those of one name would take all the places, of which they use one.
-    pub(super) async fn begin_guess(
-        &self,
-        typed: &str,
-        origin: Origin,
-    ) -> Result<Guess<'_>, AppError> {
-        let name = Subject::name(typed);
-        let turn = self.limits.guesses.turn(name).await;
-        let turn = turn.ok_or(AppError::Overloaded { retry_after: passwords::RETRY_AFTER })?;
+    ///
+    /// Once it may be counted it goes on by itself: that a caller hangs up makes no failure of a right
+    /// password, and keeps no wrong one out of the log.
+    pub(super) async fn prove(self: &Arc<Self>, guess: Guess) -> Result<Proven, AppError> {
+        let overloaded = || AppError::Overloaded { retry_after: passwords::RETRY_AFTER };
+        let turn = self.limits.guesses.turn(guess.name).await.ok_or_else(overloaded)?;
         let hash = self.passwords.admit()?.turn().await;
-        let address = self.limits.address(origin).map(|address| (Subject::logins(address), LOGINS));
-        match self.store.begin_attempt(name, address).await? {
-            Begun::Attempt(attempt) => Ok(Guess { attempt, hash, _turn: turn }),
-            Begun::Locked(retry_after) => Err(AppError::AccountLocked { retry_after }),
-            Begun::TooMany(retry_after) => {
-                Err(AppError::TooFast { what: "failed logins from your address", retry_after })
-            }
-        }
+        let app = Arc::clone(self);
+        let proving = async move {
+            let _turn = turn;
+            app.prove_in_turn(guess, hash).await
+        };
+        // It is not heard of again if it panics, or the server ends.
+        tokio::spawn(proving.in_current_span()).await.unwrap_or_else(|_| Err(overloaded()))
     }
 
-    /// Whether the password is the one that `stored` was made from. A proven one is forgiven, before
-    /// anything else may fail: it is no guess.
-    pub(super) async fn prove(
-        &self,
-        guess: Guess<'_>,
-        password: PlainPassword,
-        stored: Option<PasswordHash>,
-        user: Option<UserId>,
-        origin: Origin,
-    ) -> Result<Proof, AppError> {
-        let Guess { attempt, hash, _turn } = guess;
-        let proof = hash.check(password, stored).await?;
-        if proof != Proof::Wrong {
-            self.store.forgive(&attempt).await?;
-        } else if attempt.locks {
+    async fn prove_in_turn(&self, guess: Guess, hash: passwords::Turn) -> Result<Proven, AppError> {
+        let Guess { name, password, purpose, origin } = guess;
+        let address = self.limits.address(origin).map(|address| (Subject::logins(address), LOGINS));
+        let attempt = match self.store.begin_attempt(name, address).await? {
+            Begun::Attempt(attempt) => attempt,
+            Begun::Locked(retry_after) => return Err(AppError::AccountLocked { retry_after }),
+            Begun::TooMany(retry_after) => {
+                let what = "failed logins from your address";
+                return Err(AppError::TooFast { what, retry_after });
+            }
+        };
+        let (user, device_name) = match purpose {
+            Purpose::Change(user) => (Some(user), None),
+            Purpose::Login { key, device_name } => {
+                (self.store.user_by_name(&key).await?, Some(device_name))
+            }
+        };
+        let stored = user.as_ref().map(|user| user.password.clone());
+        let proof = self.passwords.check(hash, password, stored).await?;
+        let account = match (proof, user) {
+            (Proof::Proven { outdated }, Some(user)) => {
+                self.store.forgive(&attempt).await?;
+                return Ok(Proven { user, outdated });
+            }
+            (_, user) => user.map(|user| user.id.into()),
+        };
+        if attempt.locks {
             let event = self.event(EventKind::LoginLocked, origin);
-            self.audit.record(AuditEvent { account: user.map(Into::into), ..event });
+            self.audit.record(AuditEvent { account, ..event });
         }
-        Ok(proof)
+        if let Some(device_name) = device_name {
+            let event = self.event(EventKind::LoginFailed, origin).on_device(&device_name);
+            self.audit.record(AuditEvent { account, ..event });
+        }
+        Err(AppError::InvalidCredentials)
     }
 
     /// Forgives a user's failed logins. OK also if there are none.
@@ -76,12 +121,4 @@ impl App {
         self.store.unlock(Subject::name(&found.username), &event).await?;
         Ok(())
     }
-}
-
-/// An attempt to prove a password, whose turn it is.
-#[derive(Debug)]
-pub(super) struct Guess<'a> {
-    attempt: Attempt,
-    hash: passwords::Turn<'a>,
-    _turn: Turn,
 }

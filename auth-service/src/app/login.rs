@@ -1,16 +1,19 @@
 //! Proving a password and starting a session.
 
+use std::sync::Arc;
+
 use crate::{
     app::{
         audit::Origin,
         context::{App, Issued},
         error::AppError,
-        passwords::Proof,
+        guessing::{Guess, Proven, Purpose},
     },
     domain::{
-        audit::{AuditEvent, EventKind},
+        audit::EventKind,
+        pace::Subject,
         secret::{PlainPassword, Username},
-        user::{Status, User},
+        user::Status,
     },
 };
 
@@ -18,7 +21,7 @@ impl App {
     /// A wrong password and an unknown user are one answer, after the same work: one hash. A locked
     /// name is refused before any, whoever has it.
     pub(crate) async fn login(
-        &self,
+        self: &Arc<Self>,
         username: &str,
         password: String,
         device_name: String,
@@ -27,23 +30,21 @@ impl App {
         let password = PlainPassword::presented(password)
             .map_err(|mend| AppError::FieldInvalid { field: "password", mend: mend.into() })?;
         check_device_name(&device_name)?;
-        let guess = self.begin_guess(username, origin).await?;
         // No user has the empty name, so a name that cannot be is looked up all the same.
         let key = Username::parse(username).map(|name| name.key()).unwrap_or_default();
-        let user = self.store.user_by_name(&key).await?;
-        let stored = user.as_ref().map(|user| user.password.clone());
-        let known = user.as_ref().map(|user| user.id);
-        let proof = self.prove(guess, password.clone(), stored, known, origin).await?;
-        let failed = |user: Option<&User>| {
-            let event = self.event(EventKind::LoginFailed, origin).on_device(&device_name);
-            self.audit.record(AuditEvent { account: user.map(|user| user.id.into()), ..event });
+        let guess = Guess {
+            name: Subject::name(username),
+            password: password.clone(),
+            purpose: Purpose::Login { key, device_name: device_name.clone() },
+            origin,
         };
-        let (Proof::Proven { outdated }, Some(user)) = (proof, &user) else {
-            failed(user.as_ref());
-            return Err(AppError::InvalidCredentials);
+        let Proven { user, outdated } = self.prove(guess).await?;
+        let failed = || {
+            let event = self.event(EventKind::LoginFailed, origin).on_device(&device_name);
+            self.audit.record(event.of(user.id));
         };
         if user.status == Status::Disabled {
-            failed(Some(user));
+            failed();
             return Err(AppError::AccountDisabled);
         }
         if outdated {
@@ -56,7 +57,7 @@ impl App {
         let event = event.of(user.id).of_session(session.id);
         if !self.store.insert_session(&session, user.password_version, &event).await? {
             // The password was changed, or the user disabled, since it was proven.
-            failed(Some(user));
+            failed();
             return Err(AppError::InvalidCredentials);
         }
         Ok(self.issue_first(&signer, &session, &user.grants))

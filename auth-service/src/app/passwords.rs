@@ -94,14 +94,31 @@ impl Passwords {
         .await
     }
 
-    /// [`Turn::check`] in its turn.
-    #[cfg(test)]
-    async fn check(
+    /// Whether `password` is the one that `stored` was made from. Without a stored hash it takes the
+    /// same time, and the answer is [`Proof::Wrong`].
+    pub(super) async fn check(
         &self,
+        turn: Turn,
         password: PlainPassword,
         stored: Option<PasswordHash>,
     ) -> Result<Proof, AppError> {
-        self.admit()?.turn().await.check(password, stored).await
+        let params = self.params;
+        let exists = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.dummy.clone());
+        let made = self.made.clone();
+        let work = move |memory: &mut Vec<Block>| {
+            // A hash that cannot be read proves nothing, but must not answer sooner.
+            let Ok(parsed) = phc::PasswordHash::new(stored.as_phc()) else {
+                made.note(params);
+                let _ = hash(params, password.expose().as_bytes(), &[0; 16], memory);
+                return Proof::Wrong;
+            };
+            let outdated = is_outdated(&parsed, params);
+            made.note_stored(&parsed);
+            let proven = verify(&parsed, password.expose().as_bytes(), memory);
+            if proven && exists { Proof::Proven { outdated } } else { Proof::Wrong }
+        };
+        self.run_in(turn, work).await
     }
 
     /// Has a hash begin, and end when the other end of `released` is dropped.
@@ -129,88 +146,59 @@ impl Passwords {
     pub(super) fn admit(&self) -> Result<Admitted<'_>, AppError> {
         let permit = Arc::clone(&self.admitted).try_acquire_owned();
         let permit = permit.map_err(|_| AppError::Overloaded { retry_after: RETRY_AFTER })?;
-        Ok(Admitted { passwords: self, permit })
+        Ok(Admitted { running: &self.running, permit })
     }
 
-    /// Runs `work` in its turn.
+    /// Runs `work` when its turn comes.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, AppError> {
-        self.admit()?.turn().await.run(work).await
-    }
-}
-
-/// A place among the hashes that run or wait.
-#[derive(Debug)]
-pub(super) struct Admitted<'a> {
-    passwords: &'a Passwords,
-    permit: OwnedSemaphorePermit,
-}
-
-impl<'a> Admitted<'a> {
-    /// Waits until this hash is the next.
-    pub(super) async fn turn(self) -> Turn<'a> {
-        let running = Arc::clone(&self.passwords.running).acquire_owned().await;
-        let running = running.expect("the semaphore is never closed");
-        Turn { passwords: self.passwords, permits: [self.permit, running] }
-    }
-}
-
-/// A hash that may be made at once.
-#[derive(Debug)]
-pub(super) struct Turn<'a> {
-    passwords: &'a Passwords,
-    permits: [OwnedSemaphorePermit; 2],
-}
-
-impl Turn<'_> {
-    /// Whether `password` is the one that `stored` was made from. Without a stored hash it takes the
-    /// same time, and the answer is [`Proof::Wrong`].
-    pub(super) async fn check(
-        self,
-        password: PlainPassword,
-        stored: Option<PasswordHash>,
-    ) -> Result<Proof, AppError> {
-        let params = self.passwords.params;
-        let exists = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.passwords.dummy.clone());
-        let made = self.passwords.made.clone();
-        self.run(move |memory| {
-            // A hash that cannot be read proves nothing, but must not answer sooner.
-            let Ok(parsed) = phc::PasswordHash::new(stored.as_phc()) else {
-                made.note(params);
-                let _ = hash(params, password.expose().as_bytes(), &[0; 16], memory);
-                return Proof::Wrong;
-            };
-            let outdated = is_outdated(&parsed, params);
-            made.note_stored(&parsed);
-            let proven = verify(&parsed, password.expose().as_bytes(), memory);
-            if proven && exists { Proof::Proven { outdated } } else { Proof::Wrong }
-        })
-        .await
+        let turn = self.admit()?.turn().await;
+        self.run_in(turn, work).await
     }
 
     /// Runs `work` where hashes are made.
-    async fn run<T: Send + 'static>(
-        self,
+    async fn run_in<T: Send + 'static>(
+        &self,
+        turn: Turn,
         work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, AppError> {
-        let Self { passwords, permits } = self;
-        let (memory, params) = (passwords.memory.clone(), passwords.params);
-        // The permits go with the work: a caller who hangs up frees nothing before it is done.
+        let (memory, params) = (self.memory.clone(), self.params);
+        // The turn goes with the work: a caller who hangs up frees nothing before it is done.
         let work = move || {
             let done = memory.lend(params, work);
-            drop(permits);
+            drop(turn);
             done
         };
-        let done = match passwords.place {
+        let done = match self.place {
             Place::Apart => tokio::task::spawn_blocking(|| yielding(work)).await.ok().flatten(),
             #[cfg(any(test, feature = "simulation"))]
             Place::Inline => Some(work()),
         };
         done.ok_or(AppError::Overloaded { retry_after: RETRY_AFTER })
     }
+}
+
+/// A place among the hashes that run or wait.
+#[derive(Debug)]
+pub(super) struct Admitted<'a> {
+    running: &'a Arc<Semaphore>,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Admitted<'_> {
+    /// Waits until this hash is the next.
+    pub(super) async fn turn(self) -> Turn {
+        let running = Arc::clone(self.running).acquire_owned().await;
+        Turn { _permits: [self.permit, running.expect("the semaphore is never closed")] }
+    }
+}
+
+/// A hash that may be made at once.
+#[derive(Debug)]
+pub(super) struct Turn {
+    _permits: [OwnedSemaphorePermit; 2],
 }
 
 /// Runs `work` on a thread that lets all others go first, so that logins take the time that
@@ -288,6 +276,15 @@ mod tests {
         Passwords::new(params, limits, Arc::new(SeededEntropy::new(1)))
     }
 
+    async fn check(
+        passwords: &Passwords,
+        password: &str,
+        stored: Option<PasswordHash>,
+    ) -> Result<Proof, AppError> {
+        let turn = passwords.admit()?.turn().await;
+        passwords.check(turn, plain(password), stored).await
+    }
+
     fn plain(password: &str) -> PlainPassword {
         PlainPassword::presented(password.into()).unwrap()
     }
@@ -296,8 +293,7 @@ mod tests {
     async fn only_the_password_itself_is_proven() {
         let passwords = passwords(CHEAP, 4);
         let stored = passwords.hash(plain("one")).await.unwrap();
-        let check =
-            async |password, stored| passwords.check(plain(password), stored).await.unwrap();
+        let check = async |password, stored| check(&passwords, password, stored).await.unwrap();
         assert_eq!(check("one", Some(stored.clone())).await, Proof::Proven { outdated: false });
         assert_eq!(check("two", Some(stored.clone())).await, Proof::Wrong);
         assert_eq!(check("one", None).await, Proof::Wrong);
@@ -309,7 +305,7 @@ mod tests {
     async fn a_hash_of_other_parameters_is_proven_and_outdated() {
         let stored = passwords(CHEAP, 1).hash(plain("one")).await.unwrap();
         let dearer = passwords(HashParams { iterations: 2, ..CHEAP }, 1);
-        let proof = dearer.check(plain("one"), Some(stored)).await.unwrap();
+        let proof = check(&dearer, "one", Some(stored)).await.unwrap();
         assert_eq!(proof, Proof::Proven { outdated: true });
     }
 
@@ -320,7 +316,7 @@ mod tests {
         let _running = Arc::clone(&passwords.running).try_acquire_owned().unwrap();
         let _first = Arc::clone(&passwords.admitted).try_acquire_owned().unwrap();
         let _second = Arc::clone(&passwords.admitted).try_acquire_owned().unwrap();
-        let refused = passwords.check(plain("one"), None).await.unwrap_err();
+        let refused = check(&passwords, "one", None).await.unwrap_err();
         assert!(matches!(refused, AppError::Overloaded { retry_after } if !retry_after.is_zero()));
     }
 

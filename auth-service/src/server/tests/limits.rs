@@ -1,6 +1,11 @@
 //! Guesses, and calls that come too fast.
 
-use std::net::SocketAddr;
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    task::Poll,
+};
 
 use evergreen_proto::auth::v1::{
     LoginRequest, LoginServiceRequest, RegisterRequest, auth_service_server::AuthService as _,
@@ -61,6 +66,16 @@ impl Served {
         self.rpc.login(at(from, request)).await.map(drop)
     }
 
+    /// Logs in as ada, and hangs up while the password is looked at.
+    async fn hang_up(&self, password: &str) {
+        self.app.passwords.made.take();
+        let mut login = pin!(self.login(ELSEWHERE, "ada", password));
+        while self.app.passwords.made.take().is_empty() {
+            assert!(once(login.as_mut()).await.is_pending());
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn fail(&self, name: &str) -> Status {
         self.login(ELSEWHERE, name, "wrong").await.unwrap_err()
     }
@@ -78,6 +93,11 @@ impl Served {
         let events = self.app.store.newest_events(1000).await.unwrap();
         events.iter().filter(|event| event.kind.as_str() == kind).count()
     }
+}
+
+/// What a future answers if it is polled now.
+async fn once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
 /// A request as it comes from there.
@@ -166,6 +186,37 @@ async fn those_who_know_the_password_never_count() {
     for _ in 1..FREE {
         assert_eq!(served.fail("ada").await.code(), Code::Unauthenticated);
     }
+}
+
+#[tokio::test]
+async fn who_hangs_up_has_failed_only_if_the_password_was_wrong() {
+    // Long enough to be seen.
+    let served = serve(|config| config.hash_memory_kib = 4096).await;
+    for _ in 0..2 * FREE {
+        served.hang_up(PASSWORD).await;
+    }
+    // Wherever it is by then.
+    for polls in 0..50 {
+        let mut login = pin!(served.login(ELSEWHERE, "ada", PASSWORD));
+        for _ in 0..polls {
+            if once(login.as_mut()).await.is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    // Each waits for those before it.
+    for _ in 1..FREE {
+        assert_eq!(served.fail("ada").await.code(), Code::Unauthenticated);
+    }
+    served.login(ELSEWHERE, "ada", PASSWORD).await.unwrap();
+    assert_eq!(served.events("login_failed").await as u64, FREE - 1);
+    for _ in 0..FREE {
+        served.hang_up("wrong").await;
+    }
+    assert_eq!(told(&served.fail("ada").await), seconds("ACCOUNT_LOCKED", 30));
+    assert_eq!(served.events("login_failed").await as u64, FREE - 1 + FREE);
+    assert_eq!(served.events("login_locked").await, 1);
 }
 
 #[tokio::test]
