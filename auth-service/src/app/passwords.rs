@@ -213,7 +213,7 @@ fn yielding<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
         let thread = thread.spawn_scoped(scope, || {
             // On Linux this is of the thread alone (setpriority(2)). Not being let is no reason not
             // to log anybody in.
-            let _ = rustix::process::setpriority_process(None, NICE);
+            let _ = rustix::process::nice(NICE);
             work()
         });
         thread.ok()?.join().ok()
@@ -257,7 +257,7 @@ impl Made {
     }
 }
 
-/// A tenth of the weight of a thread that is not nice at all.
+/// How much nicer than the others: a tenth of their weight.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 /// Some ten hashes from now there is room again.
@@ -270,6 +270,9 @@ mod tests {
     use super::*;
 
     const CHEAP: HashParams = HashParams { memory_kib: 16, iterations: 1, parallelism: 1 };
+
+    #[cfg(target_os = "linux")]
+    const NICEST: i32 = 19;
 
     fn passwords(params: HashParams, queued: usize) -> Passwords {
         let limits = HashLimits { concurrent: NonZeroUsize::MIN, queued };
@@ -327,11 +330,25 @@ mod tests {
         let priority = || rustix::process::getpriority_process(None).unwrap();
         let before = tokio::task::spawn_blocking(priority).await.unwrap();
         let hashing = passwords.run(move |_| priority()).await.unwrap();
-        assert_eq!(hashing, NICE.max(before));
+        assert_eq!(hashing, (before + NICE).min(NICEST));
         // The very thread that waited, and all that are left.
         for _ in 0..8 {
             assert_eq!(tokio::task::spawn_blocking(priority).await.unwrap(), before);
         }
+    }
+
+    /// However nice the whole server is.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn hashes_are_nicer_than_a_server_that_is_nice_itself() {
+        let server = std::thread::spawn(|| {
+            let before = rustix::process::nice(5).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let priority = |_: &mut Vec<Block>| rustix::process::getpriority_process(None).unwrap();
+            let hashing = runtime.block_on(passwords(CHEAP, 4).run(priority)).unwrap();
+            assert_eq!(hashing, (before + NICE).min(NICEST));
+        });
+        server.join().unwrap();
     }
 
     #[tokio::test]
