@@ -4,6 +4,8 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use argon2::{Block, password_hash::phc};
 use token::entropy::Entropy;
+#[cfg(any(target_os = "linux", test))]
+use tokio::sync::oneshot;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -40,7 +42,7 @@ pub(crate) struct Passwords {
 /// Where hashes are made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
-    /// On a blocking thread.
+    /// On a thread of its own.
     Apart,
     /// Where they are asked for: in a simulation no thread may run beside the simulator's.
     #[cfg(any(test, feature = "simulation"))]
@@ -125,7 +127,7 @@ impl Passwords {
     #[cfg(test)]
     pub(crate) async fn hold(
         &self,
-        begun: tokio::sync::oneshot::Sender<()>,
+        begun: oneshot::Sender<()>,
         released: std::sync::mpsc::Receiver<()>,
     ) {
         let work = move |memory: &mut Vec<Block>| {
@@ -172,7 +174,7 @@ impl Passwords {
             done
         };
         let done = match self.place {
-            Place::Apart => tokio::task::spawn_blocking(|| yielding(work)).await.ok().flatten(),
+            Place::Apart => yielding(work).await,
             #[cfg(any(test, feature = "simulation"))]
             Place::Inline => Some(work()),
         };
@@ -203,26 +205,26 @@ pub(super) struct Turn {
 
 /// Runs `work` on a thread that lets all others go first, so that logins take the time that
 /// refreshes leave. A thread cannot be given its priority back without privileges, so it is one of
-/// its own, and the one that asks, which others use too, waits for it.
+/// its own.
 ///
-/// `None` if the system refuses a thread.
+/// `None` if the system refuses a thread, or `work` panics.
 #[cfg(target_os = "linux")]
-fn yielding<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("password-hash".into());
-        let thread = thread.spawn_scoped(scope, || {
-            // On Linux this is of the thread alone (setpriority(2)). Not being let is no reason not
-            // to log anybody in.
-            let _ = rustix::process::nice(NICE);
-            work()
-        });
-        thread.ok()?.join().ok()
-    })
+async fn yielding<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (tell, done) = oneshot::channel();
+    let work = move || {
+        // On Linux this is of the thread alone (setpriority(2)). Not being let is no reason not to
+        // log anybody in.
+        let _ = rustix::process::nice(NICE);
+        // Whoever asked may have gone.
+        let _ = tell.send(work());
+    };
+    std::thread::Builder::new().name("password-hash".into()).spawn(work).ok()?;
+    done.await.ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn yielding<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
-    Some(work())
+async fn yielding<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 /// What was hashed, for tests to count: memory in KiB, passes and lanes of each.
@@ -331,10 +333,9 @@ mod tests {
         let before = tokio::task::spawn_blocking(priority).await.unwrap();
         let hashing = passwords.run(move |_| priority()).await.unwrap();
         assert_eq!(hashing, (before + NICE).min(NICEST));
-        // The very thread that waited, and all that are left.
-        for _ in 0..8 {
-            assert_eq!(tokio::task::spawn_blocking(priority).await.unwrap(), before);
-        }
+        // This thread, and those that it starts.
+        assert_eq!(priority(), before);
+        assert_eq!(tokio::task::spawn_blocking(priority).await.unwrap(), before);
     }
 
     /// However nice the whole server is.
@@ -351,11 +352,44 @@ mod tests {
         server.join().unwrap();
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn no_thread_waits_for_a_hash() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let passwords = passwords(CHEAP, 0);
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            let (begin, begun) = oneshot::channel();
+            let elsewhere = async {
+                begun.await.unwrap();
+                let free = tokio::task::spawn_blocking(|| ());
+                let found = tokio::time::timeout(Duration::from_secs(20), free).await;
+                drop(release);
+                found.expect("the one blocking thread is free").unwrap();
+            };
+            tokio::join!(passwords.hold(begin, released), elsewhere);
+        });
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_panics_is_told_as_overload_and_takes_no_room() {
+        let passwords = passwords(CHEAP, 0);
+        for _ in 0..3 {
+            let failed = passwords.run(|_| -> () { panic!("a bug, on purpose") }).await;
+            assert!(matches!(failed, Err(AppError::Overloaded { .. })));
+        }
+        passwords.run(|_| ()).await.unwrap();
+    }
+
     #[tokio::test]
     async fn a_caller_who_hangs_up_frees_nothing_before_the_work_is_done() {
         let passwords = passwords(CHEAP, 0);
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let (started, has_started) = tokio::sync::oneshot::channel();
+        let (started, has_started) = oneshot::channel();
         {
             let work = passwords.run(move |_| {
                 started.send(()).unwrap();
