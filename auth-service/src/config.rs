@@ -19,6 +19,7 @@ use transport::{
 use crate::{
     app::{HashLimits, HashParams, STALE_AFTER},
     domain::{
+        network::Networks,
         policy::{Lifetimes, Policy},
         rotation,
         signing_keys::{self, Slowness},
@@ -160,6 +161,11 @@ pub struct Config {
           value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub limit_loopback: bool,
 
+    /// Networks of proxies, such as 10.0.0.0/8,192.0.2.7: calls from there are limited by user name and
+    /// by session, but by no address, for each is as likely another caller's
+    #[arg(long, env = "EVERGREEN_AUTH_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<Networks>,
+
     /// Allow plaintext on addresses that other machines can reach
     #[arg(long, env = "EVERGREEN_AUTH_INSECURE", action = ArgAction::Set, default_value_t = false,
           num_args = 0..=1, require_equals = true, default_missing_value = "true",
@@ -198,6 +204,7 @@ impl Default for Config {
             hash_concurrency: None,
             hash_queue: 64,
             limit_loopback: false,
+            trusted_proxies: None,
             insecure: false,
         }
     }

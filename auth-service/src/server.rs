@@ -135,7 +135,11 @@ impl Server {
             passwords: Passwords::new(params, config.hash_limits(), Arc::clone(&entropy))
                 .at(hashing),
             page_tokens: PageTokens::new(&page_tokens),
-            limits: Limits::new(config.limit_loopback, config.hash_queue),
+            limits: Limits::new(
+                config.limit_loopback,
+                config.trusted_proxies.clone().unwrap_or_default(),
+                config.hash_queue,
+            ),
             revocations: Feed::new(MAX_ACCESS_TOKEN_TTL),
             policy: config.policy(),
             issuer: config.issuer,

@@ -14,6 +14,7 @@ use crate::{
     app::{audit::Origin, context::App, error::AppError, turns::Turns},
     domain::{
         id::SessionId,
+        network::Networks,
         pace::{Pace, REFRESHES, REFRESHES_OF_ADDRESS, REGISTRATIONS, SECRETS, Subject, network},
     },
 };
@@ -22,30 +23,35 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Limits {
     loopback: bool,
+    proxies: Networks,
     pub(super) guesses: Turns,
     sessions: Buckets<SessionId>,
     networks: Buckets<Vec<u8>>,
 }
 
 impl Limits {
-    /// Without `loopback`, calls from this very machine are limited by name alone. Under one name
-    /// `waiting` guesses may wait for their turn.
-    pub(crate) fn new(loopback: bool, waiting: usize) -> Self {
+    /// Without `loopback`, calls from this very machine are limited by name alone. Those from one of
+    /// `proxies` are by no address. Under one name `waiting` guesses may wait for their turn.
+    pub(crate) fn new(loopback: bool, proxies: Networks, waiting: usize) -> Self {
         Self {
             loopback,
+            proxies,
             guesses: Turns::new(waiting),
             sessions: Buckets::new(REFRESHES),
             networks: Buckets::new(REFRESHES_OF_ADDRESS),
         }
     }
 
-    /// The address that a call is counted by.
+    /// The address that a call is counted by: none if everybody's calls may come from there.
     pub(super) fn address(&self, origin: Origin) -> Option<IpAddr> {
-        origin.address.filter(|address| self.loopback || !address.is_loopback())
+        let counts = |address: &IpAddr| {
+            (self.loopback || !address.is_loopback()) && !self.proxies.contain(*address)
+        };
+        origin.address.filter(counts)
     }
 
     fn is_exempt(&self, origin: Origin) -> bool {
-        origin.address.is_some() && self.address(origin).is_none()
+        !self.loopback && origin.address.is_some_and(|address| address.is_loopback())
     }
 }
 
@@ -65,7 +71,7 @@ impl App {
             what: "refreshes of this session",
             retry_after,
         })?;
-        if let Some(address) = origin.address {
+        if let Some(address) = self.limits.address(origin) {
             let of_address = self.limits.networks.take(network(address), now);
             of_address.map_err(|retry_after| AppError::TooFast {
                 what: "refreshes from your address",

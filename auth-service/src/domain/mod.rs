@@ -5,6 +5,7 @@ pub(crate) mod forgotten;
 pub(crate) mod guessing;
 pub(crate) mod id;
 pub(crate) mod listing;
+pub mod network;
 pub(crate) mod pace;
 pub(crate) mod policy;
 pub(crate) mod revocation;

@@ -80,6 +80,11 @@ impl Served {
         self.login(ELSEWHERE, name, "wrong").await.unwrap_err()
     }
 
+    async fn register(&self, from: [u8; 4], name: &str) -> Result<(), Status> {
+        let request = RegisterRequest { username: name.into(), password: PASSWORD.into() };
+        self.rpc.register(at(from, request)).await.map(drop)
+    }
+
     pub(super) async fn refresh(&self, from: [u8; 4], token: &str) -> Result<Issued, AppError> {
         let deadline = Deadline(self.clock.now() + Duration::from_secs(10));
         let origin = Origin { address: Some(from.into()) };
@@ -284,12 +289,41 @@ async fn this_machine_is_limited_by_name_alone_unless_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_proxys_address_is_nobodys_and_names_and_sessions_behind_it_are_limited() {
+    const PROXY: [u8; 4] = [10, 1, 2, 3];
+    let served = serve(|config| {
+        config.trusted_proxies = Some("192.168.0.0/16,10.0.0.0/8".parse().unwrap());
+    })
+    .await;
+    let login = served.app.login("ada", PASSWORD.into(), String::new(), Origin::default());
+    let mut token = login.await.unwrap().refresh_token;
+    for from in [PROXY, ELSEWHERE] {
+        for n in 0..100 {
+            served.login(from, &format!("name-{n}"), "wrong").await.unwrap_err();
+        }
+        assert_eq!(served.login(from, "ada", PASSWORD).await.is_ok(), from == PROXY);
+        for n in 0..40 {
+            served.register(from, &format!("{n}-of-{}", from[0])).await.unwrap();
+        }
+        let another = served.register(from, &format!("another-of-{}", from[0])).await;
+        assert_eq!(another.is_ok(), from == PROXY);
+    }
+    for _ in 0..FREE {
+        served.login(PROXY, "bob", "wrong").await.unwrap_err();
+    }
+    let locked = served.login(PROXY, "bob", "wrong").await.unwrap_err();
+    assert_eq!(told(&locked).0, "ACCOUNT_LOCKED");
+    for _ in 0..50 {
+        token = served.refresh(PROXY, token.expose_secret()).await.unwrap().refresh_token;
+    }
+    let refused = served.refresh(PROXY, token.expose_secret()).await.unwrap_err();
+    assert!(matches!(refused, AppError::TooFast { .. }), "{refused:?}");
+}
+
+#[tokio::test]
 async fn registrations_of_an_address_are_limited_before_they_are_hashed() {
     let served = serve(|_| {}).await;
-    let register = async |from, n: usize| {
-        let request = RegisterRequest { username: format!("user-{n}"), password: PASSWORD.into() };
-        served.rpc.register(at(from, request)).await.map(drop)
-    };
+    let register = async |from, n: usize| served.register(from, &format!("user-{n}")).await;
     for n in 0..40 {
         register(ELSEWHERE, n).await.unwrap();
     }

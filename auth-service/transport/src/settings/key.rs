@@ -41,6 +41,7 @@ pub(super) fn expected(arg: &Arg) -> &'static str {
         (Kind::Text, Some("ADDRESS")) => r#"an address such as "127.0.0.1:50051""#,
         (Kind::Text, Some("DURATION")) => r#"a duration such as "90s", "15m" or "7d""#,
         (Kind::Text, Some("DIR" | "FILE")) => r#"a path such as "/var/lib/evergreen""#,
+        (Kind::Text, Some("NETWORKS")) => r#"networks such as "10.0.0.0/8,192.0.2.7""#,
         (Kind::Text, Some("URL")) => r#"a URL such as "scheme://host:port""#,
         (Kind::Text, _) => "text in quotes",
     }
