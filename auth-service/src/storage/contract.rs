@@ -54,7 +54,7 @@ pub(super) use self::{
         an_address_is_asked_first_and_only_failures_stay_counted,
         an_unlocked_name_starts_anew_and_is_audited_once,
         counts_that_say_nothing_any_more_go_in_batches,
-        of_a_hundred_guesses_at_once_as_many_are_made_as_are_free,
+        of_many_guesses_at_once_as_many_are_made_as_are_free,
         paces_are_taken_together_or_not_at_all,
     },
     revocations::{
@@ -160,7 +160,7 @@ macro_rules! contract {
             events_are_listed_newest_first_by_what_they_are_of
             pages_of_events_stay_as_they_are_whatever_happens_meanwhile
             the_key_of_page_tokens_is_the_first_that_was_offered
-            of_a_hundred_guesses_at_once_as_many_are_made_as_are_free
+            of_many_guesses_at_once_as_many_are_made_as_are_free
             a_proven_password_forgives_what_came_before_it
             an_unlocked_name_starts_anew_and_is_audited_once
             an_address_is_asked_first_and_only_failures_stay_counted
