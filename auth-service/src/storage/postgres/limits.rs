@@ -1,12 +1,13 @@
 //! What is counted.
 //!
-//! A row is made if there is none, and then locked and read by one statement: what another
-//! transaction counted meanwhile is seen. Paces are locked before names, and in order.
+//! A row that is counted in is made if there is none, locked and read by one statement: what another
+//! transaction counted meanwhile is seen, and the clock is read after the wait for it. Paces are locked
+//! before names, and in order.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use token::clock::Timestamp;
 
 use crate::{
@@ -37,15 +38,7 @@ impl LimitStore for PostgresStore {
             {
                 return Ok(Begun::TooMany(left));
             }
-            sqlx::query(
-                "INSERT INTO guesses (subject, attempts, forgiven, last_attempt, locked_until)
-                 VALUES ($1, 0, 0, 0, 0) ON CONFLICT (subject) DO NOTHING",
-            )
-            .bind(name.0.as_slice())
-            .execute(&mut *tx)
-            .await?;
-            let row = guesses(&mut tx, name).await?.unwrap_or_default();
-            let now = Timestamp::from_unix_millis(self.now.read(&mut tx).await?);
+            let (row, now) = self.lock_guesses(&mut tx, name).await?;
             match row.count(now) {
                 Counted::Locked(left) => Ok(Begun::Locked(left)),
                 Counted::Attempt { guesses, locks } => {
@@ -134,13 +127,14 @@ impl PostgresStore {
         subject: Subject,
         pace: Pace,
     ) -> Result<Option<Duration>, StoreError> {
-        sqlx::query("INSERT INTO paces (subject, due) VALUES ($1, 0) ON CONFLICT DO NOTHING")
-            .bind(subject.0.as_slice())
-            .execute(&mut *connection)
-            .await?;
-        let due = due(connection, subject).await?.unwrap_or_default();
-        // After the wait for the lock.
-        let now = Timestamp::from_unix_millis(self.now.read(connection).await?);
+        let statement = self.now.within(
+            "INSERT INTO paces (subject, due) VALUES ($1, 0)
+             ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject
+             RETURNING due, {now}",
+        );
+        let query = sqlx::query_as(AssertSqlSafe(statement)).bind(subject.0.as_slice());
+        let (due, now): (i64, i64) = query.fetch_one(&mut *connection).await?;
+        let (due, now) = (Timestamp::from_unix_millis(due), Timestamp::from_unix_millis(now));
         match pace.take(due, now) {
             Ok(due) => {
                 set_due(connection, subject, due).await?;
@@ -148,6 +142,24 @@ impl PostgresStore {
             }
             Err(left) => Ok(Some(left)),
         }
+    }
+
+    async fn lock_guesses(
+        &self,
+        connection: &mut PgConnection,
+        name: Subject,
+    ) -> Result<(Guesses, Timestamp), StoreError> {
+        let statement = self.now.within(
+            "INSERT INTO guesses (subject, attempts, forgiven, last_attempt, locked_until)
+             VALUES ($1, 0, 0, 0, 0)
+             ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject
+             RETURNING attempts, forgiven, last_attempt, locked_until, {now}",
+        );
+        let query = sqlx::query_as(AssertSqlSafe(statement)).bind(name.0.as_slice());
+        let (attempts, forgiven, last_attempt, locked_until, now): (i64, i64, i64, i64, i64) =
+            query.fetch_one(connection).await?;
+        let guesses = decode_guesses((attempts, forgiven, last_attempt, locked_until))?;
+        Ok((guesses, Timestamp::from_unix_millis(now)))
     }
 }
 

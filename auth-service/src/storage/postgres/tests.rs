@@ -14,13 +14,17 @@ use sqlx::{PgConnection, PgPool, Row as _, postgres::PgConnectOptions};
 use token::clock::ManualClock;
 
 use crate::{
-    domain::session::RevokeReason,
+    domain::{
+        pace::{LOGINS, Subject},
+        session::RevokeReason,
+    },
     storage::{
         contract::{
             Fixture, START, advance, contract, event, head, list_filters, nonce, session_id,
             user_id, with_user,
         },
         error::OpenError,
+        limits::LimitStore as _,
         lists::events_statement,
         postgres::{
             DatabaseClock, PostgresStore,
@@ -312,4 +316,22 @@ async fn what_was_revoked_is_read_while_requests_hold_every_connection() {
     let (revocations, now) =
         fixture.store.revocations_since(START, Duration::from_secs(1)).await.unwrap();
     assert_eq!((revocations.len(), now), (0, START));
+}
+
+/// Others who count there wait for each of them.
+#[tokio::test]
+async fn an_attempt_is_counted_by_four_statements() {
+    let Some(fixture) = fixture().await else { return };
+    let pool = &fixture.store.pool;
+    // One connection is left, and has prepared whatever it ran.
+    let mut held = Vec::new();
+    for _ in 1..pool.options().get_max_connections() {
+        held.push(pool.acquire().await.unwrap());
+    }
+    let count = "SELECT count(*) FROM pg_prepared_statements";
+    let prepared = async || sqlx::query_scalar::<_, i64>(count).fetch_one(pool).await.unwrap();
+    let before = prepared().await;
+    let address = Some((Subject::logins([192, 0, 2, 1].into()), LOGINS));
+    fixture.store.begin_attempt(Subject::name("ada"), address).await.unwrap();
+    assert_eq!(prepared().await - before, 4);
 }
