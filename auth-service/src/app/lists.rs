@@ -1,4 +1,4 @@
-//! What administrators list, a page at a time.
+//! Lists, a page at a time, and those of administrators.
 
 use serde::Serialize;
 use token::clock::Timestamp;
@@ -46,7 +46,7 @@ impl App {
         prefix: &str,
         status: Option<Status>,
     ) -> Result<Page<UserSummary>, AppError> {
-        let size = size_of(page)?;
+        let size = size_of(page, MAX_PAGE_SIZE)?;
         let names = NameRange::beginning_with(prefix).map_err(|mend| AppError::FieldInvalid {
             field: "username_prefix",
             mend: mend.into(),
@@ -69,7 +69,7 @@ impl App {
         page: PageRequest<'_>,
         request: &EventRequest,
     ) -> Result<Page<AuditEvent>, AppError> {
-        let size = size_of(page)?;
+        let size = size_of(page, MAX_PAGE_SIZE)?;
         let EventRequest { filter, until } = request;
         let scope = (
             "ListAuditEvents",
@@ -91,7 +91,8 @@ impl App {
         Ok(self.page(&scope, size, events, |event| (event.time.unix_millis(), event.id)))
     }
 
-    fn page<T, K: Serialize>(
+    /// Of one item more than fit into the page, those that do, and where the next page begins.
+    pub(super) fn page<T, K: Serialize>(
         &self,
         scope: &impl Serialize,
         size: u32,
@@ -107,8 +108,9 @@ impl App {
     }
 }
 
-fn size_of(page: PageRequest<'_>) -> Result<u32, AppError> {
-    page_size(page.size, MAX_PAGE_SIZE)
+/// How many items a page holds: as many as are asked for, or as it may have at the most.
+pub(super) fn size_of(page: PageRequest<'_>, most: u32) -> Result<u32, AppError> {
+    page_size(page.size, most)
         .map_err(|mend| AppError::FieldInvalid { field: "page_size", mend: mend.into() })
 }
 

@@ -1,6 +1,5 @@
 //! Listing and ending sessions.
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use token::{clock::Timestamp, names_itself_refresh_token};
 use uuid::Uuid;
 
@@ -10,43 +9,35 @@ use crate::{
         callers::{Authenticated, users_only},
         context::App,
         error::AppError,
+        lists::{Page, PageRequest, size_of},
     },
     domain::{
         audit::EventKind,
         id::{SessionId, UserId},
-        listing,
         session::{RevokeReason, Session},
     },
     storage::store::SessionPosition,
 };
 
-/// A page of a user's sessions.
-#[derive(Debug)]
-pub(crate) struct SessionPage {
-    pub(crate) sessions: Vec<Session>,
-    pub(crate) next_page_token: String,
-}
-
 impl App {
+    /// The caller's sessions, newest first.
     pub(crate) async fn list_sessions(
         &self,
         caller: &Authenticated,
-        page_size: i32,
-        page_token: &str,
-    ) -> Result<SessionPage, AppError> {
-        let size = listing::page_size(page_size, MAX_PAGE_SIZE)
-            .map_err(|mend| AppError::FieldInvalid { field: "page_size", mend: mend.into() })?;
-        let after = match page_token {
-            "" => None,
-            token => Some(decode_position(token).ok_or(AppError::PageTokenInvalid)?),
-        };
+        page: PageRequest<'_>,
+    ) -> Result<Page<Session>, AppError> {
+        let size = size_of(page, MAX_PAGE_SIZE)?;
+        let user = caller.user_id();
+        let scope = ("ListSessions", user.0);
+        let after: Option<(i64, Uuid)> = self.page_tokens.open(&scope, page.token)?;
+        let after = after.map(|(millis, id)| SessionPosition {
+            create_time: Timestamp::from_unix_millis(millis),
+            id: SessionId(id),
+        });
         // One more than asked for tells whether there is a next page.
-        let mut sessions = self.store.live_sessions(caller.user_id(), after, size + 1).await?;
-        let more = sessions.len() > size as usize;
-        sessions.truncate(size as usize);
-        let next_page_token =
-            sessions.last().filter(|_| more).map(encode_position).unwrap_or_default();
-        Ok(SessionPage { sessions, next_page_token })
+        let sessions = self.store.live_sessions(user, after, size + 1).await?;
+        let key = |last: &Session| (last.create_time.unix_millis(), last.id.0);
+        Ok(self.page(&scope, size, sessions, key))
     }
 
     /// Ends one of the caller's sessions, even one that this database has forgotten.
@@ -113,23 +104,6 @@ impl App {
         let end = end.unwrap_or_else(|| self.clock.now() + self.policy.lifetimes.absolute);
         Ok(self.store.revoke_session(session, user, end, reason, &event).await?)
     }
-}
-
-fn encode_position(last: &Session) -> String {
-    let mut bytes = [0; 24];
-    bytes[..8].copy_from_slice(&last.create_time.unix_millis().to_be_bytes());
-    bytes[8..].copy_from_slice(last.id.0.as_bytes());
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// A page token only says where to go on in the caller's own list, so it needs no seal.
-fn decode_position(token: &str) -> Option<SessionPosition> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
-    let (millis, id) = bytes.split_first_chunk::<8>()?;
-    Some(SessionPosition {
-        create_time: Timestamp::from_unix_millis(i64::from_be_bytes(*millis)),
-        id: SessionId(Uuid::from_slice(id).ok()?),
-    })
 }
 
 const MAX_PAGE_SIZE: u32 = 100;

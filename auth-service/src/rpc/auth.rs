@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use transport::status::field_invalid;
 
 use crate::{
-    app::{App, Authenticated, RefreshRequest},
+    app::{App, Authenticated, PageRequest, RefreshRequest},
     rpc::{
         convert,
         metadata::{
@@ -114,8 +114,8 @@ impl AuthService for AuthRpc {
     ) -> Result<Response<pb::ListSessionsResponse>, Status> {
         let caller = self.caller(&request).await?;
         let pb::ListSessionsRequest { page_size, page_token } = request.into_inner();
-        let page =
-            self.app.list_sessions(&caller, page_size, &page_token).await.map_err(to_status)?;
+        let page = PageRequest { size: page_size, token: &page_token };
+        let page = self.app.list_sessions(&caller, page).await.map_err(to_status)?;
         Ok(Response::new(convert::session_page(page, caller.session_id())))
     }
 

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use token::{Kind, PublicKey, clock::Timestamp};
 
 use crate::{
-    app::{Active, CurrentUser, Issued, IssuedToService, SessionPage, TokenType},
+    app::{Active, CurrentUser, Issued, IssuedToService, Page, TokenType},
     domain::{
         audit::AuditEvent,
         id::{AccountId, SessionId},
@@ -80,10 +80,10 @@ pub(super) fn current_user(current: CurrentUser) -> pb::GetCurrentUserResponse {
     }
 }
 
-pub(super) fn session_page(page: SessionPage, current: SessionId) -> pb::ListSessionsResponse {
+pub(super) fn session_page(page: Page<Session>, current: SessionId) -> pb::ListSessionsResponse {
     pb::ListSessionsResponse {
-        sessions: page.sessions.into_iter().map(|session| shown(session, current)).collect(),
-        next_page_token: page.next_page_token,
+        sessions: page.items.into_iter().map(|session| shown(session, current)).collect(),
+        next_page_token: page.next_token,
     }
 }
 

@@ -7,6 +7,7 @@ use transport::recorder::Recorder;
 use super::*;
 
 mod limits;
+mod sessions;
 mod storm;
 
 const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
