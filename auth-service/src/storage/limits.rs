@@ -3,17 +3,23 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+use sqlx::{Database, Encode, Type};
+use token::clock::Timestamp;
 
 use crate::{
     domain::{
         audit::AuditEvent,
+        guessing::Guesses,
         pace::{Pace, Subject},
     },
-    storage::error::StoreError,
+    storage::{
+        error::StoreError,
+        rows::{Query, encode_count},
+    },
 };
 
 /// Attempts to log in, and how fast things happen. The rules are those of
-/// [`Guesses`](crate::domain::guessing::Guesses) and [`Pace`]; the clock is the store's.
+/// [`Guesses`] and [`Pace`]; the clock is the store's.
 #[async_trait]
 pub(crate) trait LimitStore: fmt::Debug + Send + Sync {
     /// Counts an attempt under a name, and at an address if that is limited, before it is made: as
@@ -66,4 +72,40 @@ pub(super) fn in_order(paces: &[(Subject, Pace)]) -> Vec<(Subject, Pace)> {
     let mut paces = paces.to_vec();
     paces.sort_unstable_by_key(|(subject, _)| *subject);
     paces
+}
+
+/// Keeps when what was taken of a pace is made up for.
+pub(super) fn set_due<DB>(subject: Subject, due: Timestamp) -> Query<DB>
+where
+    DB: Database,
+    for<'q> &'q [u8]: Encode<'q, DB> + Type<DB>,
+    for<'q> i64: Encode<'q, DB> + Type<DB>,
+{
+    sqlx::query(
+        "INSERT INTO paces (subject, due) VALUES ($1, $2)
+         ON CONFLICT (subject) DO UPDATE SET due = excluded.due",
+    )
+    .bind(subject.0.as_slice())
+    .bind(due.unix_millis())
+}
+
+/// Keeps what is known of the attempts under a name.
+pub(super) fn set_guesses<DB>(name: Subject, guesses: &Guesses) -> Query<DB>
+where
+    DB: Database,
+    for<'q> &'q [u8]: Encode<'q, DB> + Type<DB>,
+    for<'q> i64: Encode<'q, DB> + Type<DB>,
+{
+    sqlx::query(
+        "INSERT INTO guesses (subject, attempts, forgiven, last_attempt, locked_until)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (subject) DO UPDATE
+         SET attempts = excluded.attempts, forgiven = excluded.forgiven,
+             last_attempt = excluded.last_attempt, locked_until = excluded.locked_until",
+    )
+    .bind(name.0.as_slice())
+    .bind(encode_count(guesses.attempts))
+    .bind(encode_count(guesses.forgiven))
+    .bind(guesses.last_attempt.unix_millis())
+    .bind(guesses.locked_until.unix_millis())
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, Database, Encode, Type};
+use uuid::Uuid;
 
 use crate::{
     domain::{
@@ -10,7 +12,7 @@ use crate::{
         listing::{EventFilter, EventPosition, NameRange, UserSummary},
         user::Status,
     },
-    storage::error::StoreError,
+    storage::{error::StoreError, rows::Query},
 };
 
 /// Users and audit events, a page at a time.
@@ -51,4 +53,31 @@ pub(super) fn events_statement(filter: &EventFilter) -> String {
         statement += &format!(" AND {condition} ${n}");
     }
     statement + " ORDER BY time DESC, id DESC LIMIT $3"
+}
+
+/// The query of [`ListStore::list_events`].
+pub(super) fn events<DB>(filter: &EventFilter, before: EventPosition, limit: u32) -> Query<DB>
+where
+    DB: Database,
+    for<'q> &'static str: Encode<'q, DB> + Type<DB>,
+    for<'q> Uuid: Encode<'q, DB> + Type<DB>,
+    for<'q> i64: Encode<'q, DB> + Type<DB>,
+{
+    let mut query = sqlx::query(AssertSqlSafe(events_statement(filter)))
+        .bind(before.time.unix_millis())
+        .bind(before.id)
+        .bind(i64::from(limit));
+    if let Some(kind) = filter.kind {
+        query = query.bind(kind.as_str());
+    }
+    if let Some(account) = filter.account {
+        query = query.bind(account);
+    }
+    if let Some(session) = filter.session {
+        query = query.bind(session.0);
+    }
+    if let Some(since) = filter.since {
+        query = query.bind(since.unix_millis());
+    }
+    query
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use sqlx::FromRow;
+use sqlx::{Database, FromRow};
 use token::{Nonce, clock::Timestamp};
 use uuid::Uuid;
 
@@ -25,6 +25,9 @@ use crate::{
         store::{Advance, SealedKey, StoredKey},
     },
 };
+
+/// A statement with its arguments, for either database.
+pub(super) type Query<DB> = sqlx::query::Query<'static, DB, <DB as Database>::Arguments>;
 
 /// A row that was read, or how it is impossible.
 pub(super) fn decode<R, L, T>(row: &R) -> Result<T, StoreError>

@@ -18,9 +18,9 @@ use crate::{
     },
     storage::{
         error::StoreError,
-        limits::{Attempt, Begun, LimitStore, in_order},
+        limits::{Attempt, Begun, LimitStore, in_order, set_due, set_guesses},
         postgres::{PostgresStore, audit, retry::retrying},
-        rows::{GuessesRow, decode_guesses, encode_count, encode_duration},
+        rows::{GuessesRow, decode_guesses, encode_duration},
     },
 };
 
@@ -42,7 +42,7 @@ impl LimitStore for PostgresStore {
             match row.count(now) {
                 Counted::Locked(left) => Ok(Begun::Locked(left)),
                 Counted::Attempt { guesses, locks } => {
-                    write(&mut tx, name, &guesses).await?;
+                    set_guesses(name, &guesses).execute(&mut *tx).await?;
                     tx.commit().await?;
                     Ok(Begun::Attempt(Attempt { name, address, number: guesses.attempts, locks }))
                 }
@@ -57,10 +57,12 @@ impl LimitStore for PostgresStore {
             if let Some((subject, pace)) = attempt.address
                 && let Some(due) = due(&mut tx, subject).await?
             {
-                set_due(&mut tx, subject, pace.give_back(due)).await?;
+                set_due(subject, pace.give_back(due)).execute(&mut *tx).await?;
             }
             if let Some(guesses) = guesses(&mut tx, attempt.name).await? {
-                write(&mut tx, attempt.name, &guesses.forgive(attempt.number)).await?;
+                set_guesses(attempt.name, &guesses.forgive(attempt.number))
+                    .execute(&mut *tx)
+                    .await?;
             }
             Ok(tx.commit().await?)
         })
@@ -73,7 +75,7 @@ impl LimitStore for PostgresStore {
             let Some(guesses) = guesses(&mut tx, name).await?.filter(Guesses::counts) else {
                 return Ok(false);
             };
-            write(&mut tx, name, &guesses.unlock()).await?;
+            set_guesses(name, &guesses.unlock()).execute(&mut *tx).await?;
             audit::insert(&mut tx, event).await?;
             tx.commit().await?;
             Ok(true)
@@ -137,7 +139,7 @@ impl PostgresStore {
         let (due, now) = (Timestamp::from_unix_millis(due), Timestamp::from_unix_millis(now));
         match pace.take(due, now) {
             Ok(due) => {
-                set_due(connection, subject, due).await?;
+                set_due(subject, due).execute(connection).await?;
                 Ok(None)
             }
             Err(left) => Ok(Some(left)),
@@ -175,22 +177,6 @@ async fn due(
     Ok(due.map(Timestamp::from_unix_millis))
 }
 
-async fn set_due(
-    connection: &mut PgConnection,
-    subject: Subject,
-    due: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO paces (subject, due) VALUES ($1, $2)
-         ON CONFLICT (subject) DO UPDATE SET due = excluded.due",
-    )
-    .bind(subject.0.as_slice())
-    .bind(due.unix_millis())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 async fn guesses(
     connection: &mut PgConnection,
     name: Subject,
@@ -203,26 +189,4 @@ async fn guesses(
     .fetch_optional(connection)
     .await?;
     row.map(decode_guesses).transpose()
-}
-
-async fn write(
-    connection: &mut PgConnection,
-    name: Subject,
-    guesses: &Guesses,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO guesses (subject, attempts, forgiven, last_attempt, locked_until)
-         VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (subject) DO UPDATE
-         SET attempts = excluded.attempts, forgiven = excluded.forgiven,
-             last_attempt = excluded.last_attempt, locked_until = excluded.locked_until",
-    )
-    .bind(name.0.as_slice())
-    .bind(encode_count(guesses.attempts))
-    .bind(encode_count(guesses.forgiven))
-    .bind(guesses.last_attempt.unix_millis())
-    .bind(guesses.locked_until.unix_millis())
-    .execute(connection)
-    .await?;
-    Ok(())
 }

@@ -14,8 +14,8 @@ use crate::{
     },
     storage::{
         error::StoreError,
-        limits::{Attempt, Begun, LimitStore, in_order},
-        rows::{GuessesRow, decode_guesses, encode_count},
+        limits::{Attempt, Begun, LimitStore, in_order, set_due, set_guesses},
+        rows::{GuessesRow, decode_guesses},
         sqlite::{SqliteStore, audit, writer::begin},
     },
 };
@@ -38,7 +38,7 @@ impl LimitStore for SqliteStore {
         match guesses(&mut tx, name).await?.unwrap_or_default().count(now) {
             Counted::Locked(left) => Ok(Begun::Locked(left)),
             Counted::Attempt { guesses, locks } => {
-                write(&mut tx, name, &guesses).await?;
+                set_guesses(name, &guesses).execute(&mut *tx).await?;
                 tx.commit().await?;
                 Ok(Begun::Attempt(Attempt { name, address, number: guesses.attempts, locks }))
             }
@@ -51,10 +51,10 @@ impl LimitStore for SqliteStore {
         if let Some((subject, pace)) = attempt.address
             && let Some(due) = due(&mut tx, subject).await?
         {
-            set_due(&mut tx, subject, pace.give_back(due)).await?;
+            set_due(subject, pace.give_back(due)).execute(&mut *tx).await?;
         }
         if let Some(guesses) = guesses(&mut tx, attempt.name).await? {
-            write(&mut tx, attempt.name, &guesses.forgive(attempt.number)).await?;
+            set_guesses(attempt.name, &guesses.forgive(attempt.number)).execute(&mut *tx).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -65,7 +65,7 @@ impl LimitStore for SqliteStore {
         let Some(guesses) = guesses(&mut tx, name).await?.filter(Guesses::counts) else {
             return Ok(false);
         };
-        write(&mut tx, name, &guesses.unlock()).await?;
+        set_guesses(name, &guesses.unlock()).execute(&mut *tx).await?;
         audit::insert(&mut tx, event).await?;
         tx.commit().await?;
         Ok(true)
@@ -116,7 +116,7 @@ async fn take(
 ) -> Result<Option<Duration>, StoreError> {
     match pace.take(due(connection, subject).await?.unwrap_or_default(), now) {
         Ok(due) => {
-            set_due(connection, subject, due).await?;
+            set_due(subject, due).execute(connection).await?;
             Ok(None)
         }
         Err(left) => Ok(Some(left)),
@@ -134,22 +134,6 @@ async fn due(
     Ok(due.map(Timestamp::from_unix_millis))
 }
 
-async fn set_due(
-    connection: &mut SqliteConnection,
-    subject: Subject,
-    due: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO paces (subject, due) VALUES ($1, $2)
-         ON CONFLICT (subject) DO UPDATE SET due = excluded.due",
-    )
-    .bind(subject.0.as_slice())
-    .bind(due.unix_millis())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 async fn guesses(
     connection: &mut SqliteConnection,
     name: Subject,
@@ -161,26 +145,4 @@ async fn guesses(
     .fetch_optional(connection)
     .await?;
     row.map(decode_guesses).transpose()
-}
-
-async fn write(
-    connection: &mut SqliteConnection,
-    name: Subject,
-    guesses: &Guesses,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO guesses (subject, attempts, forgiven, last_attempt, locked_until)
-         VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (subject) DO UPDATE
-         SET attempts = excluded.attempts, forgiven = excluded.forgiven,
-             last_attempt = excluded.last_attempt, locked_until = excluded.locked_until",
-    )
-    .bind(name.0.as_slice())
-    .bind(encode_count(guesses.attempts))
-    .bind(encode_count(guesses.forgiven))
-    .bind(guesses.last_attempt.unix_millis())
-    .bind(guesses.locked_until.unix_millis())
-    .execute(connection)
-    .await?;
-    Ok(())
 }

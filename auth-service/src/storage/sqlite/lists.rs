@@ -1,7 +1,6 @@
 //! The lists of administrators.
 
 use async_trait::async_trait;
-use sqlx::AssertSqlSafe;
 
 use crate::{
     domain::{
@@ -11,7 +10,7 @@ use crate::{
     },
     storage::{
         error::StoreError,
-        lists::{ListStore, events_statement},
+        lists::{ListStore, events},
         rows::{EventLookup, SummaryLookup, decode, inconsistent},
         sqlite::SqliteStore,
     },
@@ -56,23 +55,7 @@ impl ListStore for SqliteStore {
         before: EventPosition,
         limit: u32,
     ) -> Result<Vec<AuditEvent>, StoreError> {
-        let mut query = sqlx::query(AssertSqlSafe(events_statement(filter)))
-            .bind(before.time.unix_millis())
-            .bind(before.id)
-            .bind(limit);
-        if let Some(kind) = filter.kind {
-            query = query.bind(kind.as_str());
-        }
-        if let Some(account) = filter.account {
-            query = query.bind(account);
-        }
-        if let Some(session) = filter.session {
-            query = query.bind(session.0);
-        }
-        if let Some(since) = filter.since {
-            query = query.bind(since.unix_millis());
-        }
-        let rows = query.fetch_all(&self.reader).await?;
+        let rows = events(filter, before, limit).fetch_all(&self.reader).await?;
         rows.iter().map(decode::<_, EventLookup, _>).collect()
     }
 }
