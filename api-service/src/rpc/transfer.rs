@@ -200,7 +200,6 @@ fn import_key<T>(request: &Request<T>) -> Result<Option<String>, Status> {
     import::key(FIELD, value.as_bytes()).map(Some).map_err(|violation| invalid(&violation.mend))
 }
 
-/// A failure that also says how many trees there are.
 /// What ends an import under way. The clients of a guard send a call again, with a newer token, that is
 /// refused for its caller's sake; without a key that would create trees twice.
 fn unrepeatable(refusal: Status, named: bool, created: i64) -> Status {
@@ -214,6 +213,7 @@ fn unrepeatable(refusal: Status, named: bool, created: i64) -> Status {
     )
 }
 
+/// A failure that also says how many trees there are.
 fn with_count(status: &Status, created: i64) -> Status {
     let mut details = status.get_error_details();
     let reason = details
