@@ -20,7 +20,7 @@ use crate::{common::Context, errors::Error};
 #[command(after_help = "\
 Examples:
   evergreen admin services create worker --role viewer
-  evergreen admin services create worker --json | jq -r .clientSecret > worker.secret
+  (umask 077; evergreen admin services create worker --json > worker.json)
   evergreen admin services rotate-secret 0192f0c1-7f3a-7c4e-9d21-6a1c1f0b5e11 --overlap 2h
   evergreen admin services disable 0192f0c1-7f3a-7c4e-9d21-6a1c1f0b5e11")]
 pub(super) struct Services {
