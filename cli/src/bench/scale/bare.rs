@@ -11,11 +11,14 @@ use sqlx::{
 use tokio::time::Instant;
 use transport::database_url::DatabaseUrl;
 
-use super::fill::{Size, tree};
+use super::{
+    BATCH,
+    fill::{Size, tree},
+};
 use crate::lab::Failure;
 
-/// How many trees a second the same driver inserts into bare tables: a hundred in a transaction that
-/// is made durable, each tree a row and its nodes another one, as ApiService keeps them.
+/// How many trees a second the same driver inserts into bare tables, each tree a row and its nodes
+/// another one: as many in a transaction that is made durable as ApiService takes into one.
 pub(super) async fn bare_rate(
     dir: &Path,
     database_url: Option<&DatabaseUrl>,
@@ -113,8 +116,6 @@ where
     query
 }
 
-/// How many trees a transaction holds.
-const BATCH: usize = 100;
 const TABLES: &str = "
     CREATE TABLE trees (
         id BIGINT NOT NULL PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL,

@@ -124,3 +124,7 @@ impl Scale {
         Ok(())
     }
 }
+
+/// How many trees ApiService takes into a transaction while it imports them, and so how many the
+/// inserts hold that an import is measured against.
+const BATCH: usize = 500;

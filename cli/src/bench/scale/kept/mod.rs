@@ -12,6 +12,7 @@ use transport::database_url::DatabaseUrl;
 
 use self::row::Row;
 use super::{
+    BATCH,
     fill::{Size, folders},
     shelf::{Issuer, Shelf},
 };
@@ -50,6 +51,3 @@ pub(super) async fn kept_rate(
     }
     Ok(f64::from(size.trees) / start.elapsed().as_secs_f64())
 }
-
-/// How many trees a transaction holds.
-const BATCH: usize = 500;
