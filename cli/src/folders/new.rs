@@ -32,9 +32,9 @@ impl New {
         let (above, name) = path.rsplit_once('/').unwrap_or_default();
         let parent_id = if self.parents {
             let there = Folders::read(&api, "").await?;
-            if let Some(there) = there.at(&path) {
-                let sentence = format!("{path} is there already: {}", there.folder_id);
-                return context.out.done(&json::folder(there), &sentence);
+            if let Some(folder) = there.seek(&path)? {
+                let sentence = format!("{path} is there already: {}", folder.folder_id);
+                return context.out.done(&json::folder(&folder), &sentence);
             }
             make_all(&api, &there, above).await?
         } else {
@@ -52,8 +52,8 @@ async fn make_all(api: &Api, there: &Folders, path: &str) -> Result<String, Erro
     let (mut parent_id, mut so_far) = (String::new(), String::new());
     for name in path.split('/').filter(|name| !name.is_empty()) {
         so_far = format!("{so_far}/{name}");
-        parent_id = match there.at(&so_far) {
-            Some(folder) => folder.folder_id.clone(),
+        parent_id = match there.seek(&so_far)? {
+            Some(folder) => folder.folder_id,
             None => make(api, parent_id, name, 0).await?.folder_id,
         };
     }

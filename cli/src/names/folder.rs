@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     common::Api,
-    errors::{Candidate, Error},
+    errors::{Candidate, Error, Exit},
 };
 
 /// The folder that `given` means: an id, a path from the top, or a name that only one folder has.
@@ -59,10 +59,13 @@ impl Folders {
         self.entries.iter().filter_map(|entry| entry.folder.as_ref())
     }
 
-    /// The folder of this path, `/a/b`.
-    pub(crate) fn at(&self, path: &str) -> Option<&Folder> {
-        let paths = self.paths();
-        self.folders().find(|folder| paths[&*folder.folder_id] == path)
+    /// The one that `given` means, if there is one.
+    pub(crate) fn seek(&self, given: &str) -> Result<Option<Folder>, Error> {
+        match self.find(given) {
+            Ok(folder) => Ok(Some(folder)),
+            Err(error) if error.exit() == Exit::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn find(&self, given: &str) -> Result<Folder, Error> {
@@ -100,7 +103,6 @@ impl Folders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::errors::Exit;
 
     fn folders() -> Folders {
         let list =
@@ -138,6 +140,8 @@ mod tests {
         assert!(text.contains("/IT/Printers") && text.contains("/Home/Printers"), "{text}");
         assert_eq!(folders().find("printers").unwrap_err().exit(), Exit::Invalid);
         assert_eq!(folders().find("Cellar").unwrap_err().exit(), Exit::NotFound);
+        assert!(folders().seek("/Cellar").unwrap().is_none());
+        assert_eq!(folders().seek("Printers").unwrap_err().exit(), Exit::Invalid);
         // A path is no name.
         assert_eq!(folders().find("/Printers").unwrap_err().exit(), Exit::NotFound);
     }

@@ -15,6 +15,11 @@ async fn folders_are_made_moved_renamed_and_deleted() {
     ada.run(&["folders", "new", "Home", "--position", "-1"]).await.ok();
     let again = ada.run(&["folders", "new", "/IT/Network", "--parents"]).await.ok();
     assert!(again.starts_with("/IT/Network is there already: "), "{again}");
+    // What is there counts whatever its case, as in every other command.
+    let again = ada.run(&["folders", "new", "/it/network", "--parents"]).await.ok();
+    assert!(again.starts_with("/it/network is there already: "), "{again}");
+    ada.run(&["folders", "new", "/it/printers/Ink", "--parents"]).await.ok();
+    ada.run(&["folders", "rm", "/IT/Printers/Ink"]).await.ok();
     let said = ada.run(&["folders", "new", "/IT/Network"]).await.fails(5);
     assert!(said.contains("Choose another name."), "{said}");
     let drawn = "\
