@@ -36,7 +36,7 @@ pub(super) struct Export {
     format: Format,
 
     /// Where to, instead of standard output: whole or not at all. For outlines a directory, which is
-    /// made if it is not there
+    /// made if it is not there, and in which each file is whole
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
@@ -115,7 +115,7 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
     NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
 }
 
-/// The same for a tree each time, another one for each tree, and to be read by people:
+/// The same for a tree while its title stays, another one for each tree, and to be read by people:
 /// `printer-prints-blank-pages-0192f0c1-7f3a-7c4e-9d21-6a1c1f0b5e11.md`.
 fn file_name(tree: &Tree) -> String {
     let mut name = String::new();
