@@ -1,6 +1,7 @@
 //! `evergreen trees export`.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, BufWriter, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
@@ -17,7 +18,7 @@ use tempfile::NamedTempFile;
 use super::{edit::outline_of, show::Filed};
 use crate::{
     common::{Api, Context},
-    errors::Error,
+    errors::{Error, Exit},
     names::{self, Categories, Folders},
     outline,
     output::{clean, counted, json},
@@ -63,7 +64,7 @@ impl Export {
                 true => ProgressBar::hidden(),
                 false => paint::counter("trees"),
             };
-            source.read(&bar, |tree| context.out.value_line(&json::tree(tree))).await?;
+            source.read(&bar, async |tree| context.out.value_line(&json::tree(tree))).await?;
             return Ok(());
         };
         let count = match self.format {
@@ -80,7 +81,7 @@ async fn to_lines(source: Source, path: &Path) -> Result<u32, Error> {
     let mut file = BufWriter::new(beside(path).map_err(failed)?);
     let bar = paint::counter("trees");
     let count = source
-        .read(&bar, |tree| {
+        .read(&bar, async |tree| {
             let line = clean::json(&json::tree(tree).to_string());
             writeln!(file, "{line}").map_err(failed)
         })
@@ -92,13 +93,16 @@ async fn to_lines(source: Source, path: &Path) -> Result<u32, Error> {
 
 async fn to_outlines(source: Source, api: &Api, dir: &Path) -> Result<u32, Error> {
     fs::create_dir_all(dir).map_err(|e| Error::io("make", dir, &e))?;
-    let (categories, folders) = tokio::try_join!(Categories::read(api), Folders::read(api, ""))?;
-    let (slugs, paths) = (categories.slugs(), folders.paths());
+    let mut places = Places::read(api).await?;
     let bar = paint::counter("trees");
     source
-        .read(&bar, |tree| {
+        .read(&bar, async |tree| {
+            if places.of(tree).is_none() {
+                places = Places::read(api).await?;
+            }
+            let filed = places.of(tree).ok_or_else(|| moved(tree))?;
             let path = dir.join(file_name(tree));
-            let text = outline::write(&outline_of(tree, Filed::of(tree, &slugs, &paths)));
+            let text = outline::write(&outline_of(tree, filed));
             let written = || {
                 let mut file = beside(&path)?;
                 file.write_all(text.as_bytes())?;
@@ -107,6 +111,43 @@ async fn to_outlines(source: Source, api: &Api, dir: &Path) -> Result<u32, Error
             written().map(drop).map_err(|e| Error::io("write", &path, &e))
         })
         .await
+}
+
+/// The names of all categories and folders, as of one moment.
+struct Places {
+    slugs: HashMap<String, String>,
+    paths: HashMap<String, String>,
+}
+
+impl Places {
+    async fn read(api: &Api) -> Result<Self, Error> {
+        let (categories, folders) =
+            tokio::try_join!(Categories::read(api), Folders::read(api, ""))?;
+        let slugs = categories.slugs().into_iter();
+        let paths = folders.paths().into_iter();
+        Ok(Self {
+            slugs: slugs.map(|(id, slug)| (id.to_owned(), slug.to_owned())).collect(),
+            paths: paths.map(|(id, path)| (id.to_owned(), path)).collect(),
+        })
+    }
+
+    /// Where a tree is filed; none if it is in what was made since, which an outline must not leave
+    /// out: who imports it would not hear of it.
+    fn of(&self, tree: &Tree) -> Option<Filed> {
+        let name = |names: &HashMap<String, String>, id: &str| match id {
+            "" => Some(String::new()),
+            id => names.get(id).cloned(),
+        };
+        Some(Filed {
+            category: name(&self.slugs, &tree.category_id)?,
+            folder: name(&self.paths, &tree.folder_id)?,
+        })
+    }
+}
+
+fn moved(tree: &Tree) -> Error {
+    let message = format!("“{}” was moved while it was being exported.", tree.title);
+    Error::new(Exit::Conflict, message).then("Run the same command again.")
 }
 
 /// A file that takes the place of `path` when it is whole.
@@ -140,7 +181,7 @@ impl Source {
     async fn read(
         self,
         bar: &ProgressBar,
-        mut write: impl FnMut(&Tree) -> Result<(), Error>,
+        mut write: impl AsyncFnMut(&Tree) -> Result<(), Error>,
     ) -> Result<u32, Error> {
         let Self { api, folder_id } = self;
         let open = move |after_tree_id| {
@@ -154,7 +195,7 @@ impl Source {
         let mut trees = Resumed::new("", open, place).patience(PATIENCE);
         let mut count = 0;
         while let Some(response) = trees.message().await? {
-            write(&response.tree.unwrap_or_default())?;
+            write(&response.tree.unwrap_or_default()).await?;
             count += 1;
             bar.inc(1);
         }
@@ -167,3 +208,23 @@ impl Source {
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How much of a title a file's name holds, in bytes; a name has room for 255.
 const LONGEST: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_is_not_known_is_not_left_out() {
+        let names = |id: &str, name: &str| HashMap::from([(id.to_owned(), name.to_owned())]);
+        let places = Places { slugs: names("1", "vpn"), paths: names("2", "/IT") };
+        let filed = |category: &str, folder: &str| {
+            let (category_id, folder_id) = (category.to_owned(), folder.to_owned());
+            let filed = places.of(&Tree { category_id, folder_id, ..Tree::default() })?;
+            Some([filed.category, filed.folder])
+        };
+        assert_eq!(filed("1", "2"), Some(["vpn", "/IT"].map(str::to_owned)));
+        assert_eq!(filed("", ""), Some(["", ""].map(str::to_owned)));
+        assert_eq!(filed("1", "3"), None);
+        assert_eq!(filed("3", "2"), None);
+    }
+}

@@ -1,7 +1,5 @@
 //! `evergreen trees show`.
 
-use std::collections::HashMap;
-
 use clap::Args;
 use evergreen_proto::api::v1::{GetTreeRevisionRequest, Tree};
 
@@ -68,20 +66,6 @@ pub(super) struct Filed {
     pub(super) folder: String,
 }
 
-impl Filed {
-    /// By the slugs of all categories and the paths of all folders.
-    pub(super) fn of(
-        tree: &Tree,
-        slugs: &HashMap<&str, &str>,
-        paths: &HashMap<&str, String>,
-    ) -> Self {
-        Self {
-            category: slugs.get(&*tree.category_id).copied().unwrap_or_default().to_owned(),
-            folder: paths.get(&*tree.folder_id).cloned().unwrap_or_default(),
-        }
-    }
-}
-
 /// Where `tree` is filed, by names.
 pub(super) async fn filed(api: &Api, tree: &Tree) -> Result<Filed, Error> {
     let category = async {
@@ -97,7 +81,11 @@ pub(super) async fn filed(api: &Api, tree: &Tree) -> Result<Filed, Error> {
         }
     };
     let (categories, folders) = tokio::try_join!(category, folder)?;
-    Ok(Filed::of(tree, &categories.slugs(), &folders.paths()))
+    Ok(Filed {
+        category: categories.slugs().remove(&*tree.category_id).unwrap_or_default().to_owned(),
+        // Another's folder has no path here.
+        folder: folders.paths().remove(&*tree.folder_id).unwrap_or_default(),
+    })
 }
 
 fn about(tree: &Tree, filed: &Filed) -> String {

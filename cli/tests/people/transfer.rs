@@ -104,6 +104,30 @@ async fn trees_are_exported_as_outlines_that_import_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_outline_tells_of_a_folder_that_was_made_during_the_export() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    ada.run(&["trees", "new", "VPN"]).await.ok();
+    let proxy = LossyProxy::start(pair.api.address).await.unwrap();
+    let behind = ada.clone().with("EVERGREEN_API_URL", &proxy.url());
+    let dir = ada.home.join("outlines");
+    let export = ["trees", "export", "--format", "outline", "--output", dir.to_str().unwrap()];
+    proxy.keep_answers();
+    let filing = async {
+        pair.api_seen.ended("GetFolderSubtree", 1).await;
+        pair.api_seen.ended("ListCategories", 1).await;
+        ada.run(&["folders", "new", "/IT"]).await.ok();
+        ada.run(&["trees", "mv", "VPN", "/IT"]).await.ok();
+        proxy.deliver_answers();
+    };
+    let (ran, ()) = tokio::join!(behind.run(&export), filing);
+    ran.ok();
+    let file = std::fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.contains("\nfolder: /IT\n"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_goes_on_where_it_stopped() {
     let pair = Pair::start().await;
     let ada = pair.user("ada").await;
