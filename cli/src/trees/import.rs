@@ -72,7 +72,8 @@ impl Import {
         let place = self.place(&api).await?;
         let trees = self.trees(&api, &place, &text).await?;
         let (lines, trees): (Vec<_>, Vec<_>) = trees.into_iter().unzip();
-        let kept = Kept::find(&context.profile, &self.source(&who.user_id, &place));
+        let file = std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone());
+        let kept = Kept::find(&context.profile, &source(&who.user_id, &file, &place));
         let now = SystemClock::new().now();
         let mut key = match self.again {
             true => Key::new(Kept::digest(&[&text, &format!("{:?}", fresh())]), now),
@@ -157,12 +158,6 @@ impl Import {
         Ok(trees)
     }
 
-    /// What makes two imports the same one: who, what and where to.
-    fn source(&self, user_id: &str, place: &Place) -> String {
-        let file = std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone());
-        format!("{user_id}\n{}\n{place:?}", file.display())
-    }
-
     fn advise(&self, error: Error, lines: &[usize]) -> Error {
         // The server counts from 0, people count lines.
         let line = error.fields().find_map(|field| {
@@ -198,6 +193,13 @@ impl Format {
     }
 }
 
+/// What makes two imports the same one: who, what and where to. A key is made of this text and is found
+/// again by it, so it stays what it is from one release to the next.
+fn source(user_id: &str, file: &Path, place: &Place) -> String {
+    let file = file.display().to_string();
+    json!([user_id, file, place.folder_id, place.category_id]).to_string()
+}
+
 async fn send(
     context: &Context,
     trees: Vec<Tree>,
@@ -222,4 +224,25 @@ async fn send(
 fn fresh() -> [u8; 16] {
     let entropy: &dyn Entropy = &SystemEntropy;
     entropy.array()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_import_is_known_by_stays_the_same() {
+        let source = |folder: Option<&str>, category: Option<&str>| {
+            let place = Place {
+                folder_id: folder.map(str::to_owned),
+                category_id: category.map(str::to_owned),
+            };
+            source("0192", Path::new("/home/ada/my \"trees\".jsonl"), &place)
+        };
+        let known = r#"["0192","/home/ada/my \"trees\".jsonl",null,null]"#;
+        assert_eq!(source(None, None), known);
+        // Into no folder is not wherever the file says.
+        let known = r#"["0192","/home/ada/my \"trees\".jsonl","","0193"]"#;
+        assert_eq!(source(Some(""), Some("0193")), known);
+    }
 }
