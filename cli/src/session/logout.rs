@@ -31,16 +31,15 @@ impl Logout {
             true => Some(context.auth()?.revoke_all_sessions(RevokeAllSessionsRequest {}).await),
             false => None,
         };
-        let untold =
-            |error: Error| error.then("You are logged out here, but the server has not been told.");
-        let here = context.session.logout().await.map_err(|error| untold(error.into()));
+        context.session.logout().await.map_err(|error| {
+            Error::from(error).then("You are logged out here, but the server has not been told.")
+        })?;
         let ended = match elsewhere {
-            Some(answer) => {
-                answer.map_err(|status| untold(status.into()))?.into_inner().revoked_count
-            }
+            Some(Ok(answer)) => answer.into_inner().revoked_count,
+            Some(Err(status)) if was_in => return Err(Error::from(status).finally(OTHERS)),
+            Some(Err(status)) => return Err(status.into()),
             None => i32::from(was_in),
         };
-        here?;
         let sentence = match (self.everywhere, was_in) {
             (true, _) => format!("Logged out everywhere: {} ended.", counted(ended, "session")),
             (false, true) => "Logged out.".to_owned(),
@@ -49,3 +48,7 @@ impl Logout {
         context.out.done(&json!({ "endedCount": ended }), &sentence)
     }
 }
+
+/// Whether they have ended is not known if the answer was lost.
+const OTHERS: &str = "You are logged out here; your other sessions may go on: log in, and run it \
+                      again.";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cli::lab::LossyProxy;
 use serde_json::{Value, json};
 use tonic::Code;
 
@@ -234,9 +235,35 @@ async fn a_logout_ends_the_session_here_even_if_no_server_hears_of_it() {
         ada.feed(&[how, "ada", "--password-stdin"], PASSWORD).await.ok();
         let nowhere = ada.clone().with("EVERGREEN_AUTH_URL", "http://127.0.0.1:1");
         let said = nowhere.run(args).await.fails(6);
-        assert!(said.contains("You are logged out here"), "{said}");
+        assert!(said.contains("You are logged out here, but the server has not been"), "{said}");
         ada.run(&["whoami"]).await.fails(3);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_everywhere_that_failed_says_what_is_left_to_do() {
+    let pair = Pair::start().await;
+    let ada = pair.user("ada").await;
+    let proxy = LossyProxy::start(pair.auth.address).await.unwrap();
+    let behind = ada.clone().with("EVERGREEN_AUTH_URL", &proxy.url());
+    proxy.lose_answers();
+    let cut = async {
+        pair.auth_seen.ended("RevokeAllSessions", 1).await;
+        proxy.mend();
+    };
+    let args = ["logout", "--everywhere"];
+    let (ran, ()) = tokio::join!(behind.run(&args), cut);
+    let said = ran.fails(6);
+    assert!(
+        said.ends_with(
+            "You are logged out here; your other sessions may go on: log in, and run it again.\n"
+        ),
+        "{said}"
+    );
+    ada.run(&["whoami"]).await.fails(3);
+    // Nobody is logged in any more whose sessions they could be.
+    let said = ada.run(&args).await.fails(3);
+    assert!(!said.contains("logged out here"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
