@@ -128,9 +128,7 @@ impl List {
             return context.out.value(&json!({ "events": events }));
         }
         context.out.table(&table(&events), "No events.")?;
-        if events.len() == self.limit {
-            context.out.note(&format!("These are {} at most; `--limit` shows more.", self.limit));
-        }
+        context.out.cut(events.len(), self.limit);
         Ok(())
     }
 }

@@ -154,9 +154,7 @@ async fn list(
         ]);
     }
     context.out.table(&table, "No users.")?;
-    if users.len() == limit {
-        context.out.note(&format!("These are {limit} at most; `--limit` shows more."));
-    }
+    context.out.cut(users.len(), limit);
     Ok(())
 }
 

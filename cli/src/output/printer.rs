@@ -70,4 +70,11 @@ impl Printer {
             paint::error(paint::styled(paint::FAINT, clean::lines(sentence)));
         }
     }
+
+    /// Says of a list that has been cut to `limit` that there may be more.
+    pub(crate) fn cut(self, count: usize, limit: usize) {
+        if count == limit {
+            self.note(&format!("These are {limit} at most; `--limit` shows more."));
+        }
+    }
 }

@@ -58,9 +58,7 @@ impl List {
             };
             context.out.table(&table(&trees, &categories, &folders), "No trees.")?;
         }
-        if trees.len() == self.limit {
-            context.out.note(&format!("These are {} at most; `--limit` shows more.", self.limit));
-        }
+        context.out.cut(trees.len(), self.limit);
         Ok(())
     }
 
