@@ -1,7 +1,7 @@
 //! Categories.
 
 use async_trait::async_trait;
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{changes::record, error::or_broken, open::PostgresStore, retry::retrying};
@@ -12,7 +12,7 @@ use crate::{
         etag::Etag,
         id::CategoryId,
     },
-    storage::{CategoryKey, CategoryStore, StoreError, rows::At},
+    storage::{CategoryKey, CategoryStore, StoreError, rows::At, statements},
 };
 
 #[async_trait]
@@ -22,7 +22,8 @@ impl CategoryStore for PostgresStore {
         after: Option<&CategoryKey>,
         limit: i64,
     ) -> Result<Vec<Category>, StoreError> {
-        let rows: Vec<Row> = list(after, limit).build_query_as().fetch_all(&self.pool).await?;
+        let mut query = statements::categories("", after, limit);
+        let rows: Vec<Row> = query.build_query_as().fetch_all(&self.pool).await?;
         rows.into_iter().map(Category::try_from).collect()
     }
 
@@ -111,18 +112,6 @@ fn or_taken(error: sqlx::Error) -> StoreError {
     or_broken(error, &["categories_by_slug"], StoreError::CategorySlugTaken)
 }
 
-pub(super) fn list(after: Option<&CategoryKey>, limit: i64) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new("SELECT ");
-    query.push(COLUMNS).push(" FROM categories");
-    if let Some(after) = after {
-        query.push(" WHERE (position, name, id) > (").push_bind(after.position);
-        query.push(", ").push_bind(after.name.clone());
-        query.push(", ").push_bind(after.id.0).push(")");
-    }
-    query.push(" ORDER BY position, name, id LIMIT ").push_bind(limit);
-    query
-}
-
 #[derive(FromRow)]
 pub(super) struct Row {
     id: Uuid,
@@ -154,8 +143,6 @@ impl TryFrom<Row> for Category {
         })
     }
 }
-
-const COLUMNS: &str = "id, name, slug, description, position, etag, created_at, updated_at";
 
 pub(super) const FIND: &str = "SELECT id, name, slug, description, position, etag, created_at, \
      updated_at FROM categories WHERE id = $1";

@@ -7,7 +7,7 @@
 //! comes in their order.
 
 use async_trait::async_trait;
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::FromRow;
 use token::clock::Timestamp;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -30,6 +30,7 @@ use crate::{
     storage::{
         ChangeKey, ChangeStore, Changes, StoreError,
         rows::{At, kind_name, tree_columns},
+        statements,
     },
 };
 
@@ -54,7 +55,7 @@ impl ChangeStore for PostgresStore {
         if mark.is_none_or(|mark| mark != after.mark) {
             return Ok(None);
         }
-        let mut query = list(reader, after.seq, limit);
+        let mut query = statements::changes("", reader, after.seq, limit);
         let rows: Vec<Row> = query.build_query_as().fetch_all(&mut *tx).await?;
         let more = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
         let (seq, mark) = sqlx::query_as(LAST).fetch_one(&mut *tx).await?;
@@ -186,40 +187,6 @@ struct Columns {
     mark: Vec<String>,
 }
 
-/// What is a reader's or nobody's and what others share, each read in order from an index and no
-/// further than asked, then merged; or everything. The reader's own are left out of what is shared only
-/// then, so that many of them are not read in vain.
-pub(super) fn list(reader: Option<&str>, after: i64, limit: i64) -> QueryBuilder<Postgres> {
-    let Some(reader) = reader else {
-        let mut query = QueryBuilder::new("SELECT ");
-        query.push(COLUMNS).push(" FROM changes WHERE seq > ").push_bind(after);
-        query.push(" ORDER BY seq LIMIT ").push_bind(limit);
-        return query;
-    };
-    let mut query = QueryBuilder::new("");
-    for (i, whose) in
-        ["owner_id = ", "owner_id IS NULL", "shared_kind IS NOT NULL"].into_iter().enumerate()
-    {
-        query.push(if i == 0 {
-            "SELECT * FROM (SELECT "
-        } else {
-            " UNION ALL SELECT * FROM (SELECT "
-        });
-        query.push(COLUMNS).push(" FROM changes WHERE ").push(whose);
-        if i == 0 {
-            query.push_bind(reader.to_owned());
-        }
-        query.push(" AND seq > ").push_bind(after);
-        query.push(" ORDER BY seq LIMIT ").push_bind(limit);
-        query.push(format_args!(") AS arm_{i}"));
-        if i == 2 {
-            query.push(" WHERE owner_id <> ").push_bind(reader.to_owned());
-        }
-    }
-    query.push(" ORDER BY seq LIMIT ").push_bind(limit);
-    query
-}
-
 #[derive(FromRow)]
 struct Row {
     seq: i64,
@@ -252,8 +219,6 @@ impl Row {
         Ok((ChangeKey { seq: self.seq, mark: self.mark }, change))
     }
 }
-
-const COLUMNS: &str = "seq, at, resource, resource_id, owner_id, own_kind, shared_kind, mark";
 
 pub(super) const LAST: &str = "SELECT seq, mark FROM changes ORDER BY seq DESC LIMIT 1";
 pub(super) const MARK: &str = "SELECT mark FROM changes WHERE seq = $1";

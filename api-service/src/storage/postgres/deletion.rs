@@ -1,13 +1,12 @@
 //! Deleted trees.
 
 use async_trait::async_trait;
-use sqlx::{Postgres, QueryBuilder};
 use token::clock::Timestamp;
 
 use super::{open::PostgresStore, retry::retrying, tree_row::TreeRow};
 use crate::{
     domain::tree::Tree,
-    storage::{DeletedKey, DeletionStore, StoreError, rows::tree_columns},
+    storage::{DeletedKey, DeletionStore, StoreError, statements},
 };
 
 #[async_trait]
@@ -19,7 +18,7 @@ impl DeletionStore for PostgresStore {
         after: Option<&DeletedKey>,
         limit: i64,
     ) -> Result<Vec<Tree>, StoreError> {
-        let mut query = list(owner, now, after, limit);
+        let mut query = statements::deleted_trees("", owner, now, after, limit);
         let rows: Vec<TreeRow> = query.build_query_as().fetch_all(&self.pool).await?;
         rows.into_iter().map(Tree::try_from).collect()
     }
@@ -32,24 +31,6 @@ impl DeletionStore for PostgresStore {
         })
         .await
     }
-}
-
-pub(super) fn list(
-    owner: &str,
-    now: Timestamp,
-    after: Option<&DeletedKey>,
-    limit: i64,
-) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new("SELECT ");
-    query.push(tree_columns!()).push(" FROM trees WHERE owner_id = ");
-    query.push_bind(owner.to_owned());
-    query.push(" AND deleted_at IS NOT NULL AND purge_at > ").push_bind(now.unix_millis());
-    if let Some(after) = after {
-        query.push(" AND (deleted_at, id) < (").push_bind(after.deleted_at.unix_millis());
-        query.push(", ").push_bind(after.id.0).push(")");
-    }
-    query.push(" ORDER BY deleted_at DESC, id DESC LIMIT ").push_bind(limit);
-    query
 }
 
 /// Of several instances each takes others, and none waits for a tree that is just brought back.

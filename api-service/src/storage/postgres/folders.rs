@@ -1,7 +1,7 @@
 //! Folders.
 
 use async_trait::async_trait;
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{changes::record, error::or_broken, open::PostgresStore, retry::retrying, trees::Tx};
@@ -12,7 +12,7 @@ use crate::{
         folder::{Content, Folder, Misplaced, check_place},
         id::FolderId,
     },
-    storage::{FolderKey, FolderStore, StoreError, rows::At},
+    storage::{FolderKey, FolderStore, StoreError, rows::At, statements},
 };
 
 #[async_trait]
@@ -24,7 +24,7 @@ impl FolderStore for PostgresStore {
         after: Option<&FolderKey>,
         limit: i64,
     ) -> Result<Vec<Folder>, StoreError> {
-        let mut query = list(owner, parent, after, limit);
+        let mut query = statements::folders("", owner, parent, after, limit);
         let rows: Vec<FolderRow> = query.build_query_as().fetch_all(&self.pool).await?;
         rows.into_iter().map(Folder::try_from).collect()
     }
@@ -171,27 +171,6 @@ pub(super) async fn count_trees(
     Ok(())
 }
 
-pub(super) fn list(
-    owner: &str,
-    parent: Option<FolderId>,
-    after: Option<&FolderKey>,
-    limit: i64,
-) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new("SELECT ");
-    query.push(COLUMNS).push(" FROM folders WHERE parent_id");
-    match parent {
-        Some(parent) => query.push(" = ").push_bind(parent.0),
-        None => query.push(" IS NULL"),
-    };
-    query.push(" AND owner_id = ").push_bind(owner.to_owned());
-    if let Some(after) = after {
-        query.push(" AND (position, name) > (").push_bind(after.position);
-        query.push(", ").push_bind(after.name.clone()).push(")");
-    }
-    query.push(" ORDER BY position, name LIMIT ").push_bind(limit);
-    query
-}
-
 #[derive(FromRow)]
 pub(super) struct FolderRow {
     id: Uuid,
@@ -223,8 +202,6 @@ impl TryFrom<FolderRow> for Folder {
         })
     }
 }
-
-const COLUMNS: &str = "id, owner_id, parent_id, name, position, etag, created_at, updated_at";
 
 pub(super) const FIND: &str = "SELECT id, owner_id, parent_id, name, position, etag, created_at, \
      updated_at FROM folders WHERE id = $1 AND owner_id = $2";

@@ -1,7 +1,7 @@
 //! Categories.
 
 use async_trait::async_trait;
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::FromRow;
 
 use super::{changes::record, error::or_taken, open::SqliteStore, trees::Tx};
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     storage::{
         CategoryKey, CategoryStore, StoreError,
         rows::{At, shown},
+        statements,
     },
 };
 
@@ -24,7 +25,7 @@ impl CategoryStore for SqliteStore {
         after: Option<&CategoryKey>,
         limit: i64,
     ) -> Result<Vec<Category>, StoreError> {
-        let mut query = list("", after, limit);
+        let mut query = statements::categories("", after, limit);
         let rows: Vec<Row> = query.build_query_as().fetch_all(&self.reads).await?;
         rows.into_iter().map(Category::try_from).collect()
     }
@@ -103,22 +104,6 @@ pub(super) async fn current(tx: &mut Tx, id: CategoryId) -> Result<Etag, StoreEr
     etag.map(Etag).ok_or(StoreError::CategoryNotFound)
 }
 
-pub(super) fn list(
-    prefix: &'static str,
-    after: Option<&CategoryKey>,
-    limit: i64,
-) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(prefix);
-    query.push("SELECT ").push(COLUMNS).push(" FROM categories");
-    if let Some(after) = after {
-        query.push(" WHERE (position, name, id) > (").push_bind(after.position);
-        query.push(", ").push_bind(after.name.clone());
-        query.push(", ").push_bind(after.id.0).push(")");
-    }
-    query.push(" ORDER BY position, name, id LIMIT ").push_bind(limit);
-    query
-}
-
 #[derive(FromRow)]
 pub(super) struct Row {
     id: Vec<u8>,
@@ -151,8 +136,6 @@ impl TryFrom<Row> for Category {
         })
     }
 }
-
-const COLUMNS: &str = "id, name, slug, description, position, etag, created_at, updated_at";
 
 pub(super) const FIND: &str = "SELECT id, name, slug, description, position, etag, created_at, \
      updated_at FROM categories WHERE id = $1";

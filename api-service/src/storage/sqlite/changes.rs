@@ -1,7 +1,7 @@
 //! The log of what was written.
 
 use async_trait::async_trait;
-use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
+use sqlx::{FromRow, Sqlite, Transaction};
 use token::clock::Timestamp;
 use tokio::sync::watch;
 
@@ -17,6 +17,7 @@ use crate::{
     storage::{
         ChangeKey, ChangeStore, Changes, StoreError,
         rows::{At, kind_name, tree_columns},
+        statements,
     },
 };
 
@@ -39,7 +40,7 @@ impl ChangeStore for SqliteStore {
         if mark.is_none_or(|mark| mark != after.mark) {
             return Ok(None);
         }
-        let mut query = list("", reader, after.seq, limit);
+        let mut query = statements::changes("", reader, after.seq, limit);
         let rows: Vec<Row> = query.build_query_as().fetch_all(&mut *tx).await?;
         let more = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
         let (seq, mark) = sqlx::query_as(LAST).fetch_one(&mut *tx).await?;
@@ -121,41 +122,6 @@ pub(super) async fn record_all(
     .await
 }
 
-/// What is a reader's or nobody's and what others share, each read in order from an index and no
-/// further than asked, then merged; or everything. The reader's own are left out of what is shared only
-/// then, so that many of them are not read in vain.
-pub(super) fn list(
-    prefix: &'static str,
-    reader: Option<&str>,
-    after: i64,
-    limit: i64,
-) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(prefix);
-    let Some(reader) = reader else {
-        query.push("SELECT ").push(COLUMNS).push(" FROM changes WHERE seq > ").push_bind(after);
-        query.push(" ORDER BY seq LIMIT ").push_bind(limit);
-        return query;
-    };
-    for (i, whose) in
-        ["owner_id = ", "owner_id IS NULL", "shared_kind IS NOT NULL"].into_iter().enumerate()
-    {
-        query.push(if i == 0 {
-            "SELECT * FROM (SELECT "
-        } else {
-            ") UNION ALL SELECT * FROM (SELECT "
-        });
-        query.push(COLUMNS).push(" FROM changes WHERE ").push(whose);
-        if i == 0 {
-            query.push_bind(reader.to_owned());
-        }
-        query.push(" AND seq > ").push_bind(after);
-        query.push(" ORDER BY seq LIMIT ").push_bind(limit);
-    }
-    query.push(") WHERE owner_id <> ").push_bind(reader.to_owned());
-    query.push(" ORDER BY seq LIMIT ").push_bind(limit);
-    query
-}
-
 #[derive(FromRow)]
 struct Row {
     seq: i64,
@@ -188,8 +154,6 @@ impl Row {
         Ok((ChangeKey { seq: self.seq, mark: self.mark }, change))
     }
 }
-
-const COLUMNS: &str = "seq, at, resource, resource_id, owner_id, own_kind, shared_kind, mark";
 
 pub(super) const LAST: &str =
     "SELECT seq, mark FROM changes WHERE seq = (SELECT MAX(seq) FROM changes)";

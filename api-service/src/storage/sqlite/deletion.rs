@@ -1,13 +1,12 @@
 //! Deleted trees.
 
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Sqlite};
 use token::clock::Timestamp;
 
 use super::{open::SqliteStore, tree_row::TreeRow};
 use crate::{
     domain::tree::Tree,
-    storage::{DeletedKey, DeletionStore, StoreError, rows::tree_columns},
+    storage::{DeletedKey, DeletionStore, StoreError, statements},
 };
 
 #[async_trait]
@@ -19,7 +18,7 @@ impl DeletionStore for SqliteStore {
         after: Option<&DeletedKey>,
         limit: i64,
     ) -> Result<Vec<Tree>, StoreError> {
-        let mut query = list("", owner, now, after, limit);
+        let mut query = statements::deleted_trees("", owner, now, after, limit);
         let rows: Vec<TreeRow> = query.build_query_as().fetch_all(&self.reads).await?;
         rows.into_iter().map(Tree::try_from).collect()
     }
@@ -31,25 +30,6 @@ impl DeletionStore for SqliteStore {
         tx.commit().await?;
         Ok(purged.rows_affected())
     }
-}
-
-pub(super) fn list(
-    prefix: &'static str,
-    owner: &str,
-    now: Timestamp,
-    after: Option<&DeletedKey>,
-    limit: i64,
-) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(prefix);
-    query.push("SELECT ").push(tree_columns!()).push(" FROM trees WHERE owner_id = ");
-    query.push_bind(owner.to_owned());
-    query.push(" AND deleted_at IS NOT NULL AND purge_at > ").push_bind(now.unix_millis());
-    if let Some(after) = after {
-        query.push(" AND (deleted_at, id) < (").push_bind(after.deleted_at.unix_millis());
-        query.push(", ").push_bind(after.id.0).push(")");
-    }
-    query.push(" ORDER BY deleted_at DESC, id DESC LIMIT ").push_bind(limit);
-    query
 }
 
 pub(super) const PURGE: &str = "DELETE FROM trees WHERE id IN ( \

@@ -1,7 +1,7 @@
 //! Folders.
 
 use async_trait::async_trait;
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{changes::record, error::or_taken, open::SqliteStore, trees::Tx};
@@ -15,6 +15,7 @@ use crate::{
     storage::{
         FolderKey, FolderStore, StoreError,
         rows::{At, shown},
+        statements,
     },
 };
 
@@ -27,7 +28,7 @@ impl FolderStore for SqliteStore {
         after: Option<&FolderKey>,
         limit: i64,
     ) -> Result<Vec<Folder>, StoreError> {
-        let mut query = list("", owner, parent, after, limit);
+        let mut query = statements::folders("", owner, parent, after, limit);
         let rows: Vec<FolderRow> = query.build_query_as().fetch_all(&self.reads).await?;
         rows.into_iter().map(Folder::try_from).collect()
     }
@@ -156,28 +157,6 @@ pub(super) async fn count_trees(
     Ok(())
 }
 
-pub(super) fn list(
-    prefix: &'static str,
-    owner: &str,
-    parent: Option<FolderId>,
-    after: Option<&FolderKey>,
-    limit: i64,
-) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(prefix);
-    query.push("SELECT ").push(COLUMNS).push(" FROM folders WHERE parent_id");
-    match parent {
-        Some(parent) => query.push(" = ").push_bind(parent.0),
-        None => query.push(" IS NULL"),
-    };
-    query.push(" AND owner_id = ").push_bind(owner.to_owned());
-    if let Some(after) = after {
-        query.push(" AND (position, name) > (").push_bind(after.position);
-        query.push(", ").push_bind(after.name.clone()).push(")");
-    }
-    query.push(" ORDER BY position, name LIMIT ").push_bind(limit);
-    query
-}
-
 #[derive(FromRow)]
 pub(super) struct FolderRow {
     id: Vec<u8>,
@@ -211,8 +190,6 @@ impl TryFrom<FolderRow> for Folder {
         })
     }
 }
-
-const COLUMNS: &str = "id, owner_id, parent_id, name, position, etag, created_at, updated_at";
 
 pub(super) const FIND: &str = "SELECT id, owner_id, parent_id, name, position, etag, created_at, \
      updated_at FROM folders WHERE id = $1 AND owner_id = $2";

@@ -114,7 +114,7 @@ async fn a_transaction_that_a_full_disk_has_ended_leaves_the_writer_usable() {
 }
 
 /// What an arm of a merge has gathered.
-const ARMS: [&str; 3] = ["SCAN (subquery", "SCAN own", "SCAN shared"];
+const ARMS: [&str; 3] = ["SCAN arm_", "SCAN own", "SCAN shared"];
 
 /// Steps of a plan that read a whole table, or build an index to avoid it.
 fn bad_steps(plan: &[String]) -> Vec<&String> {
@@ -223,22 +223,22 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
     let folder_key = FolderKey { position: 0, name: "a".into() };
     for parent in [None, Some(FolderId(id))] {
         for after in [None, Some(&folder_key)] {
-            queries.push(folders::list(EXPLAIN, "ada", parent, after, 10));
+            queries.push(statements::folders(EXPLAIN, "ada", parent, after, 10));
         }
     }
     let category_key = CategoryKey { position: 0, name: "a".into(), id: CategoryId(id) };
     for after in [None, Some(&category_key)] {
-        queries.push(categories::list(EXPLAIN, after, 10));
+        queries.push(statements::categories(EXPLAIN, after, 10));
     }
     let deleted_key = DeletedKey { deleted_at: Timestamp::UNIX_EPOCH, id: TreeId(id) };
     for after in [None, Some(&deleted_key)] {
-        queries.push(deletion::list(EXPLAIN, "ada", Timestamp::UNIX_EPOCH, after, 10));
+        queries.push(statements::deleted_trees(EXPLAIN, "ada", Timestamp::UNIX_EPOCH, after, 10));
     }
     for before in [None, Some(7)] {
         queries.push(statements::revisions(EXPLAIN, TreeId(id), before, 10));
     }
     for reader in [None, Some("ada")] {
-        queries.push(changes::list(EXPLAIN, reader, 1, 10));
+        queries.push(statements::changes(EXPLAIN, reader, 1, 10));
     }
     for folder in [None, Some(FolderId(id))] {
         for after in [None, Some(&tree_key)] {

@@ -200,23 +200,23 @@ async fn no_filter_of_a_list_reads_a_whole_table_or_sorts_one() {
     }
     let deleted_key = DeletedKey { deleted_at: Timestamp::UNIX_EPOCH, id: TreeId(id) };
     for after in [None, Some(&deleted_key)] {
-        queries.push(deletion::list("ada", Timestamp::UNIX_EPOCH, after, 10));
+        queries.push(statements::deleted_trees("", "ada", Timestamp::UNIX_EPOCH, after, 10));
     }
     for before in [None, Some(7)] {
         queries.push(statements::revisions("", TreeId(id), before, 10));
     }
     for reader in [None, Some("ada")] {
-        queries.push(changes::list(reader, 7, 10));
+        queries.push(statements::changes("", reader, 7, 10));
     }
     let folder_key = FolderKey { position: 0, name: "a".into() };
     for parent in [None, Some(FolderId(id))] {
         for after in [None, Some(&folder_key)] {
-            queries.push(folders::list("ada", parent, after, 10));
+            queries.push(statements::folders("", "ada", parent, after, 10));
         }
     }
     let category_key = CategoryKey { position: 0, name: "a".into(), id: CategoryId(id) };
     for after in [None, Some(&category_key)] {
-        queries.push(categories::list(after, 10));
+        queries.push(statements::categories("", after, 10));
     }
     assert_eq!(queries.len(), 48);
     let mut connection = store.pool.acquire().await.unwrap();
