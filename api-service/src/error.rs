@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use thiserror::Error;
-use transport::{config::ConfigError, data_dir::DataDirError};
+use transport::{config::ConfigError, data_dir::DataDirError, schema::Schema};
 
 use crate::storage::{StoreError, postgres};
 
@@ -43,26 +43,6 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// The database is another program's, or was changed by hand.
-    #[error(
-        "--data-dir: {file} has tables that are not this program's; name the directory that belongs \
-         to it"
-    )]
-    Foreign {
-        /// The database.
-        file: PathBuf,
-    },
-    /// A migration was begun and not ended.
-    #[error(
-        "{database} was left by migration {migration} while it was half done; restore the backup \
-         from before it (nothing has been changed)"
-    )]
-    HalfMigrated {
-        /// The file, or the setting that names the server.
-        database: String,
-        /// The migration.
-        migration: i64,
-    },
     /// Another process uses the directory.
     #[error(
         "--data-dir: {path} is in use by another process; stop that one, or choose another directory"
@@ -71,25 +51,13 @@ pub enum StartError {
         /// The directory.
         path: PathBuf,
     },
-    /// The PostgreSQL database was written by a newer version.
-    #[error(
-        "--database-url: the database has the schema of a newer version (migration {migration}); \
-         run that version, or restore the backup from before it"
-    )]
-    NewerDatabase {
-        /// The first migration that this version does not know.
-        migration: i64,
-    },
-    /// The database was written by a newer version.
-    #[error(
-        "--data-dir: {file} has the schema of a newer version (migration {migration}); run that \
-         version, or restore the backup from before it"
-    )]
-    NewerSchema {
-        /// The database.
-        file: PathBuf,
-        /// The first migration that this version does not know.
-        migration: i64,
+    /// The schema is none that this program can use: it was not changed.
+    #[error("{database} {schema}; {mend}", mend = .schema.mend().unwrap_or_default())]
+    Schema {
+        /// The setting that names the database, and which it is.
+        database: String,
+        /// Its schema.
+        schema: Schema,
     },
     /// The database cannot be used, for another reason.
     #[error("--data-dir: {file} cannot be used; check the disk's space and the file's permissions")]
@@ -113,10 +81,9 @@ impl StartError {
 impl From<postgres::OpenError> for StartError {
     fn from(error: postgres::OpenError) -> Self {
         match error {
-            postgres::OpenError::HalfDone(migration) => {
-                Self::HalfMigrated { database: "--database-url".into(), migration }
+            postgres::OpenError::Schema(schema) => {
+                Self::Schema { database: "--database-url: the database".into(), schema }
             }
-            postgres::OpenError::Newer(migration) => Self::NewerDatabase { migration },
             postgres::OpenError::Server { detail, mend } => Self::Database { detail, mend },
         }
     }

@@ -118,15 +118,11 @@ impl Server {
             OpenError::Failed(source) => {
                 StartError::Storage { file: file.clone(), source: source.into() }
             }
-            OpenError::Foreign => StartError::Foreign { file: file.clone() },
-            OpenError::HalfDone(migration) => {
-                StartError::HalfMigrated { database: file.display().to_string(), migration }
-            }
             OpenError::Migration(source) => {
                 StartError::Storage { file: file.clone(), source: source.into() }
             }
-            OpenError::Newer(migration) => {
-                StartError::NewerSchema { file: file.clone(), migration }
+            OpenError::Schema(schema) => {
+                StartError::Schema { database: format!("--data-dir: {}", file.display()), schema }
             }
         })?;
         Self::compose(Arc::new(opened), Some(directory), config, clock, entropy, observer, guard)

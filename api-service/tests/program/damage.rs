@@ -56,13 +56,41 @@ async fn a_schema_that_is_not_this_programs_is_refused_and_can_be_mended() {
     let file = place.data("api.db");
     let sound = fs::read(&file).unwrap();
     for (statement, words) in [
-        (NEWER, ["a newer version (migration 9999)", "run that version"]),
+        (NEWER, ["schema 9999, newer than this program's", "run the newer program"]),
         (HALF, ["migration 5 while it was half done", "restore the backup from before it"]),
-        (FOREIGN, ["tables that are not this program's", "the directory that belongs to it"]),
+        (FOREIGN, IS_FOREIGN),
     ] {
         sql(&file, statement).await;
         is_refused(&place, &words);
         fs::write(&file, &sound).unwrap();
     }
+    // One that has seen no migration at all.
+    fs::remove_file(&file).unwrap();
+    sql(&file, THEIRS).await;
+    is_refused(&place, &IS_FOREIGN);
+    fs::write(&file, &sound).unwrap();
     assert_eq!(place.done(&["migrate"]), "The database in data is up to date\n");
 }
+
+#[test]
+fn a_schema_on_postgres_that_is_not_this_programs_is_refused() {
+    const FOREIGN: &str =
+        "UPDATE evergreen_api._sqlx_migrations SET checksum = '' WHERE version = 1";
+    let Some(server) = private_postgres::Postgres::shared() else { return };
+    let place = place();
+    let url = server.create_database("api_damage").unwrap();
+    let url = format!("--database-url={url}");
+    place.done(&["migrate", &url]);
+    server.sql("api_damage", FOREIGN).unwrap();
+    let refused = place.refused(&["migrate", &url]);
+    let looked = place.on_data(&["doctor", "--listen=127.0.0.1:0", &url]);
+    let (verdict, found) = finding(&looked, "database");
+    assert!(looked.code == Some(1) && verdict == "FAIL", "{found}");
+    for word in IS_FOREIGN {
+        assert!(refused.contains(word) && found.contains(word), "{word}: {refused} {found}");
+    }
+}
+
+const THEIRS: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY)";
+const IS_FOREIGN: [&str; 2] =
+    ["tables that are not this program's", "name the database that belongs to this program"];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::error::ErrorKind;
 use thiserror::Error;
-use transport::data_dir::DataDirError;
+use transport::{data_dir::DataDirError, schema::Schema};
 
 /// An operation that did not happen.
 #[derive(Debug, Error)]
@@ -94,25 +94,6 @@ pub enum OpenError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The database is another program's, or was changed by hand.
-    #[error(
-        "{database} has tables that are not this program's; name the database that belongs to it"
-    )]
-    Foreign {
-        /// The file.
-        database: String,
-    },
-    /// A migration was begun and not ended.
-    #[error(
-        "{database} was left by migration {migration} while it was half done; restore the backup \
-         from before it (nothing has been changed)"
-    )]
-    HalfMigrated {
-        /// The file, or the setting that names the server.
-        database: String,
-        /// The migration.
-        migration: i64,
-    },
     /// Another process serves this directory.
     #[error(
         "--data-dir: {path} is in use by another process; stop it, or choose another directory"
@@ -132,17 +113,13 @@ pub enum OpenError {
         /// What the engine said.
         detail: String,
     },
-    /// The database was written by a newer version.
-    #[error(
-        "{database} has schema {found}, newer than this program's {known}; run the newer program, or restore an older backup"
-    )]
-    NewerSchema {
-        /// The file, or the setting that names the server.
+    /// The schema is none that this program can use: it was not changed.
+    #[error("{database} {schema}; {mend}", mend = .schema.mend().unwrap_or_default())]
+    Schema {
+        /// The setting that names the database, and which it is.
         database: String,
         /// Its schema.
-        found: i64,
-        /// The newest schema that this program knows.
-        known: i64,
+        schema: Schema,
     },
     /// The file cannot be used, and not because of what is in it.
     #[error(

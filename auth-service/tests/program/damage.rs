@@ -8,6 +8,9 @@ use crate::{
 };
 
 const PASSWORD: &str = "correct horse battery staple";
+const THEIRS: &str = "CREATE TABLE trees (id INTEGER PRIMARY KEY)";
+const IS_FOREIGN: [&str; 2] =
+    ["tables that are not this program's", "name the database that belongs to this program"];
 
 /// A place with a user in it.
 fn used() -> Place {
@@ -88,9 +91,12 @@ fn a_schema_on_postgres_that_is_not_this_programs_is_refused() {
     const NEWER: &str = "INSERT INTO _sqlx_migrations VALUES (9999, 'later', now(), true, '', 0)";
     const HALF: &str = "DELETE FROM _sqlx_migrations WHERE version = 9999;
                         UPDATE _sqlx_migrations SET success = false WHERE version = 7";
+    const FOREIGN: &str = "UPDATE _sqlx_migrations SET success = true WHERE version = 7;
+                           UPDATE _sqlx_migrations SET checksum = '' WHERE version = 1";
     for (statement, words) in [
         (NEWER, ["schema 9999, newer than this program's", "run the newer program"]),
         (HALF, ["migration 7 while it was half done", "restore the backup from before it"]),
+        (FOREIGN, IS_FOREIGN),
     ] {
         server.sql("auth_damage", statement).unwrap();
         let refused = place.refused(&["migrate", &url]);
@@ -117,12 +123,17 @@ async fn a_schema_that_is_not_this_programs_is_refused_and_can_be_mended() {
     for (statement, words) in [
         (NEWER, ["schema 9999, newer than this program's", "run the newer program"]),
         (HALF, ["migration 7 while it was half done", "restore the backup from before it"]),
-        (FOREIGN, ["tables that are not this program's", "name the database that belongs to it"]),
+        (FOREIGN, IS_FOREIGN),
     ] {
         sql(&file, statement).await;
         is_refused(&place, "database", &words);
         fs::write(&file, &sound).unwrap();
     }
+    // One that has seen no migration at all.
+    fs::remove_file(&file).unwrap();
+    sql(&file, THEIRS).await;
+    is_refused(&place, "database", &IS_FOREIGN);
+    fs::write(&file, &sound).unwrap();
     sql(&file, STUCK).await;
     let before = fs::read(&file).unwrap();
     let refused = place.refused(&["migrate"]);

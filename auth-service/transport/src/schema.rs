@@ -100,6 +100,18 @@ impl Schema {
         if found == known { Self::Current(known) } else { Self::Older { found, known } }
     }
 
+    /// Itself, if the program can use it, as it is or once it is migrated.
+    ///
+    /// # Errors
+    ///
+    /// Itself, if the program cannot; [`mend`](Self::mend) says what to do.
+    pub const fn usable(self) -> Result<Self, Self> {
+        match self.mend() {
+            None => Ok(self),
+            Some(_) => Err(self),
+        }
+    }
+
     /// What to do about it; none if there is nothing to do.
     #[must_use]
     pub const fn mend(&self) -> Option<&'static str> {

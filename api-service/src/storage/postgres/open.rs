@@ -8,7 +8,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use thiserror::Error;
-use transport::postgres::{self as shared, Bells, mend};
+use transport::{
+    postgres::{self as shared, Bells, mend},
+    schema::Schema,
+};
 
 use super::lock::{Turn, take_turn};
 use crate::storage::StoreError;
@@ -23,10 +26,8 @@ pub(crate) struct PostgresStore {
 /// Why the database could not be opened.
 #[derive(Debug, Error)]
 pub(crate) enum OpenError {
-    #[error("was left by migration {0} while it was half done")]
-    HalfDone(i64),
-    #[error("has the schema of a newer version (migration {0})")]
-    Newer(i64),
+    #[error("{0}")]
+    Schema(Schema),
     #[error("cannot be used: {detail}")]
     Server { detail: String, mend: &'static str },
 }
@@ -91,7 +92,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 async fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
     prepare(connection).await?;
     make_schema(connection).await?;
-    MIGRATIONS.run(connection).await.map_err(OpenError::from_migration)
+    let refusal = match MIGRATIONS.run(&mut *connection).await {
+        Ok(()) => return Ok(()),
+        Err(MigrateError::Execute(error)) => return Err(error.into()),
+        Err(refusal) => refusal,
+    };
+    // Asked after it, and not before: a newer instance may have been at it in between.
+    let schema = Schema::of_postgres(connection, &MIGRATIONS).await?;
+    schema.usable().map_err(OpenError::Schema)?;
+    Err(OpenError::Server {
+        detail: refusal.to_string(),
+        mend: "see the server's log, and restore the schema evergreen_api from a backup",
+    })
 }
 
 async fn make_schema(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -126,20 +138,5 @@ impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {
         let mend = mend(&error, RIGHTS);
         Self::Server { detail: error.to_string(), mend }
-    }
-}
-
-impl OpenError {
-    fn from_migration(error: MigrateError) -> Self {
-        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-        match error {
-            MigrateError::VersionMissing(found) if found > known => Self::Newer(found),
-            MigrateError::Execute(error) => error.into(),
-            MigrateError::Dirty(version) => Self::HalfDone(version),
-            error => Self::Server {
-                detail: error.to_string(),
-                mend: "see the server's log, and restore the schema evergreen_api from a backup",
-            },
-        }
     }
 }

@@ -9,6 +9,7 @@ use futures_util::future::join;
 use private_postgres::{Durability, Postgres};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use token::{clock::Timestamp, entropy::SeededEntropy};
+use transport::schema::Schema;
 
 use super::{OpenError, PostgresStore, lock::LOCK_OWNER};
 use crate::{
@@ -91,7 +92,7 @@ async fn a_newer_schema_is_not_touched() {
     .await
     .unwrap();
     let error = PostgresStore::open(options).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer(9999)), "{error}");
+    assert!(matches!(error, OpenError::Schema(Schema::Newer { found: 9999, .. })), "{error}");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ impl From<Error> for StoreError {
 }
 
 /// SQLite's primary result code (<https://sqlite.org/rescode.html>), if the error is SQLite's.
-pub(super) fn code(error: &Error) -> Option<u32> {
+fn code(error: &Error) -> Option<u32> {
     let extended: u32 = error.as_database_error()?.code()?.parse().ok()?;
     // The low byte of an extended code is its primary one.
     Some(extended & 0xff)

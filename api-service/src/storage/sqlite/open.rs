@@ -9,9 +9,12 @@ use sqlx::{
 };
 use thiserror::Error;
 use tokio::sync::watch;
-use transport::sqlite::connect_all;
+use transport::{
+    embedded::{is_damage, schema_of},
+    schema::Schema,
+    sqlite::connect_all,
+};
 
-use super::error::code;
 use crate::storage::StoreError;
 
 /// The store on SQLite.
@@ -33,14 +36,10 @@ pub(crate) enum OpenError {
     Corrupt(#[source] sqlx::Error),
     #[error("cannot be opened")]
     Failed(#[source] sqlx::Error),
-    #[error("has tables of another program")]
-    Foreign,
-    #[error("was left by migration {0} while it was half done")]
-    HalfDone(i64),
     #[error("cannot be migrated")]
     Migration(#[source] MigrateError),
-    #[error("has the schema of a newer version (migration {0})")]
-    Newer(i64),
+    #[error("{0}")]
+    Schema(Schema),
 }
 
 /// The database's name in the data directory.
@@ -52,8 +51,13 @@ impl SqliteStore {
     const READERS: u32 = 4;
     const PATIENCE: Duration = Duration::from_secs(5);
 
-    /// Opens the file, creates it if there is none, and brings its schema up to date.
+    /// Opens the file, creates it if there is none, and brings its schema up to date. One that this
+    /// program cannot use stays as it is.
     pub(crate) async fn open(file: &Path) -> Result<Self, OpenError> {
+        if file.exists() {
+            let schema = schema_of(file, &MIGRATIONS).await.map_err(OpenError::from_sqlx)?;
+            schema.usable().map_err(OpenError::Schema)?;
+        }
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
@@ -105,30 +109,19 @@ async fn may_go_on(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
 
 impl OpenError {
     fn from_sqlx(error: sqlx::Error) -> Self {
-        // CORRUPT and NOTADB.
-        match code(&error) {
-            Some(11 | 26) => Self::Corrupt(error),
-            _ => Self::Failed(error),
-        }
+        if is_damage(&error) { Self::Corrupt(error) } else { Self::Failed(error) }
     }
 
     fn from_migration(error: MigrateError) -> Self {
         match error {
-            MigrateError::Dirty(version) => Self::HalfDone(version),
-            MigrateError::VersionMissing(version) if version > newest() => Self::Newer(version),
-            MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => Self::Foreign,
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
-                if matches!(code(&error), Some(11 | 26)) =>
+                if is_damage(&error) =>
             {
                 Self::Corrupt(error)
             }
             error => Self::Migration(error),
         }
     }
-}
-
-fn newest() -> i64 {
-    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -11,7 +11,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use token::clock::Clock;
-use transport::postgres::{Bells, mend, prepare};
+use transport::{
+    postgres::{Bells, mend, prepare},
+    schema::Schema,
+};
 
 use crate::storage::{
     error::{OpenError, StoreError},
@@ -119,19 +122,21 @@ async fn keep_plan(connection: &mut PgConnection) {
 }
 
 async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-    MIGRATIONS.run(pool).await.map_err(|error| match error {
-        MigrateError::VersionMissing(found) if found > known => {
-            OpenError::NewerSchema { database: "--database-url".into(), found, known }
-        }
-        MigrateError::Execute(error) => unusable(&error),
-        MigrateError::Dirty(migration) => {
-            OpenError::HalfMigrated { database: "--database-url".into(), migration }
-        }
-        error => OpenError::Server {
-            detail: error.to_string(),
-            mend: "give Evergreen a database of its own",
-        },
+    let mut connection = pool.acquire().await.map_err(|error| unusable(&error))?;
+    let refusal = match MIGRATIONS.run(&mut *connection).await {
+        Ok(()) => return Ok(()),
+        Err(MigrateError::Execute(error)) => return Err(unusable(&error)),
+        Err(refusal) => refusal,
+    };
+    // Asked after it, and not before: a newer instance may have been at it in between.
+    let schema = Schema::of_postgres(&mut connection, &MIGRATIONS).await;
+    schema.map_err(|error| unusable(&error))?.usable().map_err(|schema| OpenError::Schema {
+        database: "--database-url: the database".into(),
+        schema,
+    })?;
+    Err(OpenError::Server {
+        detail: refusal.to_string(),
+        mend: "give Evergreen a database of its own",
     })
 }
 

@@ -12,6 +12,7 @@ use futures_util::future::join;
 use private_postgres::{Durability, Postgres};
 use sqlx::{PgConnection, PgPool, Row as _, postgres::PgConnectOptions};
 use token::clock::ManualClock;
+use transport::schema::Schema;
 
 use crate::{
     domain::{
@@ -85,7 +86,10 @@ async fn a_newer_schema_is_not_touched() {
     .await
     .unwrap();
     let error = open(options).await.unwrap_err();
-    assert!(matches!(error, OpenError::NewerSchema { found: 9999, .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Schema { schema: Schema::Newer { found: 9999, .. }, .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -12,7 +12,11 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use token::clock::Clock;
-use transport::{data_dir::DataDir, embedded::is_damage, sqlite::connect_all};
+use transport::{
+    data_dir::DataDir,
+    embedded::{is_damage, schema_of},
+    sqlite::connect_all,
+};
 
 use crate::storage::{
     bell::Bell,
@@ -42,10 +46,16 @@ pub(crate) struct SqliteStore {
 
 impl SqliteStore {
     /// Opens `auth.db` in `data_dir`, creating and migrating it as needed, and keeps other processes
-    /// out of the directory while it is open.
+    /// out of the directory while it is open. One that this program cannot use stays as it is.
     pub(crate) async fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let directory = DataDir::claim(data_dir, "auth")?;
         let path = directory.private_file(FILE)?;
+        let schema =
+            schema_of(&path, &MIGRATIONS).await.map_err(|error| unusable(&path, &error))?;
+        schema.usable().map_err(|schema| OpenError::Schema {
+            database: format!("--data-dir: {}", path.display()),
+            schema,
+        })?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -92,19 +102,13 @@ impl SqliteStore {
 }
 
 async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-    let database = path.display().to_string();
     MIGRATIONS.run(connection).await.map_err(|error| match error {
-        MigrateError::VersionMissing(found) if found > known => {
-            OpenError::NewerSchema { database, found, known }
-        }
-        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
-            OpenError::Foreign { database }
-        }
-        MigrateError::Dirty(migration) => OpenError::HalfMigrated { database, migration },
         MigrateError::Execute(error) => unusable(path, &error),
         MigrateError::ExecuteMigration(error, _) if is_damage(&error) => unusable(path, &error),
-        error => OpenError::Migration { database, detail: error.to_string() },
+        error => {
+            let (database, detail) = (path.display().to_string(), error.to_string());
+            OpenError::Migration { database, detail }
+        }
     })
 }
 

@@ -10,6 +10,7 @@ use std::{
 use sqlx::Row as _;
 use tempfile::TempDir;
 use token::clock::ManualClock;
+use transport::schema::Schema;
 use uuid::Uuid;
 
 use crate::{
@@ -108,7 +109,10 @@ async fn a_newer_schema_is_not_touched() {
     .unwrap();
     drop(store);
     let error = open(dir.path()).await.unwrap_err();
-    assert!(matches!(error, OpenError::NewerSchema { found: 9999, .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Schema { schema: Schema::Newer { found: 9999, .. }, .. }),
+        "{error}"
+    );
 }
 
 /// The engine has ended the transaction by itself, and nobody has told the pool.

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
-use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqliteConnection, migrate::Migrator,
+    sqlite::SqliteConnectOptions,
+};
 
 use super::beside;
+use crate::schema::Schema;
 
 /// Opens `file` to be read, and changes nothing.
 ///
@@ -21,6 +25,19 @@ pub async fn look(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
     // The file is opened when it is read first.
     sqlx::query("SELECT count(*) FROM sqlite_schema").execute(&mut connection).await?;
     Ok(connection)
+}
+
+/// The schema of `file`, which is looked at and not changed: to open a database for more would put one
+/// of another program into a mode that it does not know.
+///
+/// # Errors
+///
+/// What the engine says.
+pub async fn schema_of(file: &Path, known: &Migrator) -> Result<Schema, sqlx::Error> {
+    let mut connection = look(file).await?;
+    let schema = Schema::of_sqlite(&mut connection, known).await?;
+    connection.close().await?;
+    Ok(schema)
 }
 
 /// Whether the engine says that it is no database, or a damaged one: CORRUPT or NOTADB, whatever

@@ -12,7 +12,7 @@ use std::{
 
 pub use self::{
     backup::{BackupError, backup},
-    look::{is_damage, look},
+    look::{is_damage, look, schema_of},
     restore::{RestoreError, Restored, restore},
 };
 
