@@ -76,11 +76,7 @@ impl When {
     fn timestamp(self) -> Timestamp {
         match self {
             Self::At(time) => time.into(),
-            Self::Ago(past) => {
-                let millis = (SystemClock::new().now() - past).unix_millis();
-                let nanos = i32::try_from(millis.rem_euclid(1000) * 1_000_000).unwrap_or_default();
-                Timestamp { seconds: millis.div_euclid(1000), nanos }
-            }
+            Self::Ago(past) => SystemTime::from(SystemClock::new().now() - past).into(),
         }
     }
 }
