@@ -13,6 +13,7 @@ use transport::{
     config::{ConfigError, read_secret},
     database_url::{self, DatabaseUrl},
     overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
+    tls::{ClientAuth, ClientFiles, TlsFiles},
 };
 
 /// How to serve.
@@ -56,6 +57,19 @@ pub struct Config {
     )]
     pub auth_url: String,
 
+    /// The file of the CAs that AuthService's certificate must be of, in PEM, for an https:// URL [default:
+    /// those that the machine trusts]
+    #[arg(long, env = "EVERGREEN_API_AUTH_CA", value_name = "FILE")]
+    pub auth_ca: Option<PathBuf>,
+
+    /// The file of the certificate to show to AuthService, in PEM
+    #[arg(long, env = "EVERGREEN_API_AUTH_CLIENT_CERT", value_name = "FILE")]
+    pub auth_client_cert: Option<PathBuf>,
+
+    /// The file of that certificate's private key, in PEM
+    #[arg(long, env = "EVERGREEN_API_AUTH_CLIENT_KEY", value_name = "FILE")]
+    pub auth_client_key: Option<PathBuf>,
+
     /// The `iss` that access tokens must have
     #[arg(long, env = "EVERGREEN_API_ISSUER", default_value = "evergreen", value_name = "NAME")]
     pub issuer: String,
@@ -88,6 +102,30 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_API_REFUSE_AFTER_SILENCE", value_name = "DURATION",
           value_parser = humantime::parse_duration)]
     pub refuse_after_silence: Option<Duration>,
+
+    /// The file of the certificate to serve TLS with, in PEM: the server's own first, then those that lead
+    /// to its CA. A new one counts within seconds [default: plaintext is served]
+    #[arg(long, env = "EVERGREEN_API_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The file of that certificate's private key, in PEM
+    #[arg(long, env = "EVERGREEN_API_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// The file of the CAs that clients' certificates must be of, in PEM [default: clients are asked for
+    /// none]
+    #[arg(long, env = "EVERGREEN_API_TLS_CLIENT_CA", value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// Whether a client must show a certificate where --tls-client-ca is set: required or optional
+    #[arg(
+        long,
+        env = "EVERGREEN_API_TLS_CLIENT_AUTH",
+        default_value = "required",
+        hide_possible_values = true,
+        value_name = "WHEN"
+    )]
+    pub tls_client_auth: ClientAuth,
 
     /// Allow plaintext to and from other machines
     #[arg(long, env = "EVERGREEN_API_INSECURE", action = ArgAction::Set, default_value_t = false,
@@ -122,12 +160,19 @@ impl Default for Config {
             database_url: None,
             database_url_file: None,
             auth_url: "http://127.0.0.1:50051".into(),
+            auth_ca: None,
+            auth_client_cert: None,
+            auth_client_key: None,
             issuer: "evergreen".into(),
             audience: "evergreen".into(),
             client_id: None,
             client_secret_file: None,
             client_secret: None,
             refuse_after_silence: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            tls_client_auth: ClientAuth::Required,
             insecure: false,
             request_timeout: Duration::from_secs(10),
             max_connections: DEFAULT_CONNECTIONS,
@@ -144,7 +189,7 @@ impl Config {
     ///
     /// [`ConfigError`], for the first setting that cannot be what it is.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.auth_endpoint()?;
+        self.auth_url()?;
         if let (Some(_), Some(_)) = (&self.database_url, &self.database_url_file) {
             return Err(ConfigError::both("--database-url-file", "--database-url"));
         }
@@ -194,9 +239,10 @@ impl Config {
                 return Err(ConfigError::new("--refuse-after-silence", mend));
             }
         }
-        if !self.insecure && !self.listen.ip().is_loopback() {
+        if self.tls()?.is_none() && !self.insecure && !self.listen.ip().is_loopback() {
             let mend = "is reachable from other machines, and tokens would travel there \
-                        unencrypted; listen on 127.0.0.1, or allow it with --insecure";
+                        unencrypted; serve TLS with --tls-cert, listen on 127.0.0.1, or allow it \
+                        with --insecure";
             return Err(ConfigError::new("--listen", format!("{} {mend}", self.listen)));
         }
         Ok(())
@@ -211,24 +257,51 @@ impl Config {
         database_url::given(self.database_url.as_ref(), self.database_url_file.as_deref())
     }
 
-    pub(crate) fn auth_endpoint(&self) -> Result<Endpoint, ConfigError> {
-        let bad = |mend: &str| Err(ConfigError::new("--auth-url", mend));
-        let Ok(uri) = self.auth_url.parse::<Uri>() else {
-            return bad("must be a URL such as http://127.0.0.1:50051");
-        };
-        let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
-            return bad("must be a URL such as http://127.0.0.1:50051; https is not supported yet");
-        };
-        // Whoever can answer in AuthService's place decides which tokens are good.
-        if !self.insecure && !is_loopback(host) {
-            return bad("names another machine, and keys would travel from there unprotected; \
-                 name 127.0.0.1, or allow it with --insecure");
+    /// The files of TLS; none if plaintext is served.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], if one of them is missed by the others.
+    pub fn tls(&self) -> Result<Option<TlsFiles>, ConfigError> {
+        let [cert, key, ca] = [&self.tls_cert, &self.tls_key, &self.tls_client_ca];
+        TlsFiles::given(cert.as_deref(), key.as_deref(), ca.as_deref(), self.tls_client_auth)
+    }
+
+    /// The files of TLS to AuthService.
+    pub(crate) fn auth_files(&self) -> ClientFiles<'_> {
+        ClientFiles {
+            ca: ("--auth-ca", self.auth_ca.as_deref()),
+            certificate: ("--auth-client-cert", self.auth_client_cert.as_deref()),
+            key: ("--auth-client-key", self.auth_client_key.as_deref()),
         }
-        Ok(Endpoint::from(uri)
+    }
+
+    /// Where AuthService is, and how to speak to it: the files of TLS are read.
+    pub(crate) fn auth_endpoint(&self) -> Result<Endpoint, ConfigError> {
+        let endpoint = Endpoint::from(self.auth_url()?)
             .connect_timeout(Duration::from_secs(2))
             // A connection that swallows packets is given up, and with it the stream of revocations.
             .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE))
+            .keep_alive_timeout(KEEP_ALIVE);
+        self.auth_files().secure(endpoint)
+    }
+
+    fn auth_url(&self) -> Result<Uri, ConfigError> {
+        let bad = |mend: &str| Err(ConfigError::new("--auth-url", mend));
+        let Ok(uri) = self.auth_url.parse::<Uri>() else {
+            return bad("must be a URL such as https://auth.example:50051");
+        };
+        let (Some(scheme @ ("http" | "https")), Some(host)) = (uri.scheme_str(), uri.host()) else {
+            return bad("must be a URL such as https://auth.example:50051");
+        };
+        let is_https = scheme == "https";
+        // Whoever can answer in AuthService's place decides which tokens are good.
+        if !is_https && !self.insecure && !is_loopback(host) {
+            return bad("names another machine, and keys would travel from there unprotected; \
+                 use https://, name 127.0.0.1, or allow it with --insecure");
+        }
+        self.auth_files().validate(is_https)?;
+        Ok(uri)
     }
 
     /// The account with which revocations are followed, if there is one.
@@ -308,7 +381,13 @@ mod tests {
         };
         assert_eq!(bad(|c| c.auth_url = "localhost".into()), "--auth-url");
         assert_eq!(bad(|c| c.database_url = Some("mysql://db".into())), "--database-url");
-        assert_eq!(bad(|c| c.auth_url = "https://127.0.0.1".into()), "--auth-url");
+        assert_eq!(bad(|c| c.auth_url = "ftp://127.0.0.1".into()), "--auth-url");
+        assert_eq!(bad(|c| c.auth_ca = Some("ca".into())), "--auth-ca");
+        assert_eq!(bad(|c| c.auth_client_cert = Some("cert".into())), "--auth-client-key");
+        assert_eq!(bad(|c| c.auth_client_key = Some("key".into())), "--auth-client-cert");
+        assert_eq!(bad(|c| c.tls_cert = Some("cert".into())), "--tls-key");
+        assert_eq!(bad(|c| c.tls_key = Some("key".into())), "--tls-cert");
+        assert_eq!(bad(|c| c.tls_client_ca = Some("ca".into())), "--tls-client-ca");
         assert_eq!(bad(|c| c.auth_url = "http://auth.example:50051".into()), "--auth-url");
         assert_eq!(bad(|c| c.issuer.clear()), "--issuer");
         assert_eq!(bad(|c| c.audience.clear()), "--audience");
@@ -341,5 +420,13 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(open.validate(), Ok(()));
+        let encrypted = Config {
+            auth_url: "https://auth.example:50051".into(),
+            tls_cert: Some("cert".into()),
+            tls_key: Some("key".into()),
+            insecure: false,
+            ..open
+        };
+        assert_eq!(encrypted.validate(), Ok(()));
     }
 }

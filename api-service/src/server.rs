@@ -25,6 +25,7 @@ use transport::{
     observe::Observer,
     overload::Connections,
     serve::{ServeError, Serving},
+    tls::{LOOK_AT_CERTIFICATE, Tls, keep_current},
 };
 
 use crate::{
@@ -65,6 +66,7 @@ pub struct Server {
     request_timeout: Duration,
     most_connections: NonZeroUsize,
     most_requests: NonZeroUsize,
+    tls: Option<Tls>,
     /// Held while the server lives; none without a file in it.
     _directory: Option<DataDir>,
 }
@@ -216,6 +218,7 @@ impl Server {
             request_timeout,
             most_connections: max_connections,
             most_requests: max_requests,
+            tls: None,
             _directory: directory,
         })
     }
@@ -235,6 +238,13 @@ impl Server {
         self.app.close().await;
     }
 
+    /// Speaks nothing but TLS on the listener that [`Self::run`] is given, by a certificate that is
+    /// looked at every few seconds. Keep a clone of it, to have it looked at sooner.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
     /// Serves on `listener` until `shutdown` resolves, lets the calls under way end, and closes the
     /// database.
     ///
@@ -247,10 +257,13 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let incoming = Connections::of(listener, self.most_connections);
-        self.run_on(incoming, shutdown).await
+        match self.tls.clone() {
+            Some(tls) => self.run_on(tls.accept(incoming), shutdown).await,
+            None => self.run_on(incoming, shutdown).await,
+        }
     }
 
-    /// [`Self::run`], on connections from anywhere.
+    /// [`Self::run`], on connections from anywhere, as they are.
     ///
     /// # Errors
     ///
@@ -289,6 +302,7 @@ impl Server {
             () = self.app.keep_purging() => Ok(()),
             () = self.app.keep_telling() => Ok(()),
             () = self.app.keep_trimming() => Ok(()),
+            () = keep_current(self.tls.as_ref(), LOOK_AT_CERTIFICATE) => Ok(()),
         };
         self.app.close().await;
         served

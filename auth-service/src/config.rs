@@ -14,6 +14,7 @@ use transport::{
     config::ConfigError,
     database_url::{self, DatabaseUrl},
     overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
+    tls::{ClientAuth, TlsFiles},
 };
 
 use crate::{
@@ -165,6 +166,29 @@ pub struct Config {
     /// by session, but by no address, for each is as likely another caller's
     #[arg(long, env = "EVERGREEN_AUTH_TRUSTED_PROXIES", value_name = "NETWORKS")]
     pub trusted_proxies: Option<Networks>,
+    /// The file of the certificate to serve TLS with, in PEM: the server's own first, then those that lead
+    /// to its CA. A new one counts within seconds [default: plaintext is served]
+    #[arg(long, env = "EVERGREEN_AUTH_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The file of that certificate's private key, in PEM
+    #[arg(long, env = "EVERGREEN_AUTH_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// The file of the CAs that clients' certificates must be of, in PEM [default: clients are asked for
+    /// none]
+    #[arg(long, env = "EVERGREEN_AUTH_TLS_CLIENT_CA", value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// Whether a client must show a certificate where --tls-client-ca is set: required or optional
+    #[arg(
+        long,
+        env = "EVERGREEN_AUTH_TLS_CLIENT_AUTH",
+        default_value = "required",
+        hide_possible_values = true,
+        value_name = "WHEN"
+    )]
+    pub tls_client_auth: ClientAuth,
 
     /// Allow plaintext on addresses that other machines can reach
     #[arg(long, env = "EVERGREEN_AUTH_INSECURE", action = ArgAction::Set, default_value_t = false,
@@ -205,6 +229,10 @@ impl Default for Config {
             hash_queue: 64,
             limit_loopback: false,
             trusted_proxies: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            tls_client_auth: ClientAuth::Required,
             insecure: false,
         }
     }
@@ -275,7 +303,18 @@ impl Config {
         )?;
         HashParams::new(self.hash_memory_kib, self.hash_iterations, HASH_LANES)
             .map_err(|mend| ConfigError::new("--hash-memory-kib", mend))?;
+        self.tls()?;
         Ok(())
+    }
+
+    /// The files of TLS; none if plaintext is served.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], if one of them is missed by the others.
+    pub fn tls(&self) -> Result<Option<TlsFiles>, ConfigError> {
+        let [cert, key, ca] = [&self.tls_cert, &self.tls_key, &self.tls_client_ca];
+        TlsFiles::given(cert.as_deref(), key.as_deref(), ca.as_deref(), self.tls_client_auth)
     }
 
     /// The PostgreSQL database; none if a file in the data directory is used.
@@ -383,6 +422,9 @@ mod tests {
         assert_eq!(named(|c| c.jwks_max_age = Duration::ZERO), "--jwks-max-age");
         assert_eq!(named(|c| c.jwks_max_age = Duration::from_secs(86_401)), "--jwks-max-age");
         assert_eq!(named(|c| c.signing_key_life = Duration::from_secs(321)), "--signing-key-life");
+        assert_eq!(named(|c| c.tls_cert = Some("cert".into())), "--tls-key");
+        assert_eq!(named(|c| c.tls_key = Some("key".into())), "--tls-cert");
+        assert_eq!(named(|c| c.tls_client_ca = Some("ca".into())), "--tls-client-ca");
         assert_eq!(named(|c| c.issuer.clear()), "--issuer");
         assert_eq!(named(|c| c.database_url = Some("mysql://db".into())), "--database-url");
         let both = named(|c| {

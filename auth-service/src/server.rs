@@ -27,6 +27,7 @@ use transport::{
     overload::Connections,
     page_token::PageTokens,
     serve::{ServeError, Serving, connections},
+    tls::{LOOK_AT_CERTIFICATE, Tls, keep_current},
 };
 
 use crate::{
@@ -66,6 +67,7 @@ pub struct Server {
     most_connections: NonZeroUsize,
     serving: Serving,
     operations: Option<TcpListener>,
+    tls: Option<Tls>,
 }
 
 /// Why AuthService cannot start. Every message names the setting to mend.
@@ -153,7 +155,7 @@ impl Server {
         let most_connections = config.max_connections;
         let audit_retention = config.audit_retention;
         let (app, operations) = (Arc::new(app), None);
-        Ok(Self { app, audit_retention, most_connections, serving, operations })
+        Ok(Self { app, audit_retention, most_connections, serving, operations, tls: None })
     }
 
     /// A server on a database in memory, which outlives it. It hashes passwords where they are
@@ -184,6 +186,13 @@ impl Server {
         Self { operations: Some(listener), ..self }
     }
 
+    /// Speaks nothing but TLS on the listener that [`Self::run`] is given, by a certificate that is
+    /// looked at every few seconds. Keep a clone of it, to have it looked at sooner.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
     /// Serves on `listener` until `shutdown` resolves and the calls under way have ended.
     ///
     /// # Errors
@@ -195,10 +204,13 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let incoming = Connections::of(listener, self.most_connections);
-        self.run_on(incoming, shutdown).await
+        match self.tls.clone() {
+            Some(tls) => self.run_on(tls.accept(incoming), shutdown).await,
+            None => self.run_on(incoming, shutdown).await,
+        }
     }
 
-    /// [`Self::run`], on connections from anywhere.
+    /// [`Self::run`], on connections from anywhere, as they are.
     ///
     /// # Errors
     ///
@@ -236,6 +248,7 @@ impl Server {
             served = both => served,
             () = keep_clean(&*self.app.store, self.audit_retention) => Ok(()),
             () = keep_keys(&self.app) => Ok(()),
+            () = keep_current(self.tls.as_ref(), LOOK_AT_CERTIFICATE) => Ok(()),
             () = self.app.revocations.keep_reading(&*self.app.store, &*self.app.entropy) => Ok(()),
         };
         self.close().await;

@@ -7,6 +7,7 @@ pub mod application;
 pub mod chance;
 pub mod clients;
 pub mod database;
+pub mod encrypted;
 pub mod ledger;
 pub mod process;
 pub mod service;

@@ -27,6 +27,7 @@ pub struct AuthProgram {
     pub data_dir: PathBuf,
     program: PathBuf,
     settings: Vec<String>,
+    everywhere: bool,
     log: PathBuf,
 }
 
@@ -40,6 +41,7 @@ impl AuthProgram {
             data_dir: dir.join("data"),
             program: PROGRAM.get_or_init(build).await.clone(),
             settings: Vec::new(),
+            everywhere: false,
             log: dir.join("auth-service.log"),
         }
         .with("--open-registration", [])
@@ -53,6 +55,12 @@ impl AuthProgram {
         self.settings.push(flag.to_owned());
         self.settings.extend(value.into_iter().map(str::to_owned));
         self
+    }
+
+    /// Listens on every address of the machine, and not on loopback alone.
+    #[must_use]
+    pub fn everywhere(self) -> Self {
+        Self { everywhere: true, ..self }
     }
 
     /// Where clients reach it.
@@ -69,12 +77,16 @@ impl AuthProgram {
     #[must_use]
     pub fn spawn(&self) -> AuthProcess {
         let log = File::options().create(true).append(true).open(&self.log);
+        let mut listen = self.address;
+        if self.everywhere {
+            listen.set_ip(Ipv4Addr::UNSPECIFIED.into());
+        }
         let mut child = Command::new("sh")
             // A write beyond the file-size limit then fails, as on a full disk, and kills nobody.
             .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
             .arg(&self.program)
             .arg("serve")
-            .arg(format!("--listen={}", self.address))
+            .arg(format!("--listen={listen}"))
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(&self.settings)

@@ -13,10 +13,10 @@ use cli::lab::{DEMO_PASSWORD, DEMO_USER, Running, start_api, start_auth};
 use evergreen_proto::auth::v1::LoginRequest;
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::auth_client_of;
+use tests::{auth_client_of, encrypted::Encrypted};
 use token::clock::{Clock, SystemClock};
 use tokio::process::Command;
-use transport::observe::LogObserver;
+use transport::{observe::LogObserver, tls::ClientAuth};
 
 /// Both services, with the demo user and their trees.
 struct Demo {
@@ -177,6 +177,27 @@ async fn grpcurl_by_reflection_sees_a_spent_token_caught() {
         let (ok, text) = call(&[], &health).await;
         assert!(ok && text.contains("SERVING"), "{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpcurl_is_served_with_its_certificate_and_not_without() {
+    if !has("grpcurl", &["-version"]).await {
+        return missing("grpcurl");
+    }
+    let services = Encrypted::start(ClientAuth::Required, |_| {}).await;
+    let me = services.authority.client("me");
+    let target = [
+        services.world.auth.address.to_string(),
+        "evergreen.auth.v1.AuthService/GetJwks".to_owned(),
+    ];
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let trusting = ["-cacert".to_owned(), text(services.authority.file())];
+    let (ok, said) = reflected("grpcurl", &trusting, &target).await.unwrap();
+    assert!(!ok && said.contains("certificate required"), "{said}");
+    let shown = ["-cert".to_owned(), text(&me.certificate), "-key".to_owned(), text(&me.key)];
+    let options = [&trusting[..], &shown].concat();
+    let (ok, said) = reflected("grpcurl", &options, &target).await.unwrap();
+    assert!(ok && said.contains(r#""kty": "OKP""#), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

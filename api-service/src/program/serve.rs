@@ -1,11 +1,15 @@
 //! Serving, and what comes before it.
 
+use std::sync::Arc;
+
 use api_service::Config;
+use token::clock::SystemClock;
 use transport::{
     commands::{Failure, Shown, print_config, say},
     process::stop_signal,
     serve::bind,
     settings::Effective,
+    tls::Tls,
 };
 
 use super::{Settings, open};
@@ -18,9 +22,13 @@ pub(super) async fn serve(shown: Shown<Settings>, effective: &Effective) -> Resu
     config.validate()?;
     // Asked for first, so that a signal during the start is not lost.
     let stop = stop_signal()?;
-    let listener = bind("--listen", config.listen, config.insecure).await?;
+    let tls = Tls::given(config.tls()?, Arc::new(SystemClock::new()))?;
+    let listener = bind("--listen", config.listen, config.insecure || tls.is_some()).await?;
     let address = listener.local_addr()?;
-    let server = open(config).await?;
+    let mut server = open(config).await?;
+    if let Some(tls) = tls {
+        server = server.with_tls(tls);
+    }
     say(&format!("ApiService is ready on {address}"));
     Ok(server.run(listener, stop).await?)
 }

@@ -23,6 +23,9 @@ pub async fn doctor(config: &Config, clock: &dyn Clock) -> Report {
         Err(error) => Check::fail("settings", error.setting, error.mend),
     });
     report.add(port(config).await);
+    if let Ok(Some(tls)) = config.tls() {
+        report.extend(doctor::certificate(&tls, clock.now()));
+    }
     if config.database_url.is_none() && config.database_url_file.is_none() {
         report.add(doctor::directory("data directory", "--data-dir", &config.data_dir));
     }
@@ -40,17 +43,20 @@ pub async fn doctor(config: &Config, clock: &dyn Clock) -> Report {
     };
     report.add(database);
     report.add(auth_service(config).await);
+    report.extend(doctor::client_certificate(config.auth_files(), clock.now()));
     report.add(account(config));
     report.add(by_database.unwrap_or_else(|| doctor::against_files(clock.now(), &[&file])));
     report
 }
 
 async fn port(config: &Config) -> Check {
+    let tls = config.tls().ok().flatten();
     let port = Listening {
         name: "port",
         setting: "--listen",
         address: config.listen,
         insecure: config.insecure,
+        tls: tls.as_ref(),
         service: SERVICE_NAME,
     };
     doctor::listening(port).await.0

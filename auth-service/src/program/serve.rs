@@ -1,11 +1,15 @@
 //! Serving, and what comes before it.
 
+use std::sync::Arc;
+
 use auth_service::Config;
+use token::clock::SystemClock;
 use transport::{
     commands::{Failure, Shown, print_config, say},
     process::stop_signal,
     serve::bind,
     settings::Effective,
+    tls::Tls,
 };
 
 use super::{Settings, open};
@@ -17,7 +21,8 @@ pub(super) async fn serve(shown: Shown<Settings>, effective: &Effective) -> Resu
     }
     // Asked for first, so that a signal during the start is not lost.
     let stop = stop_signal()?;
-    let listener = bind("--listen", config.listen, config.insecure).await?;
+    let tls = Tls::given(config.tls()?, Arc::new(SystemClock::new()))?;
+    let listener = bind("--listen", config.listen, config.insecure || tls.is_some()).await?;
     let address = listener.local_addr()?;
     let operations = match config.ops_listen {
         Some(address) => Some(bind("--ops-listen", address, config.insecure).await?),
@@ -28,6 +33,9 @@ pub(super) async fn serve(shown: Shown<Settings>, effective: &Effective) -> Resu
     if let Some(operations) = operations {
         say(&format!("Operations are served on {}", operations.local_addr()?));
         server = server.with_operations(operations);
+    }
+    if let Some(tls) = tls {
+        server = server.with_tls(tls);
     }
     Ok(server.run(listener, stop).await?)
 }

@@ -25,6 +25,9 @@ pub async fn doctor(config: &Config, clock: &dyn Clock) -> Report {
         Err(error) => Check::fail("settings", error.setting, error.mend),
     });
     report.extend(ports(config).await);
+    if let Ok(Some(tls)) = config.tls() {
+        report.extend(doctor::certificate(&tls, clock.now()));
+    }
     let has_file = config.database_url.is_none() && config.database_url_file.is_none();
     if has_file || config.master_keys.is_none() {
         report.add(doctor::directory("data directory", "--data-dir", &config.data_dir));
@@ -66,11 +69,13 @@ impl Found {
 }
 
 async fn ports(config: &Config) -> Vec<Check> {
+    let tls = config.tls().ok().flatten();
     let main = Listening {
         name: "port",
         setting: "--listen",
         address: config.listen,
         insecure: config.insecure,
+        tls: tls.as_ref(),
         service: SERVICE_NAME,
     };
     let (check, is_running) = doctor::listening(main).await;
@@ -78,7 +83,7 @@ async fn ports(config: &Config) -> Vec<Check> {
     // It speaks no gRPC, so it is not asked whose it is: the service that runs has taken it.
     if let Some(address) = config.ops_listen.filter(|_| !is_running) {
         let setting = "--ops-listen";
-        let operations = Listening { name: "operations port", setting, address, ..main };
+        let operations = Listening { name: "operations port", setting, address, tls: None, ..main };
         checks.push(doctor::listening(operations).await.0);
     }
     checks

@@ -33,7 +33,7 @@ mod verifier;
 #[cfg(feature = "jwt")]
 pub use self::{
     claims::{AccessClaims, Kind},
-    digest::TokenDigest,
+    digest::{KeyDigest, TokenDigest},
     error::{KeyError, RefreshTokenError, VerifyError},
     nonce::Nonce,
     refresh::{RefreshClaims, names_itself_refresh_token},

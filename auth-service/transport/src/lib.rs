@@ -1,6 +1,6 @@
 //! What the transport layers of Evergreen's servers share: error statuses with reasons, request
-//! deadlines, page tokens, one observation per RPC, and the server with health and reflection; and what
-//! their operators are given: settings, a doctor, backups.
+//! deadlines, page tokens, one observation per RPC, TLS, and the server with health and reflection; and
+//! what their operators are given: settings, a doctor, backups.
 
 #![warn(missing_docs)]
 
@@ -23,3 +23,4 @@ pub mod serve;
 pub mod settings;
 pub mod sqlite;
 pub mod status;
+pub mod tls;

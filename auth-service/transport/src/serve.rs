@@ -46,7 +46,8 @@ pub enum ServeError {
     /// Plaintext would leave the machine.
     #[error(
         "{setting}: {address} is reachable from other machines, and all that is said there would \
-         travel unencrypted; listen on 127.0.0.1, or allow it with --insecure"
+         travel unencrypted; listen on 127.0.0.1, serve TLS where that can be (--tls-cert), or allow \
+         it with --insecure"
     )]
     Insecure {
         /// The setting that named the address.

@@ -5,7 +5,7 @@ use std::{error::Error, net::SocketAddr, sync::Arc};
 use auth_service::{ServiceCredentials, UserKind};
 use token::{clock::Clock, entropy::SystemEntropy};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
-use transport::{observe::Observer, serve::bind};
+use transport::{observe::Observer, serve::bind, tls::Tls};
 
 use super::account::api_account;
 
@@ -19,6 +19,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where it serves operations, if it does.
     pub operations: Option<SocketAddr>,
+    /// What it is encrypted by, if it is.
+    pub tls: Option<Tls>,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), Failure>>,
 }
@@ -27,7 +29,8 @@ impl Running {
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Resolves when it has stopped by itself, which it should not.
@@ -62,7 +65,9 @@ pub async fn start_auth(
     observer: Arc<dyn Observer>,
     demo_user: bool,
 ) -> Result<(Running, Accounts), Failure> {
-    let listener = bind("--auth-listen", config.listen, config.insecure).await?;
+    let tls = Tls::given(config.tls()?, Arc::clone(&clock))?;
+    let may_be_reached = config.insecure || tls.is_some();
+    let listener = bind("--auth-listen", config.listen, may_be_reached).await?;
     let address = listener.local_addr()?;
     let data_dir = config.data_dir.clone();
     let operations = match config.ops_listen {
@@ -80,9 +85,12 @@ pub async fn start_auth(
     if let Some(operations) = operations {
         server = server.with_operations(operations);
     }
+    if let Some(tls) = &tls {
+        server = server.with_tls(tls.clone());
+    }
     let (stop, told) = stop();
     let task = tokio::spawn(async { Ok(server.run(listener, told).await?) });
-    Ok((Running { address, operations: served, stop, task }, Accounts { demo_user, api }))
+    Ok((Running { address, operations: served, tls, stop, task }, Accounts { demo_user, api }))
 }
 
 /// Who an AuthService knows when it starts.
@@ -114,16 +122,21 @@ pub async fn start_api(
     observer: Arc<dyn Observer>,
     demo_owner: Option<&str>,
 ) -> Result<Running, Failure> {
-    let listener = bind("--api-listen", config.listen, config.insecure).await?;
+    let tls = Tls::given(config.tls()?, Arc::clone(&clock))?;
+    let may_be_reached = config.insecure || tls.is_some();
+    let listener = bind("--api-listen", config.listen, may_be_reached).await?;
     let address = listener.local_addr()?;
-    let server =
+    let mut server =
         api_service::Server::open(config, clock, Arc::new(SystemEntropy), observer).await?;
     if let Some(owner) = demo_owner {
         server.seed_demo(owner).await?;
     }
+    if let Some(tls) = &tls {
+        server = server.with_tls(tls.clone());
+    }
     let (stop, told) = stop();
     let task = tokio::spawn(async { Ok(server.run(listener, told).await?) });
-    Ok(Running { address, operations: None, stop, task })
+    Ok(Running { address, operations: None, tls, stop, task })
 }
 
 fn stop() -> (watch::Sender<bool>, impl Future<Output = ()>) {

@@ -2,6 +2,7 @@
 //!
 //! Nothing that is looked at is changed.
 
+mod certificate;
 mod clock;
 mod database;
 mod files;
@@ -9,6 +10,7 @@ mod network;
 mod report;
 
 pub use self::{
+    certificate::{certificate, client_certificate},
     clock::{against_database, against_files},
     database::{postgres, sqlite},
     files::{directory, given_secret, secret_file},

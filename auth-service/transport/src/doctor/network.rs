@@ -12,6 +12,7 @@ use tonic_health::pb::{
 };
 
 use super::Check;
+use crate::tls::{self, TlsFiles};
 
 /// A port to look at.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct Listening<'a> {
     pub address: SocketAddr,
     /// Whether plaintext is allowed on addresses that other machines can reach.
     pub insecure: bool,
+    /// What it is encrypted by, if it is.
+    pub tls: Option<&'a TlsFiles>,
     /// Whose health is asked for, to tell this service from another program: its full name in the
     /// contract.
     pub service: &'a str,
@@ -31,8 +34,8 @@ pub struct Listening<'a> {
 
 /// Whether a service can listen there, or does so already. The second is told too.
 pub async fn listening(port: Listening<'_>) -> (Check, bool) {
-    let Listening { name, setting, address, insecure, service } = port;
-    if !insecure && !address.ip().is_loopback() {
+    let Listening { name, setting, address, insecure, tls, service } = port;
+    if !insecure && tls.is_none() && !address.ip().is_loopback() {
         let found = format!("{address} can be reached from other machines, unencrypted");
         let mend = format!("set {setting} to 127.0.0.1, or allow it with --insecure");
         return (Check::fail(name, found, mend), false);
@@ -40,7 +43,11 @@ pub async fn listening(port: Listening<'_>) -> (Check, bool) {
     let check = match TcpListener::bind(address) {
         Ok(_) => Check::ok(name, format!("{address} is free")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            if serves(address, service).await {
+            let answers = match tls {
+                Some(files) => shows(address, files).await,
+                None => serves(address, service).await,
+            };
+            if answers {
                 return (Check::ok(name, format!("{service} answers on {address} already")), true);
             }
             let mend = format!("stop the program that holds it, or choose another {setting}");
@@ -60,6 +67,12 @@ async fn serves(address: SocketAddr, service: &str) -> bool {
     let request = HealthCheckRequest { service: service.to_owned() };
     let answer = HealthClient::new(channel).check(request).await;
     answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
+}
+
+/// Over TLS it is known by its certificate: a service that asks for one would not let the doctor in.
+async fn shows(address: SocketAddr, files: &TlsFiles) -> bool {
+    let Ok(certificate) = files.own() else { return false };
+    tls::presents(address, certificate).await
 }
 
 const PATIENCE: Duration = Duration::from_secs(3);
