@@ -95,6 +95,37 @@
 //! later is not: its receiver alone knows how far it had come. [`resume::Resumed`] opens it again
 //! from the cursor of the last message.
 //!
+//! # TLS
+//!
+//! Every place that takes an endpoint takes an [`Endpoint`](tonic::transport::Endpoint) with TLS of its
+//! own, and goes by it for logins and refreshes too. To a session's builder an `https` URL alone will do:
+//! whom the machine trusts is trusted then, since that is its owner's choice, and a list that was
+//! compiled in could only grow old. A channel of one's own is told so, as any of tonic's. For servers
+//! with a CA of their own, or which ask for a certificate, say both once:
+//!
+//! ```no_run
+//! # #[cfg(feature = "tls")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use client_sdk::Session;
+//! use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+//! use tower::ServiceBuilder;
+//!
+//! let tls = ClientTlsConfig::new()
+//!     .ca_certificate(Certificate::from_pem(std::fs::read("ca.pem")?))
+//!     .identity(Identity::from_pem(std::fs::read("me.pem")?, std::fs::read("me.key")?));
+//! let auth = Endpoint::from_static("https://auth.example:50051").tls_config(tls.clone())?;
+//! let api = Endpoint::from_static("https://api.example:50052").tls_config(tls)?;
+//!
+//! let session = Session::builder(auth).connect().await?;
+//! let channel = ServiceBuilder::new().layer(session.layer()).service(api.connect_lazy());
+//! # let _ = channel;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! AuthService may bind the session to the key of that certificate. A refresh without it is refused, and
+//! is a refresh that did not get through: the session stays, and goes on with the certificate.
+//!
 //! # Many users over one channel
 //!
 //! [`ReauthLayer::per_request`] sends each call as the [`Session`] in its extensions: a gateway puts

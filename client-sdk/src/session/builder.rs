@@ -65,7 +65,7 @@ impl SessionBuilder {
         E::Error: std::fmt::Display,
     {
         let endpoint = endpoint.try_into().map_err(|e| e.to_string());
-        Self { endpoint: Some(endpoint), ..Self::new() }
+        Self { endpoint: Some(endpoint.and_then(over_tls)), ..Self::new() }
     }
 
     #[cfg(feature = "auth-service")]
@@ -105,7 +105,7 @@ impl SessionBuilder {
         self
     }
 
-    /// Reaches AuthService over `channel`, which must be bare: with TLS, a proxy or a connector of
+    /// Reaches AuthService over `channel`, which must be bare: with a proxy or a connector of
     /// one's own. Default: a lazy connection to the builder's endpoint.
     #[cfg(feature = "auth-service")]
     #[must_use]
@@ -262,6 +262,15 @@ impl SessionBuilder {
         };
         Ok(Session::from_shared(shared, watch))
     }
+}
+
+/// An `https` URL that says nothing of TLS is that of a server which the machine trusts.
+#[cfg(feature = "auth-service")]
+fn over_tls(endpoint: Endpoint) -> Result<Endpoint, String> {
+    Endpoint::new(endpoint).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        cause.unwrap_or_else(|| error.to_string())
+    })
 }
 
 fn configuration(message: &str) -> AuthenticationError {

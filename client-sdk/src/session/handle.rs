@@ -34,7 +34,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session with the AuthService at `endpoint`.
+    /// A session with the AuthService at `endpoint`: a URL, or an
+    /// [`Endpoint`](tonic::transport::Endpoint) with TLS and limits of its own.
     #[cfg(feature = "auth-service")]
     pub fn builder<E>(endpoint: E) -> SessionBuilder
     where
