@@ -7,13 +7,14 @@ use client_sdk::{Reauth, Session, SessionState};
 use evergreen_proto::{
     api::v1::api_service_client::ApiServiceClient, auth::v1::auth_service_client::AuthServiceClient,
 };
+use token::clock::{Clock as _, SystemClock};
 use tonic::transport::{Channel, Endpoint};
 use tower::Layer as _;
 
 use crate::{
     errors::{Error, Exit},
     output::Printer,
-    profile::{API_URL, AUTH_URL, DEFAULT, Kept, Name, Place, Profile, Settings},
+    profile::{API_URL, AUTH_URL, DEFAULT, Kept, Name, Place, Profile, Settings, Tls},
 };
 
 // No doc comment: it would become that of the command which takes these.
@@ -47,6 +48,24 @@ pub(crate) struct Common {
         hide_env_values = true
     )]
     api: Option<String>,
+
+    /// CAs to trust instead of the machine's, for https:// URLs (PEM); remembered by login
+    #[arg(long, global = true, env = "EVERGREEN_CA", value_name = "FILE", hide_env_values = true)]
+    ca: Option<PathBuf>,
+
+    /// Certificate to show to servers that ask for one (PEM); remembered by login
+    #[arg(
+        long,
+        global = true,
+        env = "EVERGREEN_CERT",
+        value_name = "FILE",
+        hide_env_values = true
+    )]
+    cert: Option<PathBuf>,
+
+    /// Its private key (PEM); remembered by login
+    #[arg(long, global = true, env = "EVERGREEN_KEY", value_name = "FILE", hide_env_values = true)]
+    key: Option<PathBuf>,
 
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
@@ -93,6 +112,26 @@ impl Common {
         }
     }
 
+    /// The files that were named, or else are remembered. A certificate and its key go together.
+    fn tls(&self, remembered: Tls) -> Result<Tls, Error> {
+        let absolute = |flag: &str, path: &PathBuf| {
+            std::path::absolute(path)
+                .map_err(|e| Error::invalid(format!("{flag} {}: {e}", path.display())))
+        };
+        let named = |flag, path: &Option<PathBuf>| {
+            path.as_ref().map(|path| absolute(flag, path)).transpose()
+        };
+        let (certificate, key) = match (named("--cert", &self.cert)?, named("--key", &self.key)?) {
+            (None, None) => (remembered.certificate, remembered.key),
+            given => given,
+        };
+        let tls = Tls { ca: named("--ca", &self.ca)?.or(remembered.ca), certificate, key };
+        let files = tls.files();
+        files.validate(true)?;
+        files.good_until(SystemClock::new().now())?;
+        Ok(tls)
+    }
+
     /// The profile with its session.
     pub(crate) async fn open(&self) -> Result<Context, Error> {
         self.open_at(None).await
@@ -107,10 +146,11 @@ impl Common {
             api_url: self.api.clone().or(remembered.api_url),
             username: remembered.username,
             place: place.unwrap_or(remembered.place),
+            tls: self.tls(remembered.tls)?,
         };
         profile.make()?;
-        let auth_url = settings.auth_url.clone().unwrap_or_else(|| AUTH_URL.to_owned());
-        let session = Session::builder(auth_url);
+        let url = settings.auth_url.as_deref().unwrap_or(AUTH_URL);
+        let session = Session::builder(endpoint("--auth", url, &settings.tls)?);
         let session = match settings.place.open(&profile).await? {
             Kept::File(store) => session.store(store),
             Kept::Keyring(store) => session.store(store),
@@ -118,6 +158,19 @@ impl Common {
         let session = session.device_name(DEVICE).replay_cap(MOST_MESSAGE_BYTES).connect().await?;
         Ok(Context { out: Printer::new(self.json), profile, settings, session })
     }
+}
+
+/// The server at `url`, which `flag` sets.
+fn endpoint(flag: &str, url: &str, tls: &Tls) -> Result<Endpoint, Error> {
+    let endpoint = Endpoint::from_shared(url.to_owned());
+    let endpoint = endpoint.map_err(|e| Error::invalid(format!("{flag} {url}: {e}")))?;
+    let files = tls.files();
+    // A plaintext server beside an encrypted one has no use for them.
+    let endpoint = match endpoint.uri().scheme_str() {
+        Some("https") => files.secure(endpoint)?,
+        _ => endpoint,
+    };
+    Ok(endpoint.connect_timeout(CONNECT_PATIENCE))
 }
 
 /// What a command works with.
@@ -165,10 +218,8 @@ impl Context {
     }
 
     fn endpoint(&self) -> Result<Endpoint, Error> {
-        let url = self.settings.api_url.clone().unwrap_or_else(|| API_URL.to_owned());
-        let endpoint = Endpoint::from_shared(url.clone());
-        let endpoint = endpoint.map_err(|e| Error::invalid(format!("--api {url}: {e}")))?;
-        Ok(endpoint.connect_timeout(CONNECT_PATIENCE))
+        let url = self.settings.api_url.as_deref().unwrap_or(API_URL);
+        endpoint("--api", url, &self.settings.tls)
     }
 }
 

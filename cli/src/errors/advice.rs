@@ -1,6 +1,7 @@
 //! What to do next.
 
 use evergreen_proto::reason;
+use transport::tls::Distrust;
 
 use super::Exit;
 
@@ -14,6 +15,9 @@ pub(super) fn for_reason(reason: &str) -> Option<&'static str> {
         reason::REGISTRATION_CLOSED => "Ask an administrator for an account.",
         reason::USERNAME_TAKEN => {
             "Choose another name, or log in with `evergreen login` if it is yours."
+        }
+        reason::CLIENT_CERTIFICATE_MISMATCH => {
+            "Show the certificate that you logged in with: `--cert FILE --key FILE`."
         }
         reason::USER_NOT_FOUND => "`evergreen admin users list` shows the users.",
         reason::SERVICE_ACCOUNT_NOT_FOUND => {
@@ -48,6 +52,37 @@ pub(super) fn for_reason(reason: &str) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// The next step after a handshake that failed, which begins with what it failed of.
+pub(super) const fn for_distrust(distrust: Distrust) -> (&'static str, &'static str) {
+    match distrust {
+        Distrust::Expired => (
+            "The server's certificate has expired.",
+            "Tell whoever runs it to renew it, or set this machine's clock.",
+        ),
+        Distrust::NotYetGood => (
+            "The server's certificate is not good yet.",
+            "Set this machine's clock, or the server's.",
+        ),
+        Distrust::Plaintext => (
+            "What answers there speaks no TLS.",
+            "If it is to be plaintext, name it by an http:// URL.",
+        ),
+        Distrust::Refused => (
+            "The server would not have this client's certificate, or asks for one.",
+            "Show one of a CA that it trusts, and that has not expired: `--cert FILE --key FILE`.",
+        ),
+        Distrust::WrongName => (
+            "The server's certificate is for another name.",
+            "Name it by `--auth` or `--api` as in its certificate.",
+        ),
+        // `Untrusted`, and what is the likeliest of causes to come.
+        _ => (
+            "The server's certificate is of a CA that is not trusted here.",
+            "Name that CA: `--ca FILE`.",
+        ),
+    }
 }
 
 /// The next step after any other failure of this kind.

@@ -7,6 +7,7 @@ mod status;
 use std::{fmt, io, path::Path};
 
 use serde_json::{Value, json};
+use transport::config::ConfigError;
 
 pub(crate) use self::exit::{EXIT_CODES, Exit};
 use crate::{output::clean, paint};
@@ -118,6 +119,13 @@ impl Error {
             "fields": fields.collect::<Vec<_>>(),
             "candidates": candidates.collect::<Vec<_>>(),
         }})
+    }
+}
+
+/// A flag names what cannot be used.
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::invalid(error.to_string())
     }
 }
 

@@ -6,6 +6,7 @@ use client_sdk::AuthenticationError;
 use evergreen_proto::{ERROR_DOMAIN, reason};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use transport::tls::Distrust;
 
 use super::{Error, Exit, Field, advice};
 
@@ -47,13 +48,17 @@ impl From<AuthenticationError> for Error {
 
 /// What a server answered.
 fn answered(status: &Status) -> Error {
+    if let Some(distrust) = Distrust::cause_of(status) {
+        let (message, next) = advice::for_distrust(distrust);
+        return Error::new(Exit::Unreachable, message).then(next);
+    }
     let details = status.get_error_details();
     let reason = details
         .error_info()
         .filter(|info| info.domain == ERROR_DOMAIN)
         .map(|info| info.reason.clone());
     let exit = match reason.as_deref() {
-        Some(reason::INVALID_CREDENTIALS) => Exit::Denied,
+        Some(reason::INVALID_CREDENTIALS | reason::CLIENT_CERTIFICATE_MISMATCH) => Exit::Denied,
         // It was made on this side, of a connection that broke.
         None if status.source().is_some() => Exit::Unreachable,
         _ => exit_of(status.code()),

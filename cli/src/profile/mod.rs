@@ -14,7 +14,7 @@ pub(crate) use self::{
     import::{Import, Key},
     name::{DEFAULT, Name},
     place::{Kept, Place},
-    settings::{API_URL, AUTH_URL, Settings},
+    settings::{API_URL, AUTH_URL, Settings, Tls},
 };
 use crate::errors::{Error, Exit};
 

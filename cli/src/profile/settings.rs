@@ -1,16 +1,38 @@
 //! What a profile remembers between commands.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
+use transport::tls::ClientFiles;
 
 use super::Place;
 
-/// The servers of the last login, who it was, and where the session is kept.
+/// The servers of the last login and whom to trust there, who it was, and where the session is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) auth_url: Option<String>,
     pub(crate) api_url: Option<String>,
     pub(crate) username: Option<String>,
     pub(crate) place: Place,
+    pub(crate) tls: Tls,
+}
+
+/// Whom to trust, and what to show to servers that ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tls {
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl Tls {
+    pub(crate) fn files(&self) -> ClientFiles<'_> {
+        ClientFiles {
+            ca: ("--ca", self.ca.as_deref()),
+            certificate: ("--cert", self.certificate.as_deref()),
+            key: ("--key", self.key.as_deref()),
+        }
+    }
 }
 
 impl Settings {
@@ -24,7 +46,10 @@ impl Settings {
             // A session that cannot be found must not be taken for none.
             store => Place::named(store.as_str()?)?,
         };
+        let file = |name: &str| field(name).map(PathBuf::from);
+        let tls = Tls { ca: file("caFile"), certificate: file("certFile"), key: file("keyFile") };
         Some(Self {
+            tls,
             auth_url: field("authUrl"),
             api_url: field("apiUrl"),
             username: field("username"),
@@ -33,8 +58,11 @@ impl Settings {
     }
 
     pub(super) fn to_text(&self) -> String {
-        let Self { auth_url, api_url, username, place } = self;
+        let Self { auth_url, api_url, username, place, tls } = self;
         let value = json!({
+            "caFile": tls.ca,
+            "certFile": tls.certificate,
+            "keyFile": tls.key,
             "authUrl": auth_url,
             "apiUrl": api_url,
             "username": username,
@@ -57,7 +85,8 @@ mod tests {
     fn what_is_remembered_comes_back() {
         let settings = Settings { auth_url: Some("http://a".into()), ..Settings::default() };
         assert_eq!(Settings::parse(&settings.to_text()), Some(settings.clone()));
-        let settings = Settings { place: Place::Keyring, ..settings };
+        let tls = Tls { ca: Some("/ca.pem".into()), ..Tls::default() };
+        let settings = Settings { place: Place::Keyring, tls, ..settings };
         assert_eq!(Settings::parse(&settings.to_text()), Some(settings));
         // One that was written before there was a choice.
         assert_eq!(Settings::parse("{}"), Some(Settings::default()));

@@ -4,6 +4,7 @@ use std::{process::Stdio, sync::Arc, time::Duration};
 
 use auth_service::UserKind;
 use cli::lab::{Running, start_api, start_auth};
+use private_authority::{Authority, Signed};
 use serde_json::Value;
 use tempfile::TempDir;
 use token::{
@@ -27,19 +28,40 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) async fn start() -> Self {
-        Self::start_with(false).await
+        Self::start_with(false, |_, _| {}).await
+    }
+
+    /// Over TLS with this certificate, and clients must have one of the same CA.
+    pub(crate) async fn encrypted(authority: &Authority, server: &Signed) -> Self {
+        let ca = authority.file();
+        let api_service = authority.client("api-service");
+        Self::start_with(false, |auth, api| {
+            auth.tls_cert = Some(server.certificate.clone());
+            auth.tls_key = Some(server.key.clone());
+            auth.tls_client_ca = Some(ca.to_owned());
+            api.tls_cert.clone_from(&auth.tls_cert);
+            api.tls_key.clone_from(&auth.tls_key);
+            api.tls_client_ca.clone_from(&auth.tls_client_ca);
+            api.auth_ca = Some(ca.to_owned());
+            api.auth_client_cert = Some(api_service.certificate.clone());
+            api.auth_client_key = Some(api_service.key.clone());
+        })
+        .await
     }
 
     /// With a user `root`, who is an administrator.
     pub(crate) async fn with_admin() -> Self {
-        Self::start_with(true).await
+        Self::start_with(true, |_, _| {}).await
     }
 
-    async fn start_with(admin: bool) -> Self {
+    async fn start_with(
+        admin: bool,
+        change: impl FnOnce(&mut auth_service::Config, &mut api_service::Config),
+    ) -> Self {
         let dir = TempDir::new().unwrap();
         let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
         let auth_seen = Arc::new(Recorder::new());
-        let config = auth_service::Config {
+        let mut config = auth_service::Config {
             listen: ([127, 0, 0, 1], 0).into(),
             data_dir: dir.path().to_owned(),
             open_registration: true,
@@ -47,6 +69,12 @@ impl Pair {
             hash_iterations: 1,
             ..auth_service::Config::default()
         };
+        let mut api_config = api_service::Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            data_dir: dir.path().to_owned(),
+            ..api_service::Config::default()
+        };
+        change(&mut config, &mut api_config);
         if admin {
             let entropy = Arc::new(SystemEntropy);
             let (clock, seen) = (clock.clone(), auth_seen.clone());
@@ -65,15 +93,10 @@ impl Pair {
                 started => break started.unwrap(),
             }
         };
-        let mut config = api_service::Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            data_dir: dir.path().to_owned(),
-            auth_url: auth.url(),
-            ..api_service::Config::default()
-        };
-        accounts.configure(&mut config);
+        api_config.auth_url = auth.url();
+        accounts.configure(&mut api_config);
         let api_seen = Arc::new(Recorder::new());
-        let api = start_api(config, clock.clone(), api_seen.clone(), None).await.unwrap();
+        let api = start_api(api_config, clock.clone(), api_seen.clone(), None).await.unwrap();
         Self { auth, api, clock, auth_seen, api_seen, dir }
     }
 

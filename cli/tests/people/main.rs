@@ -12,6 +12,7 @@ mod output;
 mod revisions;
 mod search;
 mod session;
+mod tls;
 mod transfer;
 mod trees;
 mod watch;
