@@ -190,6 +190,13 @@ pub struct Config {
     )]
     pub tls_client_auth: ClientAuth,
 
+    /// Bind a session that begins over a connection with a client's certificate to the key of that
+    /// certificate: its refresh tokens are of no use without the key
+    #[arg(long, env = "EVERGREEN_AUTH_BIND_SESSIONS", action = ArgAction::Set, default_value_t = false,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    pub bind_sessions: bool,
+
     /// Allow plaintext on addresses that other machines can reach
     #[arg(long, env = "EVERGREEN_AUTH_INSECURE", action = ArgAction::Set, default_value_t = false,
           num_args = 0..=1, require_equals = true, default_missing_value = "true",
@@ -233,6 +240,7 @@ impl Default for Config {
             tls_key: None,
             tls_client_ca: None,
             tls_client_auth: ClientAuth::Required,
+            bind_sessions: false,
             insecure: false,
         }
     }
@@ -303,8 +311,12 @@ impl Config {
         )?;
         HashParams::new(self.hash_memory_kib, self.hash_iterations, HASH_LANES)
             .map_err(|mend| ConfigError::new("--hash-memory-kib", mend))?;
-        self.tls()?;
-        Ok(())
+        let tls = self.tls()?;
+        check(
+            !self.bind_sessions || tls.is_some_and(|tls| tls.asks_clients()),
+            "--bind-sessions",
+            "needs --tls-client-ca: without it no client shows a certificate",
+        )
     }
 
     /// The files of TLS; none if plaintext is served.
@@ -340,6 +352,7 @@ impl Config {
                 self.adopt,
             ),
             open_registration: self.open_registration,
+            bind_sessions: self.bind_sessions,
         }
     }
 
@@ -425,6 +438,12 @@ mod tests {
         assert_eq!(named(|c| c.tls_cert = Some("cert".into())), "--tls-key");
         assert_eq!(named(|c| c.tls_key = Some("key".into())), "--tls-cert");
         assert_eq!(named(|c| c.tls_client_ca = Some("ca".into())), "--tls-client-ca");
+        assert_eq!(named(|c| c.bind_sessions = true), "--bind-sessions");
+        let asks_nobody = named(|c| {
+            (c.tls_cert, c.tls_key) = (Some("cert".into()), Some("key".into()));
+            c.bind_sessions = true;
+        });
+        assert_eq!(asks_nobody, "--bind-sessions");
         assert_eq!(named(|c| c.issuer.clear()), "--issuer");
         assert_eq!(named(|c| c.database_url = Some("mysql://db".into())), "--database-url");
         let both = named(|c| {

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use token::{clock::Timestamp, entropy::Entropy};
+use token::{KeyDigest, clock::Timestamp, entropy::Entropy};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -24,6 +24,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Origin {
     pub(crate) address: Option<IpAddr>,
+    /// The key that its client proved by a certificate.
+    pub(crate) key: Option<KeyDigest>,
 }
 
 /// Who administers, and from where.
@@ -36,7 +38,7 @@ pub(crate) struct Administrator {
 impl Administrator {
     /// At the command line, where the database is.
     pub(crate) const OPERATOR: Self =
-        Self { actor: Actor::Operator, origin: Origin { address: None } };
+        Self { actor: Actor::Operator, origin: Origin { address: None, key: None } };
 
     pub(super) fn is(&self, account: impl Into<AccountId>) -> bool {
         self.actor == Actor::Account(account.into())

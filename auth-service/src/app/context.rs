@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use token::{
-    AccessClaims, Kind, Nonce, RefreshClaims, SigningKey, Verifier, VerifyError,
+    AccessClaims, KeyDigest, Kind, Nonce, RefreshClaims, SigningKey, Verifier, VerifyError,
     clock::{Clock, Timestamp},
     entropy::Entropy,
 };
@@ -72,6 +72,7 @@ pub(super) struct Tip<'a> {
     pub(super) rotated_at: Timestamp,
     pub(super) idle_until: Timestamp,
     pub(super) absolute_until: Timestamp,
+    pub(super) bound_to: Option<KeyDigest>,
 }
 
 impl App {
@@ -123,12 +124,13 @@ impl App {
         }
     }
 
-    /// The first pair of a new session.
+    /// The first pair of a new session, which began at `origin`.
     pub(super) fn issue_first(
         &self,
         signer: &SigningKey,
         session: &NewSession,
         grants: &Grants,
+        origin: Origin,
     ) -> Issued {
         self.issue(
             signer,
@@ -142,6 +144,7 @@ impl App {
                 rotated_at: session.create_time,
                 idle_until: session.idle_until,
                 absolute_until: session.absolute_until,
+                bound_to: origin.key.filter(|_| self.policy.bind_sessions),
             },
             session.create_time,
         )
@@ -175,6 +178,7 @@ impl App {
             auth_time: tip.auth_time,
             issued_at: tip.rotated_at,
             expires_at: tip.absolute_until,
+            bound_to: tip.bound_to,
         });
         Issued {
             session: tip.session,

@@ -30,6 +30,11 @@ pub(crate) enum AppError {
         "too many logins under this name have failed; wait, or ask an administrator to unlock it"
     )]
     AccountLocked { retry_after: Duration },
+    #[error(
+        "the session is bound to a client certificate: connect with that certificate, or a newer one \
+         for the same key; the session goes on"
+    )]
+    CertificateMismatch,
     #[error("the request's deadline passed before its turn came; nothing has changed")]
     DeadlineExceeded,
     #[error("{field}: {mend}")]

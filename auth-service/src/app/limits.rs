@@ -71,14 +71,17 @@ impl App {
             what: "refreshes of this session",
             retry_after,
         })?;
-        if let Some(address) = self.limits.address(origin) {
-            let of_address = self.limits.networks.take(network(address), now);
-            of_address.map_err(|retry_after| AppError::TooFast {
-                what: "refreshes from your address",
-                retry_after,
-            })?;
-        }
-        Ok(())
+        self.limit_address(origin)
+    }
+
+    /// The same of the address alone.
+    pub(super) fn limit_address(&self, origin: Origin) -> Result<(), AppError> {
+        let Some(address) = self.limits.address(origin) else { return Ok(()) };
+        let of_address = self.limits.networks.take(network(address), self.clock.now());
+        of_address.map_err(|retry_after| AppError::TooFast {
+            what: "refreshes from your address",
+            retry_after,
+        })
     }
 
     /// Refuses a registration from an address that registers too many.

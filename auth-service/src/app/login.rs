@@ -60,7 +60,7 @@ impl App {
             failed();
             return Err(AppError::InvalidCredentials);
         }
-        Ok(self.issue_first(&signer, &session, &user.grants))
+        Ok(self.issue_first(&signer, &session, &user.grants, origin))
     }
 }
 

@@ -173,6 +173,7 @@ mod tests {
             auth_time: START,
             issued_at: START,
             expires_at: START + Duration::from_secs(60),
+            bound_to: None,
         }
     }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod argon;
 mod audit;
+mod binding;
 mod callers;
 mod context;
 mod error;

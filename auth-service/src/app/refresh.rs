@@ -55,6 +55,8 @@ impl App {
     /// reading: one statement, which holds only if it was right.
     pub(crate) async fn refresh(&self, request: RefreshRequest<'_>) -> Result<Issued, AppError> {
         let claims = self.master.verify(request.token).await?;
+        // Before it is counted: whoever has the token alone must not use up its owner's refreshes.
+        self.check_binding(&claims, request.origin)?;
         // Before anything is spent.
         self.limit_refresh(SessionId(claims.session), request.origin)?;
         let signer = self.signer().await?;
@@ -102,7 +104,7 @@ impl App {
                 }
                 Decision::Repeat => {
                     let row = seen.as_ref().expect("a repeat is decided on a row that was read");
-                    return Ok(self.issue_again(&signer, row, now));
+                    return Ok(self.issue_again(&signer, &claims, row, now));
                 }
                 Decision::Superseded => {
                     self.audit.record(event(EventKind::RefreshSuperseded));
@@ -188,11 +190,18 @@ impl App {
             rotated_at: row.rotated_at,
             idle_until: row.idle_until,
             absolute_until: claims.expires_at,
+            bound_to: claims.bound_to,
         };
         self.issue(signer, &tip, row.now)
     }
 
-    fn issue_again(&self, signer: &SigningKey, session: &Session, now: Timestamp) -> Issued {
+    fn issue_again(
+        &self,
+        signer: &SigningKey,
+        claims: &RefreshClaims,
+        session: &Session,
+        now: Timestamp,
+    ) -> Issued {
         let head = session.row.head();
         let tip = Tip {
             session: session.id,
@@ -204,6 +213,7 @@ impl App {
             rotated_at: session.row.rotated_at,
             idle_until: session.row.idle_until,
             absolute_until: session.row.absolute_until,
+            bound_to: claims.bound_to,
         };
         self.issue(signer, &tip, now)
     }

@@ -34,7 +34,8 @@ impl App {
         let event = self.event(EventKind::UserCreated, origin);
         let event = event.of(user.id).of_session(session.id);
         self.store.create_user(&user, Some(&session), &event).await?;
-        Ok(self.issue_first(&signer, &session, &Grants { roles: user.roles, version: 0 }))
+        let grants = Grants { roles: user.roles, version: 0 };
+        Ok(self.issue_first(&signer, &session, &grants, origin))
     }
 
     /// The user of this name: as they are if they exist, else a new one with these roles.

@@ -73,6 +73,7 @@ impl App {
     pub(crate) async fn logout(&self, token: &str, origin: Origin) -> Result<(), AppError> {
         if names_itself_refresh_token(token) {
             let claims = self.master.verify(token).await?;
+            self.check_binding(&claims, origin)?;
             let session = SessionId(claims.session);
             let (user, end) = (UserId(claims.user), Some(claims.expires_at));
             let revoked = self.revoke(session, user, end, RevokeReason::Logout, origin).await?;

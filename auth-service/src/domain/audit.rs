@@ -121,6 +121,8 @@ kinds! {
     /// A genuine refresh token was newer than its row, or had none: the database is a restored or
     /// failed-over copy.
     RefreshAdopted = "refresh_adopted",
+    /// A refresh token that is bound to a client's key came over a connection without it; nothing changed.
+    RefreshCertificateMismatch = "refresh_certificate_mismatch",
     /// A spent refresh token came back, and its session was revoked.
     RefreshReused = "refresh_reused",
     /// A spent refresh token came back, and may be honest.

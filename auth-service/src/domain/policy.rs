@@ -30,6 +30,8 @@ pub(crate) struct Policy {
     pub(crate) rotation: rotation::Policy,
     /// Whether anybody may register.
     pub(crate) open_registration: bool,
+    /// Whether a session is bound to the key that its client proved, if it proved one.
+    pub(crate) bind_sessions: bool,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use evergreen_proto::reason;
 use token::{
+    KeyDigest,
     bearer::{BearerError, bearer_token},
     clock::Timestamp,
 };
@@ -11,6 +12,7 @@ use tonic::{Request, Status};
 use transport::{
     deadline::Deadline,
     status::{argument_invalid, unauthenticated},
+    tls::Certificate,
 };
 
 use crate::app::{IdempotencyKey, Origin};
@@ -72,7 +74,16 @@ pub(super) fn deadline<T>(request: &Request<T>, now: Timestamp, life: Duration) 
 
 /// Where a request came from; not known to a test that calls the handler directly.
 pub(super) fn origin<T>(request: &Request<T>) -> Origin {
-    Origin { address: request.remote_addr().map(|address| address.ip().to_canonical()) }
+    Origin {
+        address: request.remote_addr().map(|address| address.ip().to_canonical()),
+        key: proved_key(request),
+    }
+}
+
+/// The key that the client has proved by a certificate, in the handshake of the connection.
+fn proved_key<T>(request: &Request<T>) -> Option<KeyDigest> {
+    let shown = request.peer_certs()?;
+    Certificate::parse(shown.first()?).map(|certificate| certificate.key_digest())
 }
 
 fn bearer<T>(request: &Request<T>) -> Result<&str, BearerError> {

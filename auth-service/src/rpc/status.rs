@@ -22,6 +22,9 @@ pub(super) fn to_status(error: AppError) -> Status {
         AppError::AccountLocked { retry_after } => {
             retry_later(Code::ResourceExhausted, reason::ACCOUNT_LOCKED, message, retry_after)
         }
+        AppError::CertificateMismatch => {
+            unauthenticated(reason::CLIENT_CERTIFICATE_MISMATCH, message)
+        }
         AppError::DeadlineExceeded => {
             status(Code::DeadlineExceeded, reason::DEADLINE_EXCEEDED, message)
         }

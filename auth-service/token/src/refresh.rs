@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    clock::Timestamp, error::RefreshTokenError, jws::REFRESH_TYPE, nonce::Nonce, ring::KeyRing,
-    verifier::Verifier,
+    clock::Timestamp, digest::KeyDigest, error::RefreshTokenError, jws::REFRESH_TYPE, nonce::Nonce,
+    ring::KeyRing, verifier::Verifier,
 };
 
 /// What a refresh token says.
@@ -28,6 +28,9 @@ pub struct RefreshClaims {
     pub issued_at: Timestamp,
     /// The absolute end of the session, the same in every generation; to the second.
     pub expires_at: Timestamp,
+    /// The key without which it is of no use, the same in every generation; `None` if whoever holds it
+    /// may use it.
+    pub bound_to: Option<KeyDigest>,
 }
 
 /// The claims as they stand in the JWT.
@@ -40,6 +43,16 @@ struct Encoded {
     auth_time: i64,
     iat: i64,
     exp: i64,
+    /// What its holder must prove (RFC 7800). That of RFC 8705 names a certificate, and would end the
+    /// session with it; this one names the key, which a renewed certificate may keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Confirmation {
+    #[serde(rename = "spki#S256")]
+    public_key: String,
 }
 
 impl KeyRing {
@@ -55,6 +68,7 @@ impl KeyRing {
             auth_time: claims.auth_time.unix_seconds(),
             iat: claims.issued_at.unix_seconds(),
             exp: claims.expires_at.unix_seconds(),
+            cnf: claims.bound_to.map(|key| Confirmation { public_key: key.encode() }),
         };
         key.refresh_header.token(&encoded, |input| hmac::sign(&key.mac, input))
     }
@@ -87,6 +101,9 @@ impl KeyRing {
             .ok()
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or(invalid)?;
+        // A binding that cannot be read must not be taken for none.
+        let bound_to =
+            encoded.cnf.map(|cnf| KeyDigest::decode(&cnf.public_key).ok_or(invalid)).transpose()?;
         Ok(RefreshClaims {
             session: encoded.sid,
             user: encoded.sub,
@@ -95,6 +112,7 @@ impl KeyRing {
             auth_time: Timestamp::from_unix_seconds(encoded.auth_time),
             issued_at: Timestamp::from_unix_seconds(encoded.iat),
             expires_at: Timestamp::from_unix_seconds(encoded.exp),
+            bound_to,
         })
     }
 
@@ -142,6 +160,7 @@ mod tests {
             auth_time: Timestamp::from_unix_seconds(5),
             issued_at: Timestamp::from_unix_seconds(6),
             expires_at: Timestamp::from_unix_seconds(7),
+            bound_to: None,
         }
     }
 
@@ -149,6 +168,19 @@ mod tests {
     fn a_token_reads_back_what_was_signed_even_after_its_end() {
         let token = ring(1).sign_refresh_token(&claims());
         assert_eq!(ring(1).verify_refresh_token(&token), Ok(claims()));
+    }
+
+    #[test]
+    fn a_binding_reads_back_and_a_token_without_one_does_not_speak_of_it() {
+        let bound = RefreshClaims { bound_to: Some(KeyDigest::of(b"key")), ..claims() };
+        let token = ring(1).sign_refresh_token(&bound);
+        assert_eq!(ring(1).verify_refresh_token(&token), Ok(bound));
+        let payload = |token: &str| {
+            let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+            String::from_utf8(payload).unwrap()
+        };
+        assert!(payload(&token).contains(r#""cnf":{"spki#S256":""#));
+        assert!(!payload(&ring(1).sign_refresh_token(&claims())).contains("cnf"));
     }
 
     #[test]

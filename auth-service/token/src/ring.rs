@@ -255,6 +255,7 @@ mod tests {
             auth_time: at,
             issued_at: at,
             expires_at: at,
+            bound_to: None,
         });
         let of = |seeds: &[u64]| -> Vec<_> {
             ring(seeds).successors(&spent, session, 4, "attempt").collect()

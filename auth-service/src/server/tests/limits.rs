@@ -87,7 +87,7 @@ impl Served {
 
     pub(super) async fn refresh(&self, from: [u8; 4], token: &str) -> Result<Issued, AppError> {
         let deadline = Deadline(self.clock.now() + Duration::from_secs(10));
-        let origin = Origin { address: Some(from.into()) };
+        let origin = Origin { address: Some(from.into()), key: None };
         let request =
             RefreshRequest { token, key: None, after_superseded: false, deadline, origin };
         self.app.refresh(request).await

@@ -56,6 +56,7 @@ impl Server {
             auth_time: NOW,
             issued_at: NOW,
             expires_at: NOW,
+            bound_to: None,
         };
         Self {
             verifier: Verifier::new("evergreen", "evergreen"),
