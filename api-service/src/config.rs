@@ -39,7 +39,8 @@ pub struct Config {
     pub data_dir: PathBuf,
 
     /// A PostgreSQL database to use instead of a file, so that several instances can serve it; it may
-    /// be AuthService's: postgres://user:password@host:5432/database
+    /// be AuthService's: postgres://user:password@host:5432/database; of several hosts,
+    /// host-1:5432,host-2:5432, the primary is used
     #[arg(long, env = "EVERGREEN_API_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<DatabaseUrl>,
 
@@ -194,7 +195,7 @@ impl Config {
             return Err(ConfigError::both("--database-url-file", "--database-url"));
         }
         if let Some(url) = &self.database_url {
-            url.options()?;
+            url.servers()?;
         }
         for (setting, value) in [("--issuer", &self.issuer), ("--audience", &self.audience)] {
             if value.is_empty() {

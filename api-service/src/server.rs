@@ -106,7 +106,7 @@ impl Server {
     ) -> Result<Self, StartError> {
         config.validate()?;
         if let Some(url) = config.database()? {
-            let opened = PostgresStore::open(url.options()?).await?;
+            let opened = PostgresStore::open(url.servers()?).await?;
             return Self::compose(Arc::new(opened), None, config, clock, entropy, observer, guard)
                 .await
                 .map_err(|error| StartError::database(&error));

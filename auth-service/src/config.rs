@@ -54,7 +54,8 @@ pub struct Config {
     pub data_dir: PathBuf,
 
     /// A PostgreSQL database to use instead of a file, so that several instances can serve it:
-    /// postgres://user:password@host:5432/database
+    /// postgres://user:password@host:5432/database; of several hosts, host-1:5432,host-2:5432, the
+    /// primary is used
     #[arg(long, env = "EVERGREEN_AUTH_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<DatabaseUrl>,
 
@@ -261,7 +262,7 @@ impl Config {
             return Err(ConfigError::both("--database-url-file", "--database-url"));
         }
         if let Some(url) = &self.database_url {
-            url.options()?;
+            url.servers()?;
         }
         check(!self.issuer.is_empty(), "--issuer", "must not be empty")?;
         check(!self.audience.is_empty(), "--audience", "must not be empty")?;

@@ -417,7 +417,7 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn S
             if config.master_keys.is_none() {
                 DataDir::make(&config.data_dir).map_err(OpenError::from)?;
             }
-            Arc::new(PostgresStore::open(url.options()?, DatabaseClock::SERVER, clock).await?)
+            Arc::new(PostgresStore::open(url.servers()?, DatabaseClock::SERVER, clock).await?)
         }
         None => Arc::new(SqliteStore::open(&config.data_dir, clock).await?),
     })

@@ -6,9 +6,12 @@ use evergreen_proto::{
     api::v1::api_service_server::SERVICE_NAME,
     auth::v1::{GetJwksRequest, auth_service_client::AuthServiceClient},
 };
-use sqlx::{PgConnection, postgres::PgConnectOptions};
+use sqlx::PgConnection;
 use token::clock::{Clock, Timestamp};
-use transport::doctor::{self, Check, Listening, Report, Verdict};
+use transport::{
+    doctor::{self, Check, Listening, Report, Verdict},
+    postgres::Servers,
+};
 
 use crate::{
     config::Config,
@@ -35,8 +38,8 @@ pub async fn doctor(config: &Config, clock: &dyn Clock) -> Report {
     let file = config.data_dir.join(sqlite::FILE);
     let (database, by_database) = match config.database() {
         Ok(None) => (doctor::sqlite(&file, &sqlite::MIGRATIONS).await.0, None),
-        Ok(Some(url)) => match url.options() {
-            Ok(options) => on_postgres(options, clock).await,
+        Ok(Some(url)) => match url.servers() {
+            Ok(servers) => on_postgres(servers, clock).await,
             Err(error) => (Check::fail("database", error.setting, error.mend), None),
         },
         Err(error) => (Check::fail("database", error.setting, error.mend), None),
@@ -62,11 +65,11 @@ async fn port(config: &Config) -> Check {
     doctor::listening(port).await.0
 }
 
-async fn on_postgres(options: PgConnectOptions, clock: &dyn Clock) -> (Check, Option<Check>) {
-    let options = options.application_name("evergreen-api-service doctor");
+async fn on_postgres(servers: Servers, clock: &dyn Clock) -> (Check, Option<Check>) {
+    let servers = servers.application_name("evergreen-api-service doctor");
     let schema = Some(postgres::SCHEMA);
     let (database, connection) =
-        doctor::postgres(options, schema, postgres::RIGHTS, &postgres::MIGRATIONS).await;
+        doctor::postgres(servers, schema, postgres::RIGHTS, &postgres::MIGRATIONS).await;
     let Some(mut connection) = connection else { return (database, None) };
     let before = clock.now();
     let there = clock_of(&mut connection).await;

@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use evergreen_proto::auth::v1::auth_service_server::SERVICE_NAME;
-use sqlx::{PgConnection, postgres::PgConnectOptions};
+use sqlx::PgConnection;
 use token::clock::{Clock, Timestamp};
-use transport::doctor::{self, Check, Listening, Report};
+use transport::{
+    doctor::{self, Check, Listening, Report},
+    postgres::Servers,
+};
 
 use crate::{
     app::{KeysError, read_ring, unseal},
@@ -38,8 +41,8 @@ pub async fn doctor(config: &Config, clock: &dyn Clock) -> Report {
     let ring = config.master_keys_path();
     let found = match config.database() {
         Ok(None) => on_sqlite(&config.data_dir.join(sqlite::FILE)).await,
-        Ok(Some(url)) => match url.options() {
-            Ok(options) => on_postgres(config, options, clock).await,
+        Ok(Some(url)) => match url.servers() {
+            Ok(servers) => on_postgres(config, servers, clock).await,
             Err(error) => Found::only(Check::fail("database", error.setting, error.mend)),
         },
         Err(error) => Found::only(Check::fail("database", error.setting, error.mend)),
@@ -96,10 +99,10 @@ async fn on_sqlite(file: &Path) -> Found {
     Found { database, keys, clock: None }
 }
 
-async fn on_postgres(config: &Config, options: PgConnectOptions, clock: &dyn Clock) -> Found {
-    let options = options.application_name("evergreen-auth-service doctor");
+async fn on_postgres(config: &Config, servers: Servers, clock: &dyn Clock) -> Found {
+    let servers = servers.application_name("evergreen-auth-service doctor");
     let (database, connection) =
-        doctor::postgres(options, None, postgres::RIGHTS, &postgres::MIGRATIONS).await;
+        doctor::postgres(servers, None, postgres::RIGHTS, &postgres::MIGRATIONS).await;
     let Some(mut connection) = connection else { return Found::only(database) };
     let keys = sealed_keys::of_postgres(&mut connection).await.ok();
     let before = clock.now();

@@ -5,21 +5,25 @@ use std::{fmt, path::Path};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::config::{ConfigError, read_secret};
+use crate::{
+    config::{ConfigError, read_secret},
+    postgres::Servers,
+};
 
-/// `postgres://user:password@host:5432/database?sslmode=verify-full`. It may hold a password, so it
-/// is never shown, not even where it cannot be read: it is checked with the other settings, and not
-/// by the parser of the command line, which repeats what it refuses.
+/// `postgres://user:password@host:5432/database?sslmode=verify-full`, or with several hosts,
+/// `host-1:5432,host-2:5432`, of which one is the primary at a time. It may hold a password, so it is
+/// never shown, not even where it cannot be read: it is checked with the other settings, and not by
+/// the parser of the command line, which repeats what it refuses.
 #[derive(Clone)]
 pub struct DatabaseUrl(SecretString);
 
 impl DatabaseUrl {
-    /// How to connect.
+    /// How to connect to each of the servers that it names.
     ///
     /// # Errors
     ///
     /// [`ConfigError`], if it is no URL of a PostgreSQL database.
-    pub fn options(&self) -> Result<PgConnectOptions, ConfigError> {
+    pub fn servers(&self) -> Result<Servers, ConfigError> {
         let url = self.0.expose_secret();
         let refused = |why: &str| {
             let mend = "must look like postgres://user:password@host:5432/database";
@@ -28,13 +32,24 @@ impl DatabaseUrl {
         if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
             return Err(refused("it has another scheme"));
         }
-        let options: PgConnectOptions =
-            url.parse().map_err(|error: sqlx::Error| refused(&error.to_string()))?;
-        if options.get_database().is_none_or(str::is_empty) {
-            return Err(refused("it names no database"));
-        }
-        Ok(options)
+        let servers = of_each_host(url).into_iter().map(|url| {
+            let server: PgConnectOptions =
+                url.parse().map_err(|error: sqlx::Error| refused(&error.to_string()))?;
+            match server.get_database() {
+                None | Some("") => Err(refused("it names no database")),
+                Some(_) => Ok(server),
+            }
+        });
+        Servers::new(servers.collect::<Result<_, _>>()?).ok_or_else(|| refused("it names no host"))
     }
+}
+
+/// A URL for each host, alike in all else.
+fn of_each_host(url: &str) -> Vec<String> {
+    let (before, rest) = url.split_at(url.find("://").map_or(0, |at| at + "://".len()));
+    let (authority, after) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+    hosts.split(',').map(|host| format!("{before}{user}{host}{after}")).collect()
 }
 
 /// The URL that is given, be it by itself or in a file; none if neither is.
@@ -107,13 +122,34 @@ mod tests {
     fn a_url_names_a_postgres_database_and_keeps_its_password() {
         let url = DatabaseUrl::from("postgres://ada:hush@db.internal:5433/sessions");
         assert!(!format!("{url:?}").contains("hush"));
-        assert_eq!(url.options().unwrap().get_port(), 5433);
+        assert_eq!(url.servers().unwrap().shown(), "db.internal:5433");
         for bad in
             ["", "sessions", "mysql://ada:hush@db/x", "postgres://ada:hush@db", "postgres://"]
         {
-            let error = DatabaseUrl::from(bad).options().unwrap_err().to_string();
+            let error = DatabaseUrl::from(bad).servers().unwrap_err().to_string();
             assert!(error.starts_with("--database-url"), "{bad}: {error}");
             assert!(error.contains("postgres://user") && !error.contains("hush"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_url_may_name_several_hosts_which_are_alike_in_all_else() {
+        for (url, shown) in [
+            ("postgres://ada:h,us@one:5433,two,[::1]:5434/x", "one:5433, two:5432, [::1]:5434"),
+            ("postgres://%2Frun%2Fone,%2Frun%2Ftwo/x?sslmode=disable", "/run/one, /run/two"),
+            // Without a host the system's own is meant.
+            ("postgres:///x?host=/run/one", "/run/one"),
+        ] {
+            assert_eq!(DatabaseUrl::from(url).servers().unwrap().shown(), shown);
+        }
+        for (url, each) in [
+            (
+                "postgres://ada:h,us@one:1,two/x?a=b,c",
+                ["postgres://ada:h,us@one:1/x?a=b,c", "postgres://ada:h,us@two/x?a=b,c"].as_slice(),
+            ),
+            ("postgres:///x", &["postgres:///x"]),
+        ] {
+            assert_eq!(of_each_host(url), each);
         }
     }
 

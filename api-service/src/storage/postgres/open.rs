@@ -5,11 +5,11 @@ use std::time::Duration;
 use sqlx::{
     Connection as _, PgConnection, PgPool, Postgres, Transaction,
     migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::PgPoolOptions,
 };
 use thiserror::Error;
 use transport::{
-    postgres::{self as shared, Bells, mend},
+    postgres::{self as shared, Bells, Servers, mend},
     schema::Schema,
 };
 
@@ -38,15 +38,16 @@ impl PostgresStore {
     const CONNECTIONS: u32 = 8;
 
     /// Connects, makes the schema if there is none, and brings it up to date.
-    pub(crate) async fn open(options: PgConnectOptions) -> Result<Self, OpenError> {
-        let options = options.application_name("evergreen-api-service");
+    pub(crate) async fn open(servers: impl Into<Servers>) -> Result<Self, OpenError> {
+        let servers = servers.into().application_name("evergreen-api-service");
         // A pool would try again what cannot succeed, and tell of nothing but the time it took.
-        let mut first = PgConnection::connect_with(&options).await?;
+        let (mut primary, mut first) = servers.find().await?;
         migrate(&mut first).await?;
         first.close().await?;
-        let pool = pool(Self::CONNECTIONS).connect_with(options.clone()).await?;
+        let pool = primary.pool(pool(Self::CONNECTIONS));
         // One that has gone stale is found out by using it, and nothing is lost by that.
-        let bells = pool_of_bells().connect_lazy_with(options);
+        let bells = primary.pool(pool_of_bells());
+        primary.follow();
         Ok(Self { pool, bells: Bells::hang(bells, CHANNEL) })
     }
 

@@ -114,7 +114,7 @@ async fn the_database_may_be_somebody_elses_too() {
     let theirs = "CREATE TABLE _sqlx_migrations (version bigint); CREATE TABLE trees (mine text);
                   INSERT INTO _sqlx_migrations VALUES (1)";
     server.sql(&name, theirs).unwrap();
-    let store = PostgresStore::open(url.parse().unwrap()).await.unwrap();
+    let store = PostgresStore::open(url.parse::<PgConnectOptions>().unwrap()).await.unwrap();
     let category = a_category("Name", "slug");
     store.insert_category(&category).await.unwrap();
     assert_eq!(store.category(category.id).await.unwrap(), category);
@@ -255,7 +255,7 @@ async fn owners_do_not_wait_for_each_other() {
 async fn connections_that_died_with_the_server_are_made_anew() {
     let Some(server) = Postgres::start(Durability::ProcessCrash).unwrap() else { return };
     let url = server.create_database("gone").unwrap();
-    let store = PostgresStore::open(url.parse().unwrap()).await.unwrap();
+    let store = PostgresStore::open(url.parse::<PgConnectOptions>().unwrap()).await.unwrap();
     for n in 1..=3 {
         store.insert_folder(&a_folder("ada", None, &"f".repeat(n)), 5_000).await.unwrap();
         assert_eq!(store.folders("ada", None, None, 10).await.unwrap().len(), n);

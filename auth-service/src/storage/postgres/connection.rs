@@ -8,11 +8,11 @@ use std::{
 use sqlx::{
     Connection as _, PgConnection, PgPool, Postgres, Transaction,
     migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::PgPoolOptions,
 };
 use token::clock::Clock;
 use transport::{
-    postgres::{Bells, mend, prepare},
+    postgres::{Bells, Servers, mend, prepare},
     schema::Schema,
 };
 
@@ -40,28 +40,25 @@ pub(crate) struct PostgresStore {
 impl PostgresStore {
     /// Connects, and creates or migrates the tables as needed.
     pub(crate) async fn open(
-        options: PgConnectOptions,
+        servers: impl Into<Servers>,
         now: DatabaseClock,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let options = options.application_name("evergreen-auth-service");
+        let servers = servers.into().application_name("evergreen-auth-service");
         // A pool would try again what cannot succeed, and tell of nothing but the time it took.
-        let mut probe =
-            PgConnection::connect_with(&options).await.map_err(|error| unusable(&error))?;
-        prepare(&mut probe).await.map_err(|error| unusable(&error))?;
+        let found = servers.find().await;
+        let (mut primary, probe) = found.map_err(|error| unusable(&error))?;
         probe.close().await.map_err(|error| unusable(&error))?;
-        let pool = pool(CONNECTIONS)
-            .connect_with(options.clone())
-            .await
-            .map_err(|error| unusable(&error))?;
+        let pool = primary.pool(pool(CONNECTIONS));
         migrate(&pool).await?;
         // These connections run one statement only. A stale one fails it, and the group is
         // committed on another; asking each time whether it is stale would cost a round trip.
-        let commits = pool_of_commits().connect_lazy_with(options.clone());
+        let commits = primary.pool(pool_of_commits());
         let committer = PostgresCommitter::new(commits.clone(), now, clock);
         let limits = Limits { members: MAX_GROUP, groups: GROUPS };
         let advances = GroupCommit::start(committer, limits);
-        let bells = Bells::hang(pool_of_revocations().connect_lazy_with(options), CHANNEL);
+        let bells = Bells::hang(primary.pool(pool_of_revocations()), CHANNEL);
+        primary.follow();
         Ok(Self { pool, commits, advances, bells, now, read_session: Arc::default() })
     }
 

@@ -2,16 +2,13 @@
 
 use std::{path::Path, time::Duration};
 
-use sqlx::{
-    ConnectOptions as _, PgConnection, SqliteConnection, migrate::Migrator,
-    postgres::PgConnectOptions,
-};
+use sqlx::{PgConnection, SqliteConnection, migrate::Migrator};
 use tokio::time::timeout;
 
 use super::Check;
 use crate::{
     embedded::{is_damage, look},
-    postgres::{mend, prepare},
+    postgres::{Servers, mend},
     schema::Schema,
 };
 
@@ -51,18 +48,15 @@ pub async fn sqlite(file: &Path, known: &Migrator) -> (Check, Option<SqliteConne
 /// How a PostgreSQL database is, whose tables are in `schema`. The connection, if what is in it can be
 /// relied on, is there to be read from.
 pub async fn postgres(
-    options: PgConnectOptions,
+    servers: Servers,
     schema: Option<&'static str>,
     rights: &'static str,
     known: &Migrator,
 ) -> (Check, Option<PgConnection>) {
-    let shown = match options.get_socket() {
-        Some(socket) => socket.display().to_string(),
-        None => format!("{}:{}", options.get_host(), options.get_port()),
-    };
+    let shown = servers.shown();
     let looked = timeout(PATIENCE, async {
-        let mut connection = options.connect().await?;
-        prepare(&mut connection).await?;
+        let (primary, mut connection) = servers.find().await?;
+        let shown = primary.shown();
         sqlx::query("SET default_transaction_read_only = on").execute(&mut connection).await?;
         if let Some(schema) = schema {
             sqlx::query("SELECT set_config('search_path', $1, false)")
@@ -71,10 +65,10 @@ pub async fn postgres(
                 .await?;
         }
         let schema = Schema::of_postgres(&mut connection, known).await?;
-        Ok::<_, sqlx::Error>((connection, schema))
+        Ok::<_, sqlx::Error>((shown, connection, schema))
     });
     match looked.await {
-        Ok(Ok((connection, schema))) => {
+        Ok(Ok((shown, connection, schema))) => {
             judged(&format!("PostgreSQL at {shown}"), &schema, connection)
         }
         Ok(Err(error)) => {

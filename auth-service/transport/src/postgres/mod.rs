@@ -2,10 +2,14 @@
 
 mod bells;
 mod connect;
+mod primary;
 mod retry;
+mod servers;
 
 pub use self::{
     bells::Bells,
     connect::{mend, prepare},
+    primary::Primary,
     retry::{ATTEMPTS, was_rolled_back},
+    servers::Servers,
 };

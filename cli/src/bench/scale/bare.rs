@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use evergreen_proto::api::v1::TreeNode;
 use serde_json::{Value, json};
 use sqlx::{
-    Connection as _, Executor as _, PgConnection, Postgres, QueryBuilder, Sqlite, SqliteConnection,
+    Connection as _, Executor as _, Postgres, QueryBuilder, Sqlite, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use tokio::time::Instant;
@@ -27,7 +27,7 @@ pub(super) async fn bare_rate(
     let rows: Vec<_> = (0..size.trees).map(Row::of).collect();
     let start;
     if let Some(url) = database_url {
-        let mut database = PgConnection::connect_with(&url.options()?).await?;
+        let (_, mut database) = url.servers()?.find().await?;
         database.execute(sqlx::raw_sql("CREATE SCHEMA bare; SET search_path = bare")).await?;
         database.execute(sqlx::raw_sql(TABLES)).await?;
         start = Instant::now();

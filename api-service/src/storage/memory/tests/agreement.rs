@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use private_postgres::Postgres;
+use sqlx::postgres::PgConnectOptions;
 use token::{
     clock::Timestamp,
     entropy::{Entropy, SeededEntropy},
@@ -210,7 +211,7 @@ async fn all_backends_say_the_same() {
 /// A store on a database of its own; `None` where PostgreSQL is not installed.
 async fn postgres(seed: u64) -> Option<PostgresStore> {
     let url = Postgres::shared()?.create_database(&format!("agreement_{seed}")).unwrap();
-    Some(PostgresStore::open(url.parse().unwrap()).await.unwrap())
+    Some(PostgresStore::open(url.parse::<PgConnectOptions>().unwrap()).await.unwrap())
 }
 
 /// What to ask for, drawn from so little that things meet.

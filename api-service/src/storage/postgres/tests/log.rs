@@ -126,7 +126,8 @@ async fn who_listens_holds_up_nobody_who_closes() {
 async fn a_place_from_after_the_backup_is_not_in_the_restored_log() {
     let Some((server, name)) = server() else { return };
     let url = server.create_database(&name).unwrap();
-    let open = async || PostgresStore::open(url.parse().unwrap()).await.unwrap();
+    let open =
+        async || PostgresStore::open(url.parse::<PgConnectOptions>().unwrap()).await.unwrap();
     let write = async |store: &PostgresStore, name: &str| {
         let folder = a_folder("ada", None, name);
         store.insert_folder(&folder, 5_000).await.unwrap();

@@ -8,7 +8,7 @@ use super::row::{OWNER, Row};
 use crate::lab::Failure;
 
 pub(super) async fn open(url: &DatabaseUrl) -> Result<PgConnection, Failure> {
-    let mut database = PgConnection::connect_with(&url.options()?).await?;
+    let (_, mut database) = url.servers()?.find().await?;
     database.execute("SET search_path = evergreen_api").await?;
     Ok(database)
 }
