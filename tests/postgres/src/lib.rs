@@ -5,6 +5,9 @@
 //! handle, and with the process however that ends, since a guardian shell waits for the end of a
 //! pipe that only this process holds open.
 //!
+//! A server can have a [standby](Postgres::standby), which follows it until it is
+//! [promoted](Postgres::promote).
+//!
 //! As root the server runs as the user `postgres`, because it refuses to run as root.
 //!
 //! ```no_run
@@ -36,6 +39,16 @@ pub enum Durability {
     ProcessCrash,
     /// The loss of power: every commit is synced to the disk, as in production.
     PowerLoss,
+}
+
+/// What a commit on the primary waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a commit waits for the standby or does not")]
+pub enum Replication {
+    /// Nothing: the standby is behind by what it has not received yet.
+    Asynchronous,
+    /// The standby has it too.
+    Synchronous,
 }
 
 /// A running server, and the directory it lives in.
@@ -71,11 +84,7 @@ impl Postgres {
             let _ = writeln!(io::stderr(), "SKIPPED: {absent}");
             return Ok(None);
         };
-        let directory = tempfile::Builder::new().prefix("evergreen-postgres-").tempdir()?;
-        if let Some(owner) = owner() {
-            std::os::unix::fs::chown(directory.path(), Some(owner.uid), Some(owner.gid))?;
-        }
-        let server = Self { bin, durability, running: Mutex::default(), directory };
+        let server = Self::in_a_directory_of_its_own(bin, durability)?;
         done(
             &server
                 .command("initdb")
@@ -86,6 +95,14 @@ impl Postgres {
         )?;
         server.serve()?;
         Ok(Some(server))
+    }
+
+    fn in_a_directory_of_its_own(bin: PathBuf, durability: Durability) -> io::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("evergreen-postgres-").tempdir()?;
+        if let Some(owner) = owner() {
+            std::os::unix::fs::chown(directory.path(), Some(owner.uid), Some(owner.gid))?;
+        }
+        Ok(Self { bin, durability, running: Mutex::default(), directory })
     }
 
     /// The server that all tests of this process share: each takes a database of its own.
@@ -110,11 +127,87 @@ impl Postgres {
         Ok(self.url(name))
     }
 
+    /// Starts a standby of this server, which follows it from now on.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made, or does not come to follow.
+    pub fn standby(&self, replication: Replication) -> io::Result<Self> {
+        let standby = Self::in_a_directory_of_its_own(self.bin.clone(), self.durability)?;
+        done(
+            &standby
+                .command("pg_basebackup")
+                .args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf"])
+                .args(["--username=postgres", "--host"])
+                .arg(self.directory.path())
+                .arg("--pgdata")
+                .arg(standby.data())
+                .output()?,
+        )?;
+        standby.serve()?;
+        // Only now, or the copy would wait for a standby of its own once it is promoted.
+        let state = match replication {
+            Replication::Asynchronous => "async",
+            Replication::Synchronous => {
+                self.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")?;
+                self.sql("postgres", "SELECT pg_reload_conf()")?;
+                "sync"
+            }
+        };
+        let following = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+        self.until(&format!("{following} AND sync_state = '{state}'"), "1")?;
+        Ok(standby)
+    }
+
+    /// Lets a standby receive nothing more; what is committed from now on it does not know.
+    ///
+    /// # Errors
+    ///
+    /// If this is no standby, or does not stop.
+    pub fn stop_following(&self) -> io::Result<()> {
+        self.sql("postgres", "ALTER SYSTEM SET primary_conninfo = ''")?;
+        self.sql("postgres", "SELECT pg_reload_conf()")?;
+        self.until("SELECT count(*) FROM pg_stat_wal_receiver", "0")
+    }
+
+    /// Makes a standby the primary.
+    ///
+    /// # Errors
+    ///
+    /// If this is no standby, or it takes too long.
+    pub fn promote(&self) -> io::Result<()> {
+        match self.sql("postgres", "SELECT pg_promote()")?.as_str() {
+            "t" => Ok(()),
+            said => Err(io::Error::other(format!("it is not promoted: {said}"))),
+        }
+    }
+
+    fn until(&self, question: &str, answer: &str) -> io::Result<()> {
+        let mut said = String::new();
+        for _ in 0..STARTS {
+            said = self.sql("postgres", question)?;
+            if said == answer {
+                return Ok(());
+            }
+            std::thread::sleep(POLL);
+        }
+        Err(io::Error::other(format!("{question}: {said:?}, and not {answer:?}")))
+    }
+
+    /// The URL of a database of this server or of `other`, whichever is the primary.
+    #[must_use]
+    pub fn url_of_either(&self, other: &Self, database: &str) -> String {
+        format!("postgres://postgres@{},{}/{database}", self.host(), other.host())
+    }
+
     /// The URL of a database of this server.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        let socket = self.directory.path().display().to_string().replace('/', "%2F");
-        format!("postgres://postgres@{socket}/{database}")
+        format!("postgres://postgres@{}/{database}", self.host())
+    }
+
+    fn host(&self) -> String {
+        self.directory.path().display().to_string().replace('/', "%2F")
     }
 
     /// Runs statements in a database, and gives what they print.
@@ -316,5 +409,26 @@ mod tests {
         let directory = postgres.directory.path().to_owned();
         drop(postgres);
         assert!(!directory.exists());
+    }
+
+    #[test]
+    fn a_standby_has_what_it_received_and_takes_writes_once_it_is_promoted() {
+        for (replication, books) in
+            [(Replication::Synchronous, "7\n8"), (Replication::Asynchronous, "8")]
+        {
+            let Some(primary) = Postgres::start(Durability::ProcessCrash).unwrap() else { return };
+            primary.create_database("shelf").unwrap();
+            primary.sql("shelf", "CREATE TABLE book (id bigint)").unwrap();
+            let standby = primary.standby(replication).unwrap();
+            assert!(standby.sql("shelf", "INSERT INTO book VALUES (6)").is_err(), "it only reads");
+            if replication == Replication::Asynchronous {
+                standby.stop_following().unwrap();
+            }
+            primary.sql("shelf", "INSERT INTO book VALUES (7)").unwrap();
+            primary.kill().unwrap();
+            standby.promote().unwrap();
+            standby.sql("shelf", "INSERT INTO book VALUES (8)").unwrap();
+            assert_eq!(standby.sql("shelf", "SELECT id FROM book ORDER BY id").unwrap(), books);
+        }
     }
 }
