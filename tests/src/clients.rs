@@ -275,10 +275,7 @@ impl Run {
 async fn open(url: String, file: &Path, ledger: &Arc<Ledger>) -> Session {
     let endpoint = Channel::from_shared(url).expect("an address makes a URL");
     let channel = endpoint.connect_lazy();
-    let witness = Witness {
-        refresher: AuthServiceRefresher::new(channel.clone()),
-        ledger: Arc::clone(ledger),
-    };
+    let witness = Witness::new(AuthServiceRefresher::new(channel.clone()), ledger);
     let store = FileStore::open(file).expect("the file is whole");
     let session = Session::custom(witness)
         .channel(channel)
@@ -291,9 +288,15 @@ async fn open(url: String, file: &Path, ledger: &Arc<Ledger>) -> Session {
 
 /// The SDK's own refresher, and what goes through it.
 #[derive(Debug)]
-struct Witness {
+pub(crate) struct Witness {
     refresher: AuthServiceRefresher,
     ledger: Arc<Ledger>,
+}
+
+impl Witness {
+    pub(crate) fn new(refresher: AuthServiceRefresher, ledger: &Arc<Ledger>) -> Self {
+        Self { refresher, ledger: Arc::clone(ledger) }
+    }
 }
 
 impl Refresher for Witness {

@@ -242,6 +242,14 @@ impl Ledger {
         self.count(|tally| tally.logouts += 1);
     }
 
+    /// The newest generation of each session that was acknowledged.
+    #[must_use]
+    pub fn generations(&self) -> BTreeMap<String, u64> {
+        let books = self.books();
+        let accounts = books.accounts.iter();
+        accounts.map(|(session, account)| (session.clone(), account.newest)).collect()
+    }
+
     /// Holds the database against the books: nothing acknowledged is missing, and nothing is there
     /// that nobody asked for. Only while nobody waits for an answer: see [`Ledger::quiet`].
     ///

@@ -1,13 +1,15 @@
 //! The harness of the end-to-end tests: both services on real sockets and real files, on a clock
 //! that moves when it is told to. For what only a process can suffer there is [`process`], with
-//! [`clients`] that keep it busy and a [`ledger`] of what they were told; and [`application`] for
-//! those that share a store.
+//! [`clients`] that keep it busy, or a [`fleet`] of them behind a [`balancer`], and a [`ledger`] of
+//! what they were told; and [`application`] for those that share a store.
 
 pub mod application;
+pub mod balancer;
 pub mod chance;
 pub mod clients;
 pub mod database;
 pub mod encrypted;
+pub mod fleet;
 pub mod ledger;
 pub mod process;
 pub mod service;

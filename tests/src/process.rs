@@ -11,12 +11,15 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
     sync::OnceCell,
     time::timeout,
 };
+
+pub use rustix::process::Signal;
 
 /// How to start an AuthService, again and again, on the same files and port.
 #[derive(Debug)]
@@ -215,6 +218,38 @@ impl AuthProcess {
         assert_eq!(ended, None, "auth-service ended before it was killed");
         let killed = timeout(PATIENCE, self.child.kill()).await;
         killed.expect("a killed process is gone soon").expect("the process is ours to kill");
+    }
+
+    /// Asks it to stop, as an init system does, and waits until it has: its exit code, none if a
+    /// signal ended it.
+    ///
+    /// # Panics
+    ///
+    /// If it takes too long.
+    pub async fn terminate(mut self) -> Option<i32> {
+        self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    ///
+    /// If it has ended.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        kill_process(id.expect("the process has not ended"), signal)
+            .expect("the process is ours to ask");
+    }
+
+    /// Waits until it has ended: its exit code, none if a signal ended it.
+    ///
+    /// # Panics
+    ///
+    /// If it takes too long.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let ended = timeout(PATIENCE, self.child.wait()).await.expect("the process ends");
+        ended.expect("the process is ours to wait for").code()
     }
 
     /// Sets how large a file it may write, as a disk with no more room would: `None` lifts it.
