@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sqlx::postgres::PgConnectOptions;
+
 use super::{a_folder, database, server, store, waiting_for_a_lock};
 use crate::{
     domain::{
