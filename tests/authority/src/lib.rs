@@ -29,7 +29,6 @@ pub struct Authority {
 
 /// A certificate and its key, in PEM files. Another one of the same name takes their place.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct Signed {
     /// The file of the certificate.
     pub certificate: PathBuf,
