@@ -2,6 +2,8 @@
 //! are restarted in turn. Two instances serve 200 refreshes a second, as real processes behind one
 //! address, and nobody is logged out.
 
+#![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
+
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use private_postgres::{Durability, Postgres, Replication};
@@ -71,8 +73,7 @@ impl Pair {
         println!("  promoted in {:?}", promoting.elapsed());
         fleet.ledger.back_since(died);
         all_go_on(fleet, &acknowledged).await;
-        let behind =
-            acknowledged
+        let behind = acknowledged
             .iter()
             .map(|(session, newest)| newest.saturating_sub(known[session].generation));
         let behind = behind.filter(|rotations| *rotations > 0).collect();
