@@ -80,7 +80,10 @@ pub fn redacted(secret: &str) -> String {
         Some((rest, query)) => (rest, Some(query)),
         None => (rest, None),
     };
-    // A password that is not escaped may hold any of these.
+    // A password that is not escaped may hold any of these, the mark of a query too.
+    if query.is_some_and(|query| query.contains('@')) {
+        return REDACTED.to_owned();
+    }
     let (user, host) = match rest.rsplit_once('@') {
         Some((user, host)) => (Some(user), host),
         None => (None, rest),
@@ -91,7 +94,7 @@ pub fn redacted(secret: &str) -> String {
     });
     let query = query.map(|query| {
         let shown = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name @ ("password" | "sslkey"), _)) => format!("{name}={REDACTED}"),
+            Some((name @ ("password" | "sslkey" | "ssl-key"), _)) => format!("{name}={REDACTED}"),
             _ => pair.to_owned(),
         });
         format!("?{}", shown.collect::<Vec<_>>().join("&"))
@@ -163,6 +166,11 @@ mod tests {
                 "postgres://db/x?sslmode=require&password=hush",
                 "postgres://db/x?sslmode=require&password=<redacted>",
             ),
+            (
+                "postgres://db/x?sslkey=hush&ssl-key=hush",
+                "postgres://db/x?sslkey=<redacted>&ssl-key=<redacted>",
+            ),
+            ("postgres://ada:h?u@db/x", "<redacted>"),
             ("hush", "<redacted>"),
         ] {
             assert_eq!(redacted(secret), shown);
