@@ -43,8 +43,9 @@ impl KeysCommand {
 
 async fn list(settings: Settings) -> Result<(), Failure> {
     let server = open(settings.config).await?;
-    let keys = server.signing_keys().await?;
+    let keys = server.signing_keys().await;
     server.close().await;
+    let keys = keys?;
     say(&format!("{:<43}  {:<8}  {:<24}  {:<24}", "KEY", "STATE", "SINCE", "MADE"));
     for key in keys {
         let (since, made) = (time(key.state_time), time(key.create_time));
@@ -57,8 +58,9 @@ impl RotateKey {
     async fn run(self) -> Result<(), Failure> {
         let server = open(self.settings.config).await?;
         let compromised = self.compromised.as_deref();
-        let key = server.rotate_signing_key(compromised).await?;
+        let key = server.rotate_signing_key(compromised).await;
         server.close().await;
+        let key = key?;
         let when = if compromised.is_some() { "now" } else { "next, once verifiers know it" };
         say(&format!("{} signs {when}", key.kid));
         Ok(())
@@ -68,8 +70,9 @@ impl RotateKey {
 impl Audit {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let server = open(self.settings.config).await?;
-        let events = server.newest_audit_events(self.limit).await?;
+        let events = server.newest_audit_events(self.limit).await;
         server.close().await;
+        let events = events?;
         let absent = || "-".to_owned();
         let line = |columns: [String; 8]| {
             let [time, event, account, session, address, actor, detail, device] = columns;
