@@ -13,6 +13,7 @@ use transport::{
     config::{ConfigError, read_secret},
     database_url::{self, DatabaseUrl},
     overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
+    serve::protected,
     tls::{ClientAuth, ClientFiles, TlsFiles},
 };
 
@@ -240,12 +241,7 @@ impl Config {
                 return Err(ConfigError::new("--refuse-after-silence", mend));
             }
         }
-        if self.tls()?.is_none() && !self.insecure && !self.listen.ip().is_loopback() {
-            let mend = "is reachable from other machines, and tokens would travel there \
-                        unencrypted; serve TLS with --tls-cert, listen on 127.0.0.1, or allow it \
-                        with --insecure";
-            return Err(ConfigError::new("--listen", format!("{} {mend}", self.listen)));
-        }
+        protected("--listen", self.listen, self.insecure || self.tls()?.is_some())?;
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use transport::{
     config::ConfigError,
     database_url::{self, DatabaseUrl},
     overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
+    serve::protected,
     tls::{ClientAuth, TlsFiles},
 };
 
@@ -263,6 +264,10 @@ impl Config {
         }
         if let Some(url) = &self.database_url {
             url.servers()?;
+        }
+        protected("--listen", self.listen, self.insecure || self.tls()?.is_some())?;
+        if let Some(address) = self.ops_listen {
+            protected("--ops-listen", address, self.insecure)?;
         }
         check(!self.issuer.is_empty(), "--issuer", "must not be empty")?;
         check(!self.audience.is_empty(), "--audience", "must not be empty")?;

@@ -157,8 +157,7 @@ async fn a_stream_outlives_the_certificate_that_it_began_with() {
 
     let title = "after the renewal";
     let tree = Tree { title: title.into(), ..Tree::default() };
-    let create =
-        bearing(&ada.access_token, CreateTreeRequest { tree: Some(tree), ..<_>::default() });
+    let create = bearing(&ada.access_token, CreateTreeRequest { tree: Some(tree) });
     // Of another connection, which begins with the new certificate.
     services.api_client(None).create_tree(create).await.unwrap();
     let told = async {

@@ -1,13 +1,13 @@
 //! Copies of the embedded database.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use token::clock::Timestamp;
 use transport::{
     config::ConfigError,
     data_dir::DataDir,
-    embedded::{self, BackupError, RestoreError, Restored},
+    embedded::{self, BackupError, RestoreError},
 };
 
 use crate::{
@@ -55,7 +55,7 @@ pub async fn backup(config: &Config, target: &Path) -> Result<u64, CareError> {
 }
 
 /// Puts a copy of `backup` in the place of the database, which is kept beside it with `now` in its
-/// name.
+/// name. Gives back where that is, if there was one.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub async fn restore(
     config: &Config,
     backup: &Path,
     now: Timestamp,
-) -> Result<Restored, CareError> {
+) -> Result<Option<PathBuf>, CareError> {
     if config.database()?.is_some() {
         return Err(CareError::Postgres);
     }

@@ -55,9 +55,9 @@ impl Restore {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let config = &self.settings.config;
         let now = SystemClock::new().now();
-        let restored = auth_service::restore(config, &self.backup, now).await?;
+        let former = auth_service::restore(config, &self.backup, now).await?;
         say(&format!("the database is that of {}", self.backup.display()));
-        if let Some(former) = restored.former {
+        if let Some(former) = former {
             say(&format!("the former one is kept as {}", former.display()));
         }
         say(if config.adopt {

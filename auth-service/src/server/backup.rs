@@ -1,13 +1,13 @@
 //! Copies of the embedded database.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use token::clock::Timestamp;
 use transport::{
     config::ConfigError,
     data_dir::DataDir,
-    embedded::{self, BackupError, RestoreError, Restored, look},
+    embedded::{self, BackupError, RestoreError, look},
 };
 
 use crate::{
@@ -64,7 +64,7 @@ pub async fn backup(config: &Config, target: &Path) -> Result<u64, CareError> {
 }
 
 /// Puts a copy of `backup` in the place of the database, which is kept beside it with `now` in its
-/// name.
+/// name. Gives back where that is, if there was one.
 ///
 /// # Errors
 ///
@@ -74,7 +74,7 @@ pub async fn restore(
     config: &Config,
     backup: &Path,
     now: Timestamp,
-) -> Result<Restored, CareError> {
+) -> Result<Option<PathBuf>, CareError> {
     if config.database()?.is_some() {
         return Err(CareError::Postgres);
     }

@@ -21,6 +21,7 @@ use tonic::{
 use tower::util::MapResponseLayer;
 
 use crate::{
+    config::ConfigError,
     deadline::DeadlineLayer,
     observe::{ObserveLayer, Observer},
     overload::{Admission, AdmissionLayer},
@@ -44,23 +45,33 @@ pub enum ServeError {
         source: io::Error,
     },
     /// Plaintext would leave the machine.
-    #[error(
-        "{setting}: {address} is reachable from other machines, and all that is said there would \
-         travel unencrypted; listen on 127.0.0.1, serve TLS where that can be (--tls-cert), or allow \
-         it with --insecure"
-    )]
-    Insecure {
-        /// The setting that named the address.
-        setting: &'static str,
-        /// The address.
-        address: SocketAddr,
-    },
+    #[error(transparent)]
+    Insecure(ConfigError),
     /// The descriptors for reflection cannot be read.
     #[error("the reflection service could not be built")]
     Reflection(#[source] tonic_reflection::server::Error),
     /// The transport failed.
     #[error("the server stopped")]
     Transport(#[source] tonic::transport::Error),
+}
+
+/// Whether plaintext stays on this machine, or may leave it.
+///
+/// # Errors
+///
+/// [`ConfigError`]: `address`, which `setting` names, can be reached from others.
+pub fn protected(
+    setting: &'static str,
+    address: SocketAddr,
+    insecure: bool,
+) -> Result<(), ConfigError> {
+    if insecure || address.ip().is_loopback() {
+        return Ok(());
+    }
+    let mend = "is reachable from other machines, and all that is said there would travel \
+                unencrypted; listen on 127.0.0.1, serve TLS where that can be (--tls-cert), or \
+                allow it with --insecure";
+    Err(ConfigError::new(setting, format!("{address} {mend}")))
 }
 
 /// A listener on `address`; port 0 picks a free one.
@@ -73,9 +84,7 @@ pub async fn bind(
     address: SocketAddr,
     insecure: bool,
 ) -> Result<TcpListener, ServeError> {
-    if !insecure && !address.ip().is_loopback() {
-        return Err(ServeError::Insecure { setting, address });
-    }
+    protected(setting, address, insecure).map_err(ServeError::Insecure)?;
     TcpListener::bind(address).await.map_err(|source| {
         let mend = match source.kind() {
             io::ErrorKind::AddrInUse => {

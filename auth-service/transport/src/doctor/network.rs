@@ -50,8 +50,12 @@ pub async fn listening(port: Listening<'_>) -> (Check, bool) {
             if answers {
                 return (Check::ok(name, format!("{service} answers on {address} already")), true);
             }
-            let mend = format!("stop the program that holds it, or choose another {setting}");
-            Check::fail(name, format!("{address} is taken by another program"), mend)
+            let mend = format!(
+                "if that is not this service, as it starts or stops, stop the program that holds it, \
+                 or choose another {setting}"
+            );
+            let found = format!("{address} is taken, and {service} does not answer there");
+            Check::fail(name, found, mend)
         }
         Err(error) => {
             let found = format!("{address} cannot be used: {error}");

@@ -32,6 +32,15 @@ pub enum BackupError {
     /// A file is there already, which nothing is written over.
     #[error("{file} exists already; choose another name, or move it away", file = .0.display())]
     Exists(PathBuf),
+    /// This user may not look at the database.
+    #[error("{database}: {source}; give this command as the user that the service runs as",
+            database = .database.display())]
+    Unreadable {
+        /// The database.
+        database: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The copy cannot be written.
     #[error("{file} cannot be written: {source}; choose a directory that this user may write to",
             file = .file.display())]
@@ -52,8 +61,12 @@ pub enum BackupError {
 ///
 /// [`BackupError`].
 pub async fn backup(database: &Path, target: &Path) -> Result<u64, BackupError> {
-    if !database.exists() {
-        return Err(BackupError::Absent(database.to_owned()));
+    match database.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(BackupError::Absent(database.to_owned())),
+        Err(source) => {
+            return Err(BackupError::Unreadable { database: database.to_owned(), source });
+        }
     }
     if target.exists() {
         return Err(BackupError::Exists(target.to_owned()));

@@ -13,7 +13,7 @@ use std::{
 pub use self::{
     backup::{BackupError, backup},
     look::{is_damage, look, schema_of},
-    restore::{RestoreError, Restored, restore},
+    restore::{RestoreError, restore},
 };
 
 /// Whether part of what a database says is in a file beside it, as while it is in use.

@@ -13,16 +13,6 @@ use token::clock::Timestamp;
 use super::{beside, has_log, look, new_private, sync_directory};
 use crate::{data_dir::DataDir, schema::Schema};
 
-/// A backup that is in place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Restored {
-    /// The schema that it has.
-    pub schema: Schema,
-    /// Where the former database is kept, if there was one.
-    pub former: Option<PathBuf>,
-}
-
 /// Why nothing was restored: the former database is as it was.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -69,6 +59,8 @@ pub enum RestoreError {
 /// Puts a copy of `backup` in the place of the database `name` in `directory`, which nobody else
 /// uses, and keeps the former one beside it, with `.before-` and `now` behind its name.
 ///
+/// Gives back where the former database is kept, if there was one.
+///
 /// The backup is checked first, and is not changed. Whenever this is cut short, there is a whole
 /// database in place: the former one or the backup.
 ///
@@ -81,7 +73,7 @@ pub async fn restore(
     backup: &Path,
     known: &Migrator,
     now: Timestamp,
-) -> Result<Restored, RestoreError> {
+) -> Result<Option<PathBuf>, RestoreError> {
     let database = directory.path().join(name);
     let copy = beside(&database, ".restoring");
     if has_log(backup) {
@@ -91,14 +83,14 @@ pub async fn restore(
     let _ = fs::remove_file(&copy);
     let restored = async {
         copy_file(backup, &copy)?;
-        let schema = check(backup, &copy, known).await?;
+        check(backup, &copy, known).await?;
         let former = match database.exists() {
             true => Some(keep(&database, now).await?),
             false => None,
         };
         fs::rename(&copy, &database).map_err(failed(&database))?;
         sync_directory(&database).map_err(failed(&database))?;
-        Ok(Restored { schema, former })
+        Ok(former)
     };
     let restored = restored.await;
     if restored.is_err() {
@@ -114,8 +106,8 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), RestoreError> {
     copy.sync_all().map_err(failed(to))
 }
 
-/// Whether the copy is sound, and of which schema. It is the copy that counts: nobody else has it.
-async fn check(backup: &Path, copy: &Path, known: &Migrator) -> Result<Schema, RestoreError> {
+/// Whether the copy is sound, and of a schema of ours. It is the copy that counts: nobody else has it.
+async fn check(backup: &Path, copy: &Path, known: &Migrator) -> Result<(), RestoreError> {
     let damaged = |detail: String| RestoreError::Damaged { backup: backup.to_owned(), detail };
     let unsound = |error: sqlx::Error| damaged(error.to_string());
     let mut connection = look(copy).await.map_err(unsound)?;
@@ -129,7 +121,7 @@ async fn check(backup: &Path, copy: &Path, known: &Migrator) -> Result<Schema, R
     let schema = Schema::of_sqlite(&mut connection, known).await.map_err(unsound)?;
     connection.close().await.map_err(unsound)?;
     match schema {
-        Schema::Current(_) | Schema::Older { .. } => Ok(schema),
+        Schema::Current(_) | Schema::Older { .. } => Ok(()),
         schema => Err(RestoreError::Schema { backup: backup.to_owned(), schema }),
     }
 }
