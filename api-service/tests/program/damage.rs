@@ -75,7 +75,7 @@ async fn a_schema_that_is_not_this_programs_is_refused_and_can_be_mended() {
 #[test]
 fn a_schema_on_postgres_that_is_not_this_programs_is_refused() {
     const FOREIGN: &str =
-        "UPDATE evergreen_api._sqlx_migrations SET checksum = '' WHERE version = 1";
+        "UPDATE evergreen_api._sqlx_migrations SET checksum = '' WHERE version = 5";
     let Some(server) = private_postgres::Postgres::shared() else { return };
     let place = place();
     let url = server.create_database("api_damage").unwrap();
