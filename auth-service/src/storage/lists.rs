@@ -42,7 +42,9 @@ pub(crate) trait ListStore: fmt::Debug + Send + Sync {
 /// The statement of [`ListStore::list_events`]: time and id of the place, the limit, and then each of
 /// the filters that is given. One that named those that are not could be planned for none of them.
 pub(super) fn events_statement(filter: &EventFilter) -> String {
-    let mut statement = "SELECT * FROM audit_events WHERE (time, id) < ($1, $2)".to_owned();
+    let mut statement = "SELECT id, time, kind, user_id, session_id, address, device, actor, detail
+         FROM audit_events WHERE (time, id) < ($1, $2)"
+        .to_owned();
     let filters = [
         ("kind =", filter.kind.is_some()),
         ("user_id =", filter.account.is_some()),

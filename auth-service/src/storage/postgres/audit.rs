@@ -29,13 +29,16 @@ impl AuditStore for PostgresStore {
     }
 
     async fn newest_events(&self, limit: u32) -> Result<Vec<AuditEvent>, StoreError> {
-        sqlx::query("SELECT * FROM audit_events ORDER BY time DESC, id DESC LIMIT $1")
-            .bind(i64::from(limit))
-            .fetch_all(&self.pool)
-            .await?
-            .iter()
-            .map(decode::<_, EventLookup, _>)
-            .collect()
+        sqlx::query(
+            "SELECT id, time, kind, user_id, session_id, address, device, actor, detail
+             FROM audit_events ORDER BY time DESC, id DESC LIMIT $1",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?
+        .iter()
+        .map(decode::<_, EventLookup, _>)
+        .collect()
     }
 
     async fn remove_old_events(&self, retention: Duration, limit: u32) -> Result<u64, StoreError> {

@@ -4,6 +4,9 @@
 //! Everything runs at the isolation level READ COMMITTED. What must not be raced is held by locks
 //! on rows, taken in one order: a user before their sessions, and sessions by id. A transaction that
 //! the database sacrifices all the same (SQLSTATE 40001, 40P01) is run again.
+//!
+//! Statements name their columns. A prepared one that takes all there are fails on its connection as
+//! soon as another instance, of a newer version, has added a column.
 
 mod advances;
 mod audit;

@@ -25,7 +25,9 @@ use crate::{
 
 /// Always one row, so that the instant is known of an absent session too.
 const READ_SESSION: &str = "
-    SELECT t.now, s.*, u.status AS user_status, u.roles AS user_roles,
+    SELECT t.now, s.id, s.user_id, s.device_name, s.create_time, s.auth_time, s.generation, s.nonces,
+           s.last_keyed, s.rotated_at, s.idle_until, s.absolute_until, s.revoked_at,
+           u.status AS user_status, u.roles AS user_roles,
            u.roles_version AS user_roles_version
     FROM (SELECT {now} AS now) t
     LEFT JOIN sessions s ON s.id = $1
@@ -222,7 +224,9 @@ impl SessionStore for PostgresStore {
         let mut connection = self.pool.acquire().await?;
         let now = self.now.read(&mut connection).await?;
         sqlx::query(
-            "SELECT s.*, u.status AS user_status, u.roles AS user_roles,
+            "SELECT s.id, s.user_id, s.device_name, s.create_time, s.auth_time, s.generation, s.nonces,
+                    s.last_keyed, s.rotated_at, s.idle_until, s.absolute_until, s.revoked_at,
+                    u.status AS user_status, u.roles AS user_roles,
                     u.roles_version AS user_roles_version
              FROM sessions s JOIN users u ON u.id = s.user_id
              WHERE s.user_id = $1 AND s.revoked_at IS NULL
