@@ -12,7 +12,9 @@ use tonic::transport::{Endpoint, Uri};
 use transport::{
     config::{ConfigError, read_secret},
     database_url::{self, DatabaseUrl},
+    drain::GRACE,
     overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
+    process::log_filter,
     serve::protected,
     tls::{ClientAuth, ClientFiles, TlsFiles},
 };
@@ -152,6 +154,15 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_API_DELETED_RETENTION", default_value = "30days",
           value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub deleted_retention: Duration,
+
+    /// How long the calls under way may go on when the service is told to stop; then they are cut
+    #[arg(long, env = "EVERGREEN_API_DRAIN_GRACE", default_value = "20s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub drain_grace: Duration,
+
+    /// What is logged: a level (error, warn, info, debug, trace), or levels by module, such as
+    /// info,sqlx=debug; RUST_LOG wins over it. It can be changed while the service runs
+    #[arg(long, env = "EVERGREEN_API_LOG", default_value = "info", value_name = "FILTER", value_parser = log_filter)]
+    pub log: String,
 }
 
 impl Default for Config {
@@ -180,6 +191,8 @@ impl Default for Config {
             max_connections: DEFAULT_CONNECTIONS,
             max_requests: DEFAULT_REQUESTS,
             deleted_retention: Duration::from_secs(30 * 86_400),
+            drain_grace: GRACE,
+            log: "info".into(),
         }
     }
 }

@@ -15,6 +15,8 @@ use token::{clock::Clock, entropy::Entropy};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
+    sync::watch,
+    time::timeout,
 };
 use tokio_stream::Stream;
 use tonic::{service::Routes, transport::server::Connected};
@@ -22,6 +24,7 @@ use tower::Layer as _;
 use transport::{
     config::ConfigError,
     data_dir::DataDir,
+    drain::Drain,
     observe::Observer,
     overload::Connections,
     serve::{ServeError, Serving},
@@ -67,6 +70,7 @@ pub struct Server {
     most_connections: NonZeroUsize,
     most_requests: NonZeroUsize,
     tls: Option<Tls>,
+    drain: Drain,
     /// Held while the server lives; none without a file in it.
     _directory: Option<DataDir>,
 }
@@ -208,6 +212,7 @@ impl Server {
     ) -> Result<Self, StoreError> {
         let app = App::new(store, Arc::clone(&clock), entropy, config.deleted_retention).await?;
         let Config { request_timeout, max_connections, max_requests, .. } = config;
+        let drain = Drain::within(config.drain_grace);
         let revocations = None;
         Ok(Self {
             app,
@@ -219,6 +224,7 @@ impl Server {
             most_connections: max_connections,
             most_requests: max_requests,
             tls: None,
+            drain,
             _directory: directory,
         })
     }
@@ -245,8 +251,15 @@ impl Server {
         Self { tls: Some(tls), ..self }
     }
 
-    /// Serves on `listener` until `shutdown` resolves, lets the calls under way end, and closes the
-    /// database.
+    /// Cuts the calls under way once `hurry` says true, instead of waiting for them, if it has been
+    /// told to stop.
+    #[must_use]
+    pub fn hurried_by(self, hurry: watch::Receiver<bool>) -> Self {
+        Self { drain: self.drain.unless(hurry), ..self }
+    }
+
+    /// Serves on `listener` until `shutdown` resolves, lets the calls under way end within their time,
+    /// and closes the database.
     ///
     /// # Errors
     ///
@@ -290,6 +303,7 @@ impl Server {
             request_life: self.request_timeout,
             uploads: &["/evergreen.api.v1.ApiService/ImportTrees"],
             most_requests: self.most_requests,
+            drain: self.drain,
         };
         let routes = Routes::new(guarded);
         let shutdown = async {
@@ -304,7 +318,8 @@ impl Server {
             () = self.app.keep_trimming() => Ok(()),
             () = keep_current(self.tls.as_ref(), LOOK_AT_CERTIFICATE) => Ok(()),
         };
-        self.app.close().await;
+        // A database that does not answer keeps nobody.
+        let _ = timeout(CLOSING, self.app.close()).await;
         served
     }
 }
@@ -344,6 +359,8 @@ async fn revocations(
     Ok(Some(revocations.while_silent(while_silent).entropy(Arc::clone(entropy))))
 }
 
+/// How long closing the database may take.
+const CLOSING: Duration = Duration::from_secs(5);
 /// A tree of 5,000 nodes with bodies of ordinary length fits well; the transport's own limit of
 /// 4 MiB does not hold one.
 const MOST_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

@@ -13,7 +13,9 @@ use token::Verifier;
 use transport::{
     config::ConfigError,
     database_url::{self, DatabaseUrl},
+    drain::GRACE,
     overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
+    process::log_filter,
     serve::protected,
     tls::{ClientAuth, TlsFiles},
 };
@@ -204,6 +206,15 @@ pub struct Config {
           num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
+
+    /// How long the calls under way may go on when the service is told to stop; then they are cut
+    #[arg(long, env = "EVERGREEN_AUTH_DRAIN_GRACE", default_value = "20s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub drain_grace: Duration,
+
+    /// What is logged: a level (error, warn, info, debug, trace), or levels by module, such as
+    /// info,sqlx=debug; RUST_LOG wins over it. It can be changed while the service runs
+    #[arg(long, env = "EVERGREEN_AUTH_LOG", default_value = "info", value_name = "FILTER", value_parser = log_filter)]
+    pub log: String,
 }
 
 impl Default for Config {
@@ -244,6 +255,8 @@ impl Default for Config {
             tls_client_auth: ClientAuth::Required,
             bind_sessions: false,
             insecure: false,
+            drain_grace: GRACE,
+            log: "info".into(),
         }
     }
 }

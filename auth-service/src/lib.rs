@@ -19,7 +19,7 @@ pub use self::{
     app::{HashParams, KeysError},
     config::Config,
     server::{
-        AuditError, AuditRecord, CareError, CreateUserError, Server, ServiceCredentials,
+        AuditError, AuditRecord, CareError, CreateUserError, Files, Server, ServiceCredentials,
         ServiceError, SetUserError, SigningKeyError, SigningKeyRecord, StartError, UserKind,
         backup, doctor, restore,
     },

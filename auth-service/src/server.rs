@@ -17,12 +17,14 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     sync::watch,
+    time::timeout,
 };
 use tokio_stream::Stream;
 use tonic::{service::Routes, transport::server::Connected};
 use transport::{
     config::ConfigError,
     data_dir::DataDir,
+    drain::Drain,
     observe::Observer,
     overload::Connections,
     page_token::PageTokens,
@@ -150,9 +152,9 @@ impl Server {
             entropy,
         };
         let request_life = config.request_timeout;
-        let most_requests = config.max_requests;
-        let serving = Serving { clock, observer, request_life, uploads: &[], most_requests };
-        let most_connections = config.max_connections;
+        let (most_requests, most_connections) = (config.max_requests, config.max_connections);
+        let drain = Drain::within(config.drain_grace);
+        let serving = Serving { clock, observer, request_life, uploads: &[], most_requests, drain };
         let audit_retention = config.audit_retention;
         let (app, operations) = (Arc::new(app), None);
         Ok(Self { app, audit_retention, most_connections, serving, operations, tls: None })
@@ -193,7 +195,22 @@ impl Server {
         Self { tls: Some(tls), ..self }
     }
 
-    /// Serves on `listener` until `shutdown` resolves and the calls under way have ended.
+    /// What can be read again while it serves.
+    #[must_use]
+    pub fn files(&self) -> Files {
+        Files(Arc::clone(&self.app))
+    }
+
+    /// Cuts the calls under way once `hurry` says true, instead of waiting for them, if it has been
+    /// told to stop.
+    #[must_use]
+    pub fn hurried_by(mut self, hurry: watch::Receiver<bool>) -> Self {
+        self.serving.drain = self.serving.drain.unless(hurry);
+        self
+    }
+
+    /// Serves on `listener` until `shutdown` resolves and the calls under way have ended, or their
+    /// time to end is over.
     ///
     /// # Errors
     ///
@@ -251,7 +268,8 @@ impl Server {
             () = keep_current(self.tls.as_ref(), LOOK_AT_CERTIFICATE) => Ok(()),
             () = self.app.revocations.keep_reading(&*self.app.store, &*self.app.entropy) => Ok(()),
         };
-        self.close().await;
+        // What is still to be stored is little, and a database that does not answer keeps nobody.
+        let _ = timeout(CLOSING, self.close()).await;
         served
     }
 
@@ -347,6 +365,23 @@ impl Server {
     ) -> Result<String, CreateUserError> {
         let id = self.app.ensure_user(username, password.to_owned(), kind.roles()).await;
         id.map(|id| id.to_string()).map_err(|error| CreateUserError::new(&error))
+    }
+}
+
+/// The files of a server that can be read again while it serves.
+#[derive(Clone, Debug)]
+pub struct Files(Arc<App>);
+
+impl Files {
+    /// Reads the ring of master keys again. If that cannot be, the one in use stays, and the log says
+    /// why.
+    pub async fn read_again(&self) {
+        match self.0.master.read_again().await {
+            Ok(signs) => tracing::info!(signs, "the master keys were read again"),
+            Err(error) => {
+                tracing::error!(%error, "the master keys cannot be read again; those in use stay");
+            }
+        }
     }
 }
 
@@ -457,6 +492,8 @@ impl fmt::Display for UserKind {
     }
 }
 
+/// How long storing what is left and closing the database may take.
+const CLOSING: Duration = Duration::from_secs(5);
 /// The largest request of the contract is a changed password.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use token::clock::{Clock, SystemClock};
-use transport::{database_url::DatabaseUrl, observe::LogObserver, process::stop_signal};
+use transport::{database_url::DatabaseUrl, observe::LogObserver, process::StopSignals};
 
 use crate::{
     errors::Error,
@@ -73,7 +73,7 @@ pub(crate) struct Up {
 impl Up {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         // Asked for first, so that a signal during the start is not lost.
-        let stop = stop_signal()?;
+        let stop = StopSignals::listen()?;
         let demo = self.demo;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let observer = Arc::new(LogObserver);
@@ -88,7 +88,7 @@ impl Up {
             tokio::select! {
                 error = auth.failed() => return Err(error),
                 error = api.failed() => return Err(error),
-                () = stop => {}
+                () = stop.first() => {}
             }
         }
         api.stop().await?;

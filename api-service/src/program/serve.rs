@@ -6,31 +6,52 @@ use api_service::Config;
 use token::clock::SystemClock;
 use transport::{
     commands::{Failure, Shown, print_config, say},
-    process::stop_signal,
+    process::{StopSignals, reload_signals},
+    reload::{Reloading, certificate},
     serve::bind,
-    settings::Effective,
+    service_manager::ServiceManager,
+    settings::{Effective, Program},
     tls::Tls,
 };
 
-use super::{Settings, open};
+use super::{Cli, Settings, open};
 
-pub(super) async fn serve(shown: Shown<Settings>, effective: &Effective) -> Result<(), Failure> {
+pub(super) async fn serve(
+    shown: Shown<Settings>,
+    program: &Program,
+    effective: &Effective,
+) -> Result<(), Failure> {
     let config = shown.settings.config;
     if shown.print_config {
         return print_config(effective, config.validate());
     }
     config.validate()?;
     // Asked for first, so that a signal during the start is not lost.
-    let stop = stop_signal()?;
+    let (signals, hangups) = (StopSignals::listen()?, reload_signals()?);
+    let manager = ServiceManager::of_environment();
     let tls = Tls::given(config.tls()?, Arc::new(SystemClock::new()))?;
     let listener = bind("--listen", config.listen, config.insecure || tls.is_some()).await?;
     let address = listener.local_addr()?;
-    let mut server = open(config).await?;
-    if let Some(tls) = tls {
-        server = server.with_tls(tls);
-    }
+    let mut server = open(config).await?.hurried_by(signals.second());
     say(&format!("ApiService is ready on {address}"));
-    Ok(server.run(listener, stop).await?)
+    if let Some(tls) = &tls {
+        server = server.with_tls(tls.clone());
+    }
+    manager.ready();
+    let stop = async {
+        signals.first().await;
+        manager.stopping();
+    };
+    let reloading = Reloading { program, started_with: effective, manager: &manager };
+    let again = async || {
+        certificate(tls.as_ref()).await;
+    };
+    tokio::select! {
+        biased;
+        served = server.run(listener, stop) => Ok(served?),
+        never = manager.keep_alive() => match never {},
+        never = reloading.at_each::<Cli>(hangups, again) => match never {},
+    }
 }
 
 pub(super) async fn migrate(config: Config) -> Result<(), Failure> {

@@ -20,7 +20,9 @@ use tonic::{
     transport::Endpoint,
 };
 use tonic_prost::ProstCodec;
-use transport::{observe::LogObserver, overload::DEFAULT_REQUESTS, serve::connections};
+use transport::{
+    drain::Drain, observe::LogObserver, overload::DEFAULT_REQUESTS, serve::connections,
+};
 
 use super::*;
 
@@ -167,6 +169,7 @@ async fn keys_come_from_the_auth_service_that_is_named() {
         request_life: Duration::from_secs(5),
         uploads: &[],
         most_requests: DEFAULT_REQUESTS,
+        drain: Drain::within(Duration::ZERO),
     };
     let routes = Routes::new(FakeAuth(Arc::clone(&key)));
     tokio::spawn(serving.run(connections(listener), routes, &[], std::future::pending()));

@@ -94,16 +94,20 @@ impl MasterKeys {
             return Err(AppError::KeysUnavailable);
         }
         *last = Some(now);
+        self.read_again().await.map(drop).map_err(|error| {
+            tracing::error!(%error, "the master keys could not be read again");
+            AppError::KeysUnavailable
+        })
+    }
+
+    /// Reads the file again, and gives back the name of the key that signs from now on.
+    pub(crate) async fn read_again(&self) -> Result<String, KeysError> {
         let path = self.path.clone();
-        let ring = tokio::task::spawn_blocking(move || read_ring(&path))
-            .await
-            .map_err(|_| AppError::KeysUnavailable)?
-            .map_err(|error| {
-                tracing::error!(%error, "the master keys could not be read again");
-                AppError::KeysUnavailable
-            })?;
+        let read = tokio::task::spawn_blocking(move || read_ring(&path)).await;
+        let ring = read.map_err(|error| unreadable(&self.path, io::Error::other(error)))??;
+        let signs = ring.signing().kid().to_owned();
         self.ring.store(Arc::new(ring));
-        Ok(())
+        Ok(signs)
     }
 }
 
@@ -219,6 +223,25 @@ mod tests {
         fs::write(&path, "not a key").unwrap();
         clock.advance(RELOAD_INTERVAL);
         assert!(matches!(keys.verify(&token(2)).await, Err(AppError::KeysUnavailable)));
+    }
+
+    #[tokio::test]
+    async fn a_ring_that_is_read_again_because_somebody_asked_is_the_one_in_use_if_it_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.keys");
+        fs::write(&path, line(1)).unwrap();
+        let clock = Arc::new(ManualClock::at(START));
+        let keys = MasterKeys::open(&path, false, clock, &SeededEntropy::new(0)).unwrap();
+        let first = keys.ring().signing().kid().to_owned();
+        fs::write(&path, format!("{}\n{}", line(2), line(1))).unwrap();
+        let second = keys.read_again().await.unwrap();
+        assert_ne!(second, first);
+        // However soon after the last time.
+        fs::write(&path, line(1)).unwrap();
+        assert_eq!(keys.read_again().await.unwrap(), first);
+        fs::write(&path, "not a key").unwrap();
+        assert!(matches!(keys.read_again().await, Err(KeysError::Malformed { .. })));
+        assert_eq!(keys.ring().signing().kid(), first);
     }
 
     #[test]

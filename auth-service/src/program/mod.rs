@@ -18,6 +18,7 @@ use transport::{
     commands::{Doctor, Failure, Shown, failed},
     observe::LogObserver,
     process::start_log,
+    reload::{LOG, USUAL_LOG},
     settings::{Effective, Program, parse},
 };
 
@@ -92,16 +93,20 @@ pub(crate) async fn run() -> ExitCode {
         Ok(read) => read,
         Err(code) => return code,
     };
-    start_log("info");
-    match carry_out(cli.command, &effective).await {
+    start_log(effective.text(LOG).unwrap_or(USUAL_LOG));
+    match carry_out(cli.command, &program, &effective).await {
         Ok(code) => code,
         Err(error) => failed(NAME, &*error),
     }
 }
 
-async fn carry_out(command: Command, effective: &Effective) -> Result<ExitCode, Failure> {
+async fn carry_out(
+    command: Command,
+    program: &Program,
+    effective: &Effective,
+) -> Result<ExitCode, Failure> {
     match command {
-        Command::Serve(shown) => serve::serve(shown, effective).await,
+        Command::Serve(shown) => serve::serve(shown, program, effective).await,
         Command::Migrate(settings) => serve::migrate(settings.config).await,
         Command::CheckConfig(shown) => serve::check_config(&shown, effective),
         Command::Doctor(doctor) => return Ok(care::doctor(doctor).await),

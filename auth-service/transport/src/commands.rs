@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 
-use crate::{config::ConfigError, doctor::Report, settings::Effective};
+use crate::{config::ConfigError, doctor::Report, serve::ServeError, settings::Effective};
 
 /// Why a command did not do what it was asked to.
 pub type Failure = Box<dyn Error>;
@@ -71,12 +71,18 @@ pub fn say(line: &str) {
 
 /// Says on standard error why `program` did not do what it was asked to.
 #[must_use]
-pub fn failed(program: &str, failure: &dyn Error) -> ExitCode {
+pub fn failed(program: &str, failure: &(dyn Error + 'static)) -> ExitCode {
     let _ = writeln!(stderr(), "{program}: {failure}");
     let mut cause = failure.source();
     while let Some(error) = cause {
         let _ = writeln!(stderr(), "  caused by: {error}");
         cause = error.source();
     }
-    ExitCode::FAILURE
+    match failure.downcast_ref() {
+        Some(ServeError::Cut) => ExitCode::from(CUT),
+        _ => ExitCode::FAILURE,
+    }
 }
+
+/// The exit code of a service that stopped as it was told to, but cut calls that were under way.
+pub const CUT: u8 = 3;

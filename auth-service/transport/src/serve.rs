@@ -1,6 +1,6 @@
 //! A gRPC server with health and reflection, from bound port to drained shutdown.
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroUsize, pin::pin, sync::Arc, time::Duration};
 
 use prost::Message as _;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
@@ -8,8 +8,9 @@ use token::clock::Clock;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
+    sync::watch,
 };
-use tokio_stream::Stream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{
     body::Body,
     service::Routes,
@@ -23,9 +24,12 @@ use tower::util::MapResponseLayer;
 use crate::{
     config::ConfigError,
     deadline::DeadlineLayer,
+    drain::Drain,
+    health::health,
     observe::{ObserveLayer, Observer},
     overload::{Admission, AdmissionLayer},
     oversize,
+    severed::Severed,
 };
 
 /// Why a server could not start, or stopped.
@@ -47,6 +51,9 @@ pub enum ServeError {
     /// Plaintext would leave the machine.
     #[error(transparent)]
     Insecure(ConfigError),
+    /// Calls were still under way when their time to end was over, and have been cut.
+    #[error("calls were still under way when the time to end was over; they were cut")]
+    Cut,
     /// The descriptors for reflection cannot be read.
     #[error("the reflection service could not be built")]
     Reflection(#[source] tonic_reflection::server::Error),
@@ -117,18 +124,21 @@ pub struct Serving {
     pub uploads: &'static [&'static str],
     /// How many requests of ours may be under way at once; streams do not count.
     pub most_requests: NonZeroUsize,
+    /// How long calls may go on when it is told to stop.
+    pub drain: Drain,
 }
 
 impl Serving {
     /// Serves `routes` on `incoming`, with reflection (v1 and v1alpha) and `grpc.health.v1` beside
-    /// them, until `shutdown` resolves; then says NOT_SERVING, refuses new connections, and ends
-    /// when the calls under way have ended.
+    /// them, until `shutdown` resolves; then says NOT_SERVING, refuses new connections, tells the
+    /// clients of the others to go elsewhere, and ends when the calls under way have ended, or their
+    /// time is over.
     ///
     /// `services` are the full names whose health is reported.
     ///
     /// # Errors
     ///
-    /// [`ServeError::Reflection`], [`ServeError::Transport`].
+    /// [`ServeError::Cut`], [`ServeError::Reflection`], [`ServeError::Transport`].
     pub async fn run<C>(
         self,
         incoming: impl Stream<Item = io::Result<C>>,
@@ -139,10 +149,7 @@ impl Serving {
     where
         C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
-        let (health, health_service) = tonic_health::server::health_reporter();
-        for service in services {
-            health.set_service_status(*service, tonic_health::ServingStatus::Serving).await;
-        }
+        let (serves, health_service) = health(services);
         let reflection = || {
             let known = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(evergreen_proto::FILE_DESCRIPTOR_SET)
@@ -157,14 +164,14 @@ impl Serving {
             .add_service(health_service)
             .add_service(reflection().build_v1().map_err(ServeError::Reflection)?)
             .add_service(reflection().build_v1alpha().map_err(ServeError::Reflection)?);
-        let drained = async {
+        let (draining, mut begins) = watch::channel(());
+        let left = async move {
             shutdown.await;
-            // The empty name is the server as a whole.
-            for service in services.iter().copied().chain([""]) {
-                health.set_service_status(service, tonic_health::ServingStatus::NotServing).await;
-            }
+            drop((serves, draining));
         };
-        Server::builder()
+        let (cut, is_cut) = watch::channel(false);
+        let incoming = incoming.map(|accepted| accepted.map(|io| Severed::by(io, is_cut.clone())));
+        let serving = Server::builder()
             .max_concurrent_streams(MOST_STREAMS)
             .http2_max_header_list_size(MOST_HEADER_BYTES)
             .http2_keepalive_interval(Some(KEEPALIVE))
@@ -174,9 +181,19 @@ impl Serving {
             .layer(AdmissionLayer::new(Admission::new(self.most_requests, unary())))
             .layer(MapResponseLayer::new(oversize::explain::<Body>))
             .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, drained)
-            .await
-            .map_err(ServeError::Transport)
+            .serve_with_incoming_shutdown(incoming, left);
+        let mut serving = pin!(serving);
+        tokio::select! {
+            biased;
+            served = &mut serving => return served.map_err(ServeError::Transport),
+            () = async {
+                let _ = begins.changed().await;
+                self.drain.over().await;
+            } => {}
+        }
+        cut.send_replace(true);
+        serving.await.map_err(ServeError::Transport)?;
+        Err(ServeError::Cut)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use clap::{Arg, ArgMatches, Command, parser::ValueSource};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     file::SettingsFile,
@@ -20,6 +21,8 @@ struct Entry {
     key: String,
     /// In TOML; none if it is not set.
     value: Option<String>,
+    /// As it was given, to be compared: it may be a secret.
+    raw: Option<SecretString>,
     origin: String,
 }
 
@@ -42,9 +45,29 @@ impl Effective {
                     None => "default".to_owned(),
                 },
             };
-            Entry { key, value, origin }
+            let raw = raw(arg, matches).map(SecretString::from);
+            Entry { key, value, raw, origin }
         };
         Self(settings.get_arguments().map(entry).collect())
+    }
+
+    /// What a setting was given as; none if it is not set, or none.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|entry| entry.key == key)?.text()
+    }
+
+    /// The keys of the settings that are others in `now`, wherever they come from there.
+    #[must_use]
+    pub fn changes<'a>(&self, now: &'a Self) -> Vec<&'a str> {
+        let changed = now.0.iter().filter(|entry| self.text(&entry.key) != entry.text());
+        changed.map(|entry| entry.key.as_str()).collect()
+    }
+}
+
+impl Entry {
+    fn text(&self) -> Option<&str> {
+        self.raw.as_ref().map(ExposeSecret::expose_secret)
     }
 }
 
@@ -66,7 +89,7 @@ impl fmt::Display for Effective {
 
 fn value(arg: &Arg, matches: &ArgMatches) -> Option<String> {
     let key = arg.get_id().as_str();
-    let raw = matches.try_get_raw(key).ok()??.next()?.to_str()?;
+    let raw = raw(arg, matches)?;
     Some(match Kind::of(arg) {
         // A variable may say yes or 1.
         Kind::Boolean => matches.try_get_one::<bool>(key).ok()??.to_string(),
@@ -74,6 +97,10 @@ fn value(arg: &Arg, matches: &ArgMatches) -> Option<String> {
         Kind::Text if is_secret(arg) => quoted(&redacted(raw)),
         Kind::Text => quoted(raw),
     })
+}
+
+fn raw<'a>(arg: &Arg, matches: &'a ArgMatches) -> Option<&'a str> {
+    matches.try_get_raw(arg.get_id().as_str()).ok()??.next()?.to_str()
 }
 
 /// A longer line does not move the comments of the others.
