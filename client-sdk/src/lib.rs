@@ -194,6 +194,11 @@
 //! Spans of `tracing`: `refresh` for each refresh, and `await_refresh` for each call that waits,
 //! which follows from the refresh that it waits for. No span, event or error holds a token.
 //!
+//! Each call names its trace in `traceparent` (W3C Trace Context): what its sender has put there, or
+//! the [`TraceContext`] of the task that makes it, or a new one. Its replay names the same, and so does
+//! the refresh that it causes: by one id a call is found in the logs of every service that had to do
+//! with it. `tracestate` travels as it was sent.
+//!
 //! With the feature `metrics`, through the facade of that name:
 //!
 //! | counter, all with the prefix `evergreen_client_` | |
@@ -238,6 +243,8 @@ pub mod store;
 mod sync;
 mod telemetry;
 pub mod testing;
+#[cfg(feature = "auth-service")]
+mod trace;
 
 pub use self::{
     error::AuthenticationError,
@@ -249,6 +256,8 @@ pub use self::{
         SignOutReason,
     },
 };
+pub use trace_context::TraceContext;
+
 #[cfg(feature = "auth-service")]
 pub use self::{
     refresher::{AuthServiceRefresher, ServiceRefresher},

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, time::Instant};
+use trace_context::TraceContext;
 use tracing::{Instrument as _, Span};
 
 use super::{
@@ -172,12 +173,15 @@ impl Shared {
         let began = Instant::now();
         let landing = Runway { shared: Arc::clone(self), id, ticket, began, sender: Some(sender) };
         drop(gate);
+        // What is asked for it is asked in the trace of the call that it is for.
+        let trace = TraceContext::current().unwrap_or_else(|| self.trace_ids.root());
         runtime.spawn(
-            async move {
-                let outcome = rotation::fly(&landing.shared, ticket).await;
-                landing.land(outcome);
-            }
-            .instrument(span),
+            trace
+                .scope(async move {
+                    let outcome = rotation::fly(&landing.shared, ticket).await;
+                    landing.land(outcome);
+                })
+                .instrument(span),
         );
         Ok(Boarding::Started(seat))
     }

@@ -9,6 +9,8 @@ use thiserror::Error;
 use token::{KeySet, PublicKey};
 use tonic::transport::Channel;
 
+use crate::trace::stamped;
+
 /// Publishes the keys that verify access tokens.
 ///
 /// The cache calls it from one task at a time and gives up after a few seconds.
@@ -60,7 +62,7 @@ impl KeySource for AuthServiceKeys {
         let mut client = self.0.clone();
         Box::pin(async move {
             let answer = client
-                .get_jwks(GetJwksRequest {})
+                .get_jwks(stamped(GetJwksRequest {}))
                 .await
                 .map_err(|status| FetchError::Unreachable(Box::new(status)))?;
             Keys::try_from(answer.into_inner())

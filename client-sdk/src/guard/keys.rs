@@ -1,7 +1,10 @@
 //! Keeps the keys at hand.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,6 +14,7 @@ use token::{
     clock::{Clock, Timestamp},
     entropy::{Entropy, SystemEntropy},
 };
+use trace_context::TraceContext;
 
 use super::jwks::{FetchError, KeySource, Keys};
 use crate::once;
@@ -35,6 +39,8 @@ struct Inner {
     source: Box<dyn KeySource>,
     clock: Arc<dyn Clock>,
     held: ArcSwapOption<Held>,
+    fetched: AtomicU64,
+    failed: AtomicU64,
     flight: Mutex<Flight>,
     lookup_interval: Duration,
     entropy: Arc<dyn Entropy>,
@@ -46,6 +52,7 @@ pub(super) struct Held {
     pub(super) keys: KeySet,
     /// Counts fetches: keys of the same number are the same.
     pub(super) version: u64,
+    fetched_at: Timestamp,
     /// When to ask again.
     due: Timestamp,
     /// The source was asked when these keys' age was over, and did not answer.
@@ -91,6 +98,8 @@ impl KeyCache {
             source: Box::new(source),
             clock,
             held: ArcSwapOption::empty(),
+            fetched: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             flight: Mutex::default(),
             lookup_interval: Duration::from_secs(5),
             entropy: Arc::new(SystemEntropy),
@@ -194,10 +203,10 @@ impl KeyCache {
         *flight = Flight { started: Some(now), failed: true, landing: Some(landing.clone()) };
         drop(flight);
         let cache = self.clone();
-        tokio::spawn(async move {
+        tokio::spawn(TraceContext::carried(async move {
             let fetched = cache.fetch().await;
             landed.send(fetched);
-        });
+        }));
         Ok(landing)
     }
 
@@ -212,11 +221,15 @@ impl KeyCache {
                 let age = max_age.clamp(Self::AGES.0, Self::AGES.1);
                 let due = now + (age - (age / 10).mul_f64(self.0.entropy.unit()));
                 let version = self.any().map_or(0, |old| old.version + 1);
-                self.0.held.store(Some(Arc::new(Held { keys, version, due, overdue: false })));
+                let (fetched_at, overdue) = (now, false);
+                let held = Held { keys, version, fetched_at, due, overdue };
+                self.0.held.store(Some(Arc::new(held)));
+                self.0.fetched.fetch_add(1, Ordering::Relaxed);
                 self.flight().failed = false;
                 true
             }
             answer => {
+                self.0.failed.fetch_add(1, Ordering::Relaxed);
                 let error = answer.err().unwrap_or(FetchError::Empty);
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -224,13 +237,19 @@ impl KeyCache {
                 );
                 if let Some(old) = self.any().filter(|old| now >= old.due) {
                     let due = now + Self::RETRY_INTERVAL;
-                    let held =
-                        Held { keys: old.keys.clone(), version: old.version, due, overdue: true };
+                    let held = Held { keys: old.keys.clone(), due, overdue: true, ..*old };
                     self.0.held.store(Some(Arc::new(held)));
                 }
                 false
             }
         }
+    }
+
+    /// How many fetches have brought keys and how many have not, and how old the keys are.
+    pub(super) fn counted(&self) -> (u64, u64, Option<Duration>) {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let age = self.any().map(|held| self.now().saturating_since(held.fetched_at));
+        (count(&self.0.fetched), count(&self.0.failed), age)
     }
 
     fn flight(&self) -> MutexGuard<'_, Flight> {

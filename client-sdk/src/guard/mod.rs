@@ -100,6 +100,6 @@ pub use self::{
         AuthServiceRevocations, Entry, News, Revocation, RevocationSource, RevocationStream,
         Revocations, RevocationsBuilder, WatchFuture, WhileSilent,
     },
-    verify::Guard,
+    verify::{Guard, Statistics},
 };
 pub use token::Kind;

@@ -19,8 +19,15 @@ pub(super) struct Verified {
     buckets: Box<[Mutex<Bucket>]>,
 }
 
-/// A few tokens, the one that was used last first.
-type Bucket = Vec<(TokenDigest, Known)>;
+/// A few tokens, and what was asked of them. Counted here, where a lock is held anyway: one count for
+/// all would be what calls on different cores meet at.
+#[derive(Default)]
+struct Bucket {
+    /// The one that was used last first.
+    tokens: Vec<(TokenDigest, Known)>,
+    found: u64,
+    inserted: u64,
+}
 
 struct Known {
     caller: Caller,
@@ -44,14 +51,15 @@ impl Verified {
     /// Who the token of this digest speaks for, if that is still true at `now` and by `keys`.
     pub(super) fn get(&self, token: &TokenDigest, keys: u64, now: Timestamp) -> Option<Caller> {
         let mut bucket = self.bucket(token)?;
-        let at = bucket.iter().position(|(kept, _)| kept == token)?;
-        let known = &bucket[at].1;
+        let at = bucket.tokens.iter().position(|(kept, _)| kept == token)?;
+        let known = &bucket.tokens[at].1;
         if known.keys != keys || now >= known.until {
-            bucket.remove(at);
+            bucket.tokens.remove(at);
             return None;
         }
         let caller = known.caller.clone();
-        bucket[..=at].rotate_right(1);
+        bucket.tokens[..=at].rotate_right(1);
+        bucket.found += 1;
         Some(caller)
     }
 
@@ -59,22 +67,34 @@ impl Verified {
     pub(super) fn insert(&self, token: TokenDigest, caller: Caller, keys: u64, until: Timestamp) {
         let Some(mut bucket) = self.bucket(&token) else { return };
         // Of two calls that have verified the same token at once, the second says it again.
-        bucket.retain(|(kept, _)| *kept != token);
-        bucket.truncate(TOKENS - 1);
-        bucket.insert(0, (token, Known { caller, keys, until }));
+        bucket.tokens.retain(|(kept, _)| *kept != token);
+        bucket.tokens.truncate(TOKENS - 1);
+        bucket.tokens.insert(0, (token, Known { caller, keys, until }));
+        bucket.inserted += 1;
+    }
+
+    /// How often a token was known, and how often one was verified.
+    pub(super) fn counted(&self) -> (u64, u64) {
+        self.buckets.iter().map(locked).fold((0, 0), |(found, inserted), bucket| {
+            (found + bucket.found, inserted + bucket.inserted)
+        })
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.buckets.iter().map(|bucket| bucket.lock().unwrap().len()).sum()
+        self.buckets.iter().map(|bucket| bucket.lock().unwrap().tokens.len()).sum()
     }
 
     /// `None` if there is room for nothing.
     fn bucket(&self, token: &TokenDigest) -> Option<MutexGuard<'_, Bucket>> {
         let at = token.number().checked_rem(self.buckets.len())?;
-        // No panic leaves a bucket halfway: what is in it is true.
-        Some(self.buckets[at].lock().unwrap_or_else(PoisonError::into_inner))
+        Some(locked(&self.buckets[at]))
     }
+}
+
+fn locked(bucket: &Mutex<Bucket>) -> MutexGuard<'_, Bucket> {
+    // No panic leaves a bucket halfway: what is in it is true.
+    bucket.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Verified {

@@ -1,6 +1,6 @@
 //! From metadata to a caller: what the layer and the interceptor share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use token::{
@@ -23,6 +23,26 @@ pub struct Guard {
     keys: KeyCache,
     pub(super) verified: Arc<Verified>,
     revocations: Option<Revocations>,
+}
+
+/// What a [`Guard`] has done, and what it goes by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Calls whose token was known to be good.
+    pub known: u64,
+    /// Tokens that were found good by their signature, of those that are to be remembered.
+    pub verified: u64,
+    /// Fetches that have brought keys.
+    pub key_fetches: u64,
+    /// Fetches that have not.
+    pub failed_key_fetches: u64,
+    /// How long ago the keys were fetched by which tokens are judged; none before the first.
+    pub key_age: Option<Duration>,
+    /// For how long nothing was heard of revocations; none if they are not followed.
+    pub silent_for: Option<Duration>,
+    /// Revocations that are known and whose tokens have not all run out.
+    pub revocations: usize,
 }
 
 /// What can be said of a call at once.
@@ -58,6 +78,24 @@ impl Guard {
         self.verified = Arc::new(self.verified.emptied());
         self.revocations = Some(revocations);
         self
+    }
+
+    /// What it has done so far, for whoever measures.
+    ///
+    /// It locks what calls lock, for moments: ask now and then.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let (known, verified) = self.verified.counted();
+        let (key_fetches, failed_key_fetches, key_age) = self.keys.counted();
+        Statistics {
+            known,
+            verified,
+            key_fetches,
+            failed_key_fetches,
+            key_age,
+            silent_for: self.revocations.as_ref().map(Revocations::silent_for),
+            revocations: self.revocations.as_ref().map_or(0, Revocations::len),
+        }
     }
 
     /// Who calls, from a call's metadata; fetches keys if it must.

@@ -6,6 +6,7 @@ use http::{Request, Response, header::AUTHORIZATION};
 use tokio::time::Instant;
 use tonic::{Status, TimeoutExpired, body::Body};
 use tower_service::Service;
+use trace_context::TraceContext;
 
 use super::{
     deadline,
@@ -28,6 +29,8 @@ pub(super) struct Call<S> {
     pub(super) shared: Arc<Shared>,
     /// The token that the call carries.
     pub(super) token: Arc<Token>,
+    /// What is done for the call is done in its trace.
+    pub(super) trace: TraceContext,
 }
 
 impl<S> Call<S> {
@@ -37,6 +40,7 @@ impl<S> Call<S> {
         request: Request<Body>,
         shared: Arc<Shared>,
         token: Arc<Token>,
+        trace: TraceContext,
         now: Instant,
     ) -> (Self, Request<Body>) {
         let head = Head::of(&request);
@@ -45,7 +49,7 @@ impl<S> Call<S> {
         let (parts, body) = request.into_parts();
         let (recording, body) = Recording::start(body, cap);
         let first = Request::from_parts(parts, body);
-        (Self { inner, head, body: recording, deadline, shared, token }, first)
+        (Self { inner, head, body: recording, deadline, shared, token, trace }, first)
     }
 
     pub(super) const fn is_idempotent(&self) -> bool {

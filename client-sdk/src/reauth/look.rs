@@ -94,7 +94,8 @@ where
     S::Error: Into<BoxError> + Send,
 {
     let (shared, failed) = (Arc::clone(&call.shared), call.token.generation);
-    let renewed = in_time(call.deadline, shared.renew(failed, Cause::Outdated)).await;
+    let renewal = call.trace.scope(shared.renew(failed, Cause::Outdated));
+    let renewed = in_time(call.deadline, renewal).await;
     match renewed {
         Ok(landing) if call.token.same_session(&landing.token) => call.token = landing.token,
         // Whoever began the call has been signed out since.

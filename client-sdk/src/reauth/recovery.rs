@@ -47,11 +47,12 @@ where
     };
     if let Some(declined) = why_not {
         // The next calls profit all the same.
-        call.shared.renew_early(call.token.generation);
+        call.trace.enter(|| call.shared.renew_early(call.token.generation));
         return Ok(Recovered::settled(declined.explain(refusal)));
     }
     let (shared, failed) = (Arc::clone(&call.shared), call.token.generation);
-    let renewed = in_time(call.deadline, shared.renew(failed, Cause::Outdated)).await;
+    let renewal = call.trace.scope(shared.renew(failed, Cause::Outdated));
+    let renewed = in_time(call.deadline, renewal).await;
     match renewed {
         Ok(landing) if call.token.same_session(&landing.token) => call.token = landing.token,
         Ok(_) => return Ok(Recovered::settled(Declined::SessionLeft.explain(refusal))),

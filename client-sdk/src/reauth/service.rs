@@ -10,6 +10,7 @@ use http::{Request, Response};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tower_service::Service;
+use trace_context::{TRACEPARENT, TraceContext};
 
 use super::{
     ResponseFuture,
@@ -60,7 +61,7 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<Body>) -> ResponseFuture<S> {
+    fn call(&mut self, mut request: Request<Body>) -> ResponseFuture<S> {
         // Readiness belongs to this instance, not to a clone of it: take it, leave the clone.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
@@ -80,18 +81,31 @@ where
             return ResponseFuture::settled(response_of(shared.signed_out()));
         };
         let now = Instant::now();
-        let wait = must_wait(&shared, &token, now);
+        let trace = trace_of(&mut request, &shared);
+        let wait = trace.enter(|| must_wait(&shared, &token, now));
         if wait {
             // What was reserved below is free for others meanwhile, the refresh among them.
             inner = inner.clone();
         }
-        let (mut call, request) = Call::new(inner, request, shared, token, now);
+        let (mut call, request) = Call::new(inner, request, shared, token, trace, now);
         if wait {
             return ResponseFuture::recovering(renew_then_send(call, request));
         }
         let sent = call.send(request);
         ResponseFuture::first(sent, call)
     }
+}
+
+/// The trace of a call: the one that its sender names, or that of the task that makes it, or a new
+/// one. Its replay and the refresh that it waits for belong to it too.
+fn trace_of(request: &mut Request<Body>, shared: &Shared) -> TraceContext {
+    if let Some(trace) = TraceContext::of(request.headers()) {
+        return trace;
+    }
+    let trace = TraceContext::current().unwrap_or_else(|| shared.trace_ids.root());
+    // What is there and means nothing to us is the sender's all the same.
+    request.headers_mut().entry(TRACEPARENT).or_insert_with(|| trace.header());
+    trace
 }
 
 /// Whether the token is certain, or nearly so, to be refused. One that is merely due goes on being

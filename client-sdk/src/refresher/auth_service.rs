@@ -10,7 +10,7 @@ use tonic::{
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::{RefreshFuture, RefreshRequest, Refresher, Renewal};
-use crate::error::DOMAIN;
+use crate::{error::DOMAIN, trace::stamped};
 
 /// Calls `AuthService.Refresh` over a transport of its own, without the session's layer, so that it
 /// cannot recurse. The refresh token travels in `authorization`; the access token does not travel
@@ -69,7 +69,7 @@ where
 }
 
 fn wire_request(attempt: &RefreshRequest) -> Result<Request<pb::RefreshRequest>, String> {
-    let mut request = Request::new(pb::RefreshRequest {});
+    let mut request = stamped(pb::RefreshRequest {});
     let metadata = request.metadata_mut();
     metadata.insert("authorization", bearer(attempt.refresh_token())?);
     let mut key = MetadataValue::try_from(attempt.idempotency_key())

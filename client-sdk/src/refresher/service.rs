@@ -11,7 +11,7 @@ use super::{
     RefreshFuture, RefreshRequest, Refresher, Renewal,
     auth_service::{reason, unreachable},
 };
-use crate::TokenPair;
+use crate::{TokenPair, trace::stamped};
 
 /// Logs a service in anew for each access token, with its client id and secret, over a transport of
 /// its own. There is no refresh token (RFC 6749 section 4.4.3).
@@ -66,10 +66,10 @@ where
     fn refresh(&self, _: RefreshRequest) -> RefreshFuture<'_> {
         let mut client = self.client.clone();
         Box::pin(async move {
-            let request = pb::LoginServiceRequest {
+            let request = stamped(pb::LoginServiceRequest {
                 client_id: self.client_id.clone(),
                 client_secret: self.client_secret.expose_secret().to_owned(),
-            };
+            });
             match client.login_service(request).await {
                 Ok(response) => renewed(response.into_inner()),
                 Err(status) => outcome(&status),

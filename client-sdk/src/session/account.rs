@@ -4,12 +4,13 @@ use std::{future::Future, sync::Arc};
 
 use evergreen_proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
 use secrecy::{ExposeSecret as _, SecretString};
-use tonic::{Code, Request, Response, Status, transport::Channel};
+use tonic::{Code, Response, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
 use super::{Identity, Session};
 use crate::{
     AuthenticationError, Reauth, TokenPair, error::DOMAIN, flight::Backoff, refresher::bearer,
+    trace::stamped,
 };
 
 impl Session {
@@ -33,7 +34,7 @@ impl Session {
             device_name: self.shared.policy.device_name.clone(),
         };
         let mut client = self.account_client()?;
-        let answer = self.ask(client.login(request)).await?;
+        let answer = self.ask(client.login(stamped(request))).await?;
         self.sign_in_with(answer.into_inner().tokens).await
     }
 
@@ -55,7 +56,7 @@ impl Session {
             password: password.into().expose_secret().to_owned(),
         };
         let mut client = self.account_client()?;
-        let answer = self.ask(client.register(request)).await?;
+        let answer = self.ask(client.register(stamped(request))).await?;
         self.sign_in_with(answer.into_inner().tokens).await
     }
 
@@ -152,7 +153,7 @@ impl Session {
         let policy = &self.shared.policy;
         let mut backoff = Backoff::new(policy.budget, Arc::clone(&self.shared.entropy));
         loop {
-            let mut request = Request::new(pb::LogoutRequest {});
+            let mut request = stamped(pb::LogoutRequest {});
             request.metadata_mut().insert("authorization", proof.clone());
             let limit = backoff.remaining().min(policy.attempt_timeout);
             let status = match tokio::time::timeout(limit, client.logout(request)).await {

@@ -12,6 +12,7 @@ use token::{
     entropy::Entropy,
 };
 use tokio::{sync::watch, time::Instant};
+use trace_context::TraceIds;
 
 use super::{
     Event, Policy, SessionState, SignOutReason,
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) refresher: Arc<dyn Refresher>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) trace_ids: TraceIds,
     pub(crate) policy: Policy,
     #[cfg(feature = "auth-service")]
     pub(crate) auth: Option<tonic::transport::Channel>,
@@ -156,6 +158,7 @@ impl Shared {
             store: parts.store,
             refresher: parts.refresher,
             clock: parts.clock,
+            trace_ids: TraceIds::new(parts.entropy.array()),
             entropy: parts.entropy,
             policy: parts.policy,
             #[cfg(feature = "auth-service")]
