@@ -13,6 +13,7 @@ use transport::{
     config::{ConfigError, read_secret},
     database_url::{self, DatabaseUrl},
     drain::GRACE,
+    otlp::{self, Exporting},
     overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
     process::log_filter,
     serve::protected,
@@ -30,6 +31,20 @@ pub struct Config {
         value_name = "ADDRESS"
     )]
     pub listen: SocketAddr,
+
+    /// Where to serve operations over HTTP: /healthz, /readyz and /metrics; port 0 picks a free one
+    /// [default: nowhere]
+    #[arg(long, env = "EVERGREEN_API_OPS_LISTEN", value_name = "ADDRESS")]
+    pub ops_listen: Option<SocketAddr>,
+
+    /// The OpenTelemetry collector that spans are exported to, by OTLP over gRPC:
+    /// http://127.0.0.1:4317 [default: nowhere]
+    #[arg(long, env = "EVERGREEN_API_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
+    /// Export one trace in so many; with the same number, all services export the same ones
+    #[arg(long, env = "EVERGREEN_API_TRACE_ONE_IN", default_value = "1", value_name = "N")]
+    pub trace_one_in: NonZeroUsize,
 
     /// Directory of the database, which no other process may use at the same time; not used with
     /// --database-url
@@ -169,6 +184,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50052)),
+            ops_listen: None,
+            otlp_endpoint: None,
+            trace_one_in: NonZeroUsize::MIN,
             data_dir: "evergreen-data".into(),
             database_url: None,
             database_url_file: None,
@@ -205,6 +223,7 @@ impl Config {
     /// [`ConfigError`], for the first setting that cannot be what it is.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.auth_url()?;
+        self.exporting()?;
         if let (Some(_), Some(_)) = (&self.database_url, &self.database_url_file) {
             return Err(ConfigError::both("--database-url-file", "--database-url"));
         }
@@ -265,6 +284,14 @@ impl Config {
     /// [`ConfigError`], if the file that holds its URL cannot be read.
     pub fn database(&self) -> Result<Option<DatabaseUrl>, ConfigError> {
         database_url::given(self.database_url.as_ref(), self.database_url_file.as_deref())
+    }
+
+    /// Where spans are exported to, if they are.
+    pub(crate) fn exporting(&self) -> Result<Option<Exporting>, ConfigError> {
+        let Some(url) = &self.otlp_endpoint else { return Ok(None) };
+        let collector = otlp::collector(url, self.insecure)?;
+        let (service, version) = ("evergreen-api", env!("CARGO_PKG_VERSION"));
+        Ok(Some(Exporting { collector, service, version, one_in: self.trace_one_in }))
     }
 
     /// The files of TLS; none if plaintext is served.
@@ -399,6 +426,7 @@ mod tests {
         assert_eq!(bad(|c| c.tls_key = Some("key".into())), "--tls-cert");
         assert_eq!(bad(|c| c.tls_client_ca = Some("ca".into())), "--tls-client-ca");
         assert_eq!(bad(|c| c.auth_url = "http://auth.example:50051".into()), "--auth-url");
+        assert_eq!(bad(|c| c.otlp_endpoint = Some("collector".into())), "--otlp-endpoint");
         assert_eq!(bad(|c| c.issuer.clear()), "--issuer");
         assert_eq!(bad(|c| c.audience.clear()), "--audience");
         assert_eq!(bad(|c| c.request_timeout = Duration::ZERO), "--request-timeout");

@@ -10,6 +10,7 @@ use client_sdk::{
     },
 };
 use evergreen_proto::api::v1::api_service_server::{ApiServiceServer, SERVICE_NAME};
+use futures_util::future::OptionFuture;
 use thiserror::Error;
 use token::{clock::Clock, entropy::Entropy};
 use tokio::{
@@ -21,13 +22,17 @@ use tokio::{
 use tokio_stream::Stream;
 use tonic::{service::Routes, transport::server::Connected};
 use tower::Layer as _;
+use trace_context::TraceIds;
 use transport::{
     config::ConfigError,
     data_dir::DataDir,
     drain::Drain,
+    metrics::{Metrics, RpcMetrics},
     observe::Observer,
+    ops::{self, Readiness, Unready},
+    otlp::Exporter,
     overload::Connections,
-    serve::{ServeError, Serving},
+    serve::{ServeError, Serving, connections},
     tls::{LOOK_AT_CERTIFICATE, Tls, keep_current},
 };
 
@@ -48,9 +53,11 @@ use crate::storage::memory::{MemoryDatabase, MemoryStore};
 
 mod backup;
 mod doctor;
+mod measured;
 #[cfg(test)]
 mod tests;
 
+use self::measured::guard_metrics;
 pub use self::{
     backup::{CareError, backup, restore},
     doctor::doctor,
@@ -66,11 +73,16 @@ pub struct Server {
     revocations: Option<RevocationsBuilder>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
+    trace_ids: Arc<TraceIds>,
     request_timeout: Duration,
     most_connections: NonZeroUsize,
     most_requests: NonZeroUsize,
     tls: Option<Tls>,
     drain: Drain,
+    operations: Option<TcpListener>,
+    metrics: Metrics,
+    readiness: Readiness,
+    exporter: Option<Exporter>,
     /// Held while the server lives; none without a file in it.
     _directory: Option<DataDir>,
 }
@@ -210,21 +222,38 @@ impl Server {
         observer: Arc<dyn Observer>,
         guard: Guard,
     ) -> Result<Self, StoreError> {
+        let trace_ids = Arc::new(TraceIds::new(entropy.array()));
         let app = App::new(store, Arc::clone(&clock), entropy, config.deleted_retention).await?;
+        let metrics = Metrics::new(METRICS_PREFIX, env!("CARGO_PKG_VERSION"), clock.now());
+        app.measure(&metrics);
+        let rpcs = RpcMetrics::new(&metrics, &[SERVICE_NAME]);
+        let mut observer: Arc<dyn Observer> = Arc::new((rpcs, observer));
+        // Whoever composes has validated the settings.
+        let exporting = config.exporting().ok().flatten();
+        let start = |exporting: &_| Exporter::start(exporting, Arc::clone(&clock), &metrics);
+        let exporter = exporting.as_ref().map(start);
+        if let Some(exporter) = &exporter {
+            observer = Arc::new((exporter.clone(), observer));
+        }
         let Config { request_timeout, max_connections, max_requests, .. } = config;
         let drain = Drain::within(config.drain_grace);
         let revocations = None;
         Ok(Self {
+            readiness: readiness(&app),
             app,
             guard,
             revocations,
             clock,
             observer,
+            trace_ids,
             request_timeout,
             most_connections: max_connections,
             most_requests: max_requests,
             tls: None,
             drain,
+            operations: None,
+            metrics,
+            exporter,
             _directory: directory,
         })
     }
@@ -256,6 +285,15 @@ impl Server {
     #[must_use]
     pub fn hurried_by(self, hurry: watch::Receiver<bool>) -> Self {
         Self { drain: self.drain.unless(hurry), ..self }
+    }
+
+    /// Serves operations over HTTP on `listener`, for as long as it runs: what
+    /// [`ops`](transport::ops) says.
+    ///
+    /// The other port never waits for this one; the end of both does, for some seconds at the most.
+    #[must_use]
+    pub fn with_operations(self, listener: TcpListener) -> Self {
+        Self { operations: Some(listener), ..self }
     }
 
     /// Serves on `listener` until `shutdown` resolves, lets the calls under way end within their time,
@@ -296,23 +334,40 @@ impl Server {
             Some(revocations) => self.guard.revocations(revocations.follow()),
             None => self.guard,
         };
+        guard_metrics(&self.metrics, &guard);
         let guarded = GuardLayer::new(guard, guard_policy()).layer(service);
+        // Goes when the other port has ended, and this one follows: while calls end, probes are told
+        // of it.
+        let (stop, stopped) = watch::channel(());
+        let operations = OptionFuture::from(self.operations.map(|listener| {
+            let routes = ops::routes(self.readiness.clone(), self.metrics.clone());
+            ops::serve(connections(listener), routes, stopped)
+        }));
         let serving = Serving {
             clock: self.clock,
             observer: self.observer,
+            trace_ids: self.trace_ids,
             request_life: self.request_timeout,
             uploads: &["/evergreen.api.v1.ApiService/ImportTrees"],
             most_requests: self.most_requests,
             drain: self.drain,
         };
         let routes = Routes::new(guarded);
+        self.readiness.serves();
         let shutdown = async {
             shutdown.await;
+            self.readiness.drains();
             self.app.end_streams();
         };
+        let serving = async {
+            let served = serving.run(incoming, routes, &[SERVICE_NAME], shutdown).await;
+            drop(stop);
+            served
+        };
+        let both = async { tokio::join!(serving, operations).0 };
         let served = tokio::select! {
             biased;
-            served = serving.run(incoming, routes, &[SERVICE_NAME], shutdown) => served,
+            served = both => served,
             () = self.app.keep_purging() => Ok(()),
             () = self.app.keep_telling() => Ok(()),
             () = self.app.keep_trimming() => Ok(()),
@@ -320,8 +375,21 @@ impl Server {
         };
         // A database that does not answer keeps nobody.
         let _ = timeout(CLOSING, self.app.close()).await;
+        if let Some(exporter) = &self.exporter {
+            exporter.flush().await;
+        }
         served
     }
+}
+
+/// What ApiService cannot do without. AuthService is not among it: tokens that are good go on being
+/// served while it is away.
+fn readiness(app: &App) -> Readiness {
+    let app = app.clone();
+    Readiness::new([Unready::check("database", move || {
+        let app = app.clone();
+        async move { app.storage_answers().await.then_some(()).ok_or("cannot be used") }
+    })])
 }
 
 /// Judges by AuthService's keys.
@@ -361,6 +429,8 @@ async fn revocations(
 
 /// How long closing the database may take.
 const CLOSING: Duration = Duration::from_secs(5);
+/// What every name of ApiService's own metrics begins with.
+const METRICS_PREFIX: &str = "evergreen_api";
 /// A tree of 5,000 nodes with bodies of ordinary length fits well; the transport's own limit of
 /// 4 MiB does not hold one.
 const MOST_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

@@ -14,6 +14,7 @@ use transport::{
     config::ConfigError,
     database_url::{self, DatabaseUrl},
     drain::GRACE,
+    otlp::{self, Exporting},
     overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
     process::log_filter,
     serve::protected,
@@ -42,10 +43,19 @@ pub struct Config {
     )]
     pub listen: SocketAddr,
 
-    /// Where to serve operations over HTTP, so far the public keys at /.well-known/jwks.json; port 0
-    /// picks a free one [default: nowhere]
+    /// Where to serve operations over HTTP: /healthz, /readyz, /metrics, and the public keys at
+    /// /.well-known/jwks.json; port 0 picks a free one [default: nowhere]
     #[arg(long, env = "EVERGREEN_AUTH_OPS_LISTEN", value_name = "ADDRESS")]
     pub ops_listen: Option<SocketAddr>,
+
+    /// The OpenTelemetry collector that spans are exported to, by OTLP over gRPC:
+    /// http://127.0.0.1:4317 [default: nowhere]
+    #[arg(long, env = "EVERGREEN_AUTH_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
+    /// Export one trace in so many; with the same number, all services export the same ones
+    #[arg(long, env = "EVERGREEN_AUTH_TRACE_ONE_IN", default_value = "1", value_name = "N")]
+    pub trace_one_in: NonZeroUsize,
 
     /// Where the master keys and, without --database-url, the database are kept
     #[arg(
@@ -223,6 +233,8 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
             ops_listen: None,
+            otlp_endpoint: None,
+            trace_one_in: NonZeroUsize::MIN,
             data_dir: PathBuf::from("evergreen-data"),
             database_url: None,
             database_url_file: None,
@@ -282,6 +294,7 @@ impl Config {
         if let Some(address) = self.ops_listen {
             protected("--ops-listen", address, self.insecure)?;
         }
+        self.exporting()?;
         check(!self.issuer.is_empty(), "--issuer", "must not be empty")?;
         check(!self.audience.is_empty(), "--audience", "must not be empty")?;
         check(
@@ -355,6 +368,14 @@ impl Config {
     /// [`ConfigError`], if the file that holds its URL cannot be read.
     pub fn database(&self) -> Result<Option<DatabaseUrl>, ConfigError> {
         database_url::given(self.database_url.as_ref(), self.database_url_file.as_deref())
+    }
+
+    /// Where spans are exported to, if they are.
+    pub(crate) fn exporting(&self) -> Result<Option<Exporting>, ConfigError> {
+        let Some(url) = &self.otlp_endpoint else { return Ok(None) };
+        let collector = otlp::collector(url, self.insecure)?;
+        let (service, version) = ("evergreen-auth", env!("CARGO_PKG_VERSION"));
+        Ok(Some(Exporting { collector, service, version, one_in: self.trace_one_in }))
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -464,6 +485,7 @@ mod tests {
         });
         assert_eq!(asks_nobody, "--bind-sessions");
         assert_eq!(named(|c| c.issuer.clear()), "--issuer");
+        assert_eq!(named(|c| c.otlp_endpoint = Some("collector".into())), "--otlp-endpoint");
         assert_eq!(named(|c| c.database_url = Some("mysql://db".into())), "--database-url");
         let both = named(|c| {
             c.database_url = Some("postgres://db/x".into());

@@ -21,11 +21,15 @@ use tokio::{
 };
 use tokio_stream::Stream;
 use tonic::{service::Routes, transport::server::Connected};
+use trace_context::TraceIds;
 use transport::{
     config::ConfigError,
     data_dir::DataDir,
     drain::Drain,
+    metrics::{Metrics, RpcMetrics},
     observe::Observer,
+    ops::{self, Readiness, Unready},
+    otlp::Exporter,
     overload::Connections,
     page_token::PageTokens,
     serve::{ServeError, Serving, connections},
@@ -34,8 +38,8 @@ use transport::{
 
 use crate::{
     app::{
-        Administrator, App, AppError, AuditLog, Feed, KeysError, Limits, MasterKeys, Passwords,
-        Place, SigningKeys, keep_clean, keep_keys,
+        Administrator, App, AppError, AuditLog, Feed, KeysError, Limits, MasterKeys, Meters,
+        Passwords, Place, SigningKeys, keep_clean, keep_keys,
     },
     config::{Config, MAX_ACCESS_TOKEN_TTL},
     domain::user::Role,
@@ -50,7 +54,7 @@ use crate::{
 
 mod backup;
 mod doctor;
-mod ops;
+mod jwks;
 mod services;
 mod users;
 
@@ -70,6 +74,9 @@ pub struct Server {
     serving: Serving,
     operations: Option<TcpListener>,
     tls: Option<Tls>,
+    metrics: Metrics,
+    readiness: Readiness,
+    exporter: Option<Exporter>,
 }
 
 /// Why AuthService cannot start. Every message names the setting to mend.
@@ -118,7 +125,7 @@ impl Server {
         entropy: Arc<dyn Entropy>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StartError> {
-        let params = config.hash_params()?;
+        let (params, exporting) = (config.hash_params()?, config.exporting()?);
         // A database without signing keys is new: nothing depends on a ring yet.
         let keys = store.signing_keys().await;
         let is_new =
@@ -130,8 +137,11 @@ impl Server {
             page_tokens.map_err(|error| KeysError::Storage { detail: error.to_string() })?;
         let (policy, max_age) = (config.signing_keys(), config.jwks_max_age);
         let keys = SigningKeys::open(&*store, &master, &*entropy, &*clock, policy, max_age).await?;
+        let metrics = Metrics::new(METRICS_PREFIX, env!("CARGO_PKG_VERSION"), clock.now());
+        let meters = Meters::new(&metrics);
+        let trace_ids = Arc::new(TraceIds::new(entropy.array()));
         let app = App {
-            audit: AuditLog::start(Arc::clone(&store)),
+            audit: AuditLog::start(Arc::clone(&store), meters.lost_events()),
             store,
             master,
             keys,
@@ -145,19 +155,44 @@ impl Server {
                 config.hash_queue,
             ),
             revocations: Feed::new(MAX_ACCESS_TOKEN_TTL),
+            meters,
             policy: config.policy(),
             issuer: config.issuer,
             audience: config.audience,
             clock: Arc::clone(&clock),
             entropy,
         };
+        let app = Arc::new(app);
+        app.measure(&metrics);
+        let rpcs = RpcMetrics::new(&metrics, &SERVICES);
+        let mut observer: Arc<dyn Observer> = Arc::new((rpcs, observer));
+        let start = |exporting: &_| Exporter::start(exporting, Arc::clone(&clock), &metrics);
+        let exporter = exporting.as_ref().map(start);
+        if let Some(exporter) = &exporter {
+            observer = Arc::new((exporter.clone(), observer));
+        }
         let request_life = config.request_timeout;
         let (most_requests, most_connections) = (config.max_requests, config.max_connections);
-        let drain = Drain::within(config.drain_grace);
-        let serving = Serving { clock, observer, request_life, uploads: &[], most_requests, drain };
-        let audit_retention = config.audit_retention;
-        let (app, operations) = (Arc::new(app), None);
-        Ok(Self { app, audit_retention, most_connections, serving, operations, tls: None })
+        let serving = Serving {
+            clock,
+            observer,
+            trace_ids,
+            request_life,
+            uploads: &[],
+            most_requests,
+            drain: Drain::within(config.drain_grace),
+        };
+        Ok(Self {
+            readiness: readiness(&app),
+            app,
+            audit_retention: config.audit_retention,
+            most_connections,
+            serving,
+            operations: None,
+            tls: None,
+            metrics,
+            exporter,
+        })
     }
 
     /// A server on a database in memory, which outlives it. It hashes passwords where they are
@@ -179,10 +214,11 @@ impl Server {
         Self::open_on(Arc::new(store), Place::Inline, config, clock, entropy, observer).await
     }
 
-    /// Serves operations over HTTP on `listener`, for as long as it runs: so far the public keys,
-    /// those of `GetJwks`, at `/.well-known/jwks.json`.
+    /// Serves operations over HTTP on `listener`, for as long as it runs: what
+    /// [`ops`](transport::ops) says, and the public keys, those of `GetJwks`, at
+    /// `/.well-known/jwks.json`.
     ///
-    /// The other port never waits for this one but at the end, and then for some seconds at the most.
+    /// The other port never waits for this one; the end of both does, for some seconds at the most.
     #[must_use]
     pub fn with_operations(self, listener: TcpListener) -> Self {
         Self { operations: Some(listener), ..self }
@@ -242,23 +278,32 @@ impl Server {
     {
         let app = Arc::clone(&self.app);
         let told = Arc::clone(&self.app);
-        // It goes with the other port, however that ends, and this one follows.
+        // Goes when the other port has ended, however that ends, and this one follows: while calls
+        // end, probes are told of it.
         let (stop, stopped) = watch::channel(());
         let operations = OptionFuture::from(self.operations.take().map(|listener| {
-            ops::serve(connections(listener), ops::routes(Arc::clone(&self.app)), stopped)
+            let routes = ops::routes(self.readiness.clone(), self.metrics.clone());
+            let routes = routes.merge(jwks::routes(Arc::clone(&self.app)));
+            ops::serve(connections(listener), routes, stopped)
         }));
+        let readiness = self.readiness.clone();
+        self.readiness.serves();
         // Streams end with the server, which waits for the calls under way.
         let shutdown = async move {
             shutdown.await;
+            readiness.drains();
             told.revocations.close();
-            drop(stop);
         };
         let admin = AdminServiceServer::new(AdminRpc::new(Arc::clone(&app)));
         let auth = AuthServiceServer::new(AuthRpc::new(app, self.serving.request_life));
         let routes = Routes::new(auth.max_decoding_message_size(MAX_REQUEST_BYTES))
             .add_service(admin.max_decoding_message_size(MAX_REQUEST_BYTES));
-        let services = [AUTH_SERVICE, ADMIN_SERVICE];
-        let serving = self.serving.clone().run(incoming, routes, &services, shutdown);
+        let serving = self.serving.clone().run(incoming, routes, &SERVICES, shutdown);
+        let serving = async move {
+            let served = serving.await;
+            drop(stop);
+            served
+        };
         let both = async { tokio::join!(serving, operations).0 };
         let served = tokio::select! {
             biased;
@@ -277,6 +322,9 @@ impl Server {
     pub async fn close(self) {
         self.app.audit.flush().await;
         self.app.store.close().await;
+        if let Some(exporter) = &self.exporter {
+            exporter.flush().await;
+        }
     }
 
     /// The newest security events, newest first.
@@ -383,6 +431,21 @@ impl Files {
             }
         }
     }
+}
+
+/// What AuthService cannot do without.
+fn readiness(app: &Arc<App>) -> Readiness {
+    let (stored, signing) = (Arc::clone(app), Arc::clone(app));
+    Readiness::new([
+        Unready::check("database", move || {
+            let app = Arc::clone(&stored);
+            async move { app.store.answers().await.map_err(|_| "cannot be used") }
+        }),
+        Unready::check("signing keys", move || {
+            let app = Arc::clone(&signing);
+            async move { app.can_sign().await.then_some(()).ok_or("cannot be read") }
+        }),
+    ])
 }
 
 /// Why the audit events could not be read.
@@ -494,6 +557,9 @@ impl fmt::Display for UserKind {
 
 /// How long storing what is left and closing the database may take.
 const CLOSING: Duration = Duration::from_secs(5);
+/// What every name of AuthService's own metrics begins with.
+const METRICS_PREFIX: &str = "evergreen_auth";
+const SERVICES: [&str; 2] = [AUTH_SERVICE, ADMIN_SERVICE];
 /// The largest request of the contract is a changed password.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 

@@ -118,6 +118,23 @@ impl World {
         Some(Self { database, ..world })
     }
 
+    /// The same, and both serve operations.
+    pub async fn watched() -> Self {
+        let free = Some(free_port());
+        Self::start_all(
+            |auth| {
+                auth.ops_listen = free;
+                // Nobody listens there.
+                auth.otlp_endpoint = Some("http://127.0.0.1:1".into());
+            },
+            |accounts, api| {
+                accounts.configure(api);
+                api.ops_listen = free;
+            },
+        )
+        .await
+    }
+
     async fn start_all(
         change: impl FnOnce(&mut auth_service::Config),
         change_api: impl FnOnce(&Accounts, &mut api_service::Config),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use token::{clock::Clock, entropy::Entropy};
-use transport::page_token::PageTokens;
+use transport::{metrics::Metrics, page_token::PageTokens};
 
 use super::{changes::Feed, error::AppError};
 use crate::{
@@ -40,6 +40,17 @@ impl App {
         let key = store.page_token_key(entropy.array()).await?;
         let (page_tokens, feed) = (PageTokens::new(&key), Arc::new(Feed::new()));
         Ok(Self { store, clock, entropy, page_tokens, feed, deleted_retention })
+    }
+
+    /// Whether the storage answers.
+    pub(crate) async fn storage_answers(&self) -> bool {
+        self.store.answers().await.is_ok()
+    }
+
+    /// Tells what there is to measure, whenever it is asked for.
+    pub(crate) fn measure(&self, metrics: &Metrics) {
+        self.store.measure(metrics);
+        self.feed.measure(metrics);
     }
 
     /// Ends all use of the storage.

@@ -32,10 +32,18 @@ pub(super) async fn serve(
     let tls = Tls::given(config.tls()?, Arc::new(SystemClock::new()))?;
     let listener = bind("--listen", config.listen, config.insecure || tls.is_some()).await?;
     let address = listener.local_addr()?;
+    let operations = match config.ops_listen {
+        Some(address) => Some(bind("--ops-listen", address, config.insecure).await?),
+        None => None,
+    };
     let mut server = open(config).await?.hurried_by(signals.second());
     say(&format!("ApiService is ready on {address}"));
     if let Some(tls) = &tls {
         server = server.with_tls(tls.clone());
+    }
+    if let Some(operations) = operations {
+        say(&format!("Operations are served on {}", operations.local_addr()?));
+        server = server.with_operations(operations);
     }
     manager.ready();
     let stop = async {

@@ -3,6 +3,7 @@
 use client_sdk::guard;
 use evergreen_proto::api::v1 as pb;
 use tonic::{Request, Status};
+use transport::observe::Notes;
 
 use super::mask::Mask;
 use crate::domain::{
@@ -27,6 +28,7 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
         tracing::error!("a request came past the guard");
         return Err(transport::status::internal());
     };
+    Notes::of(request).account(&caller.user_id);
     Ok(Caller::new(&caller.user_id, caller.roles.iter().map(String::as_str)))
 }
 

@@ -25,7 +25,7 @@ pub async fn doctor(config: &Config, clock: &dyn Clock) -> Report {
         Ok(()) => Check::ok("settings", "they are sound"),
         Err(error) => Check::fail("settings", error.setting, error.mend),
     });
-    report.add(port(config).await);
+    report.extend(ports(config).await);
     if let Ok(Some(tls)) = config.tls() {
         report.extend(doctor::certificate(&tls, clock.now()));
     }
@@ -52,9 +52,9 @@ pub async fn doctor(config: &Config, clock: &dyn Clock) -> Report {
     report
 }
 
-async fn port(config: &Config) -> Check {
+async fn ports(config: &Config) -> Vec<Check> {
     let tls = config.tls().ok().flatten();
-    let port = Listening {
+    let main = Listening {
         name: "port",
         setting: "--listen",
         address: config.listen,
@@ -62,7 +62,15 @@ async fn port(config: &Config) -> Check {
         tls: tls.as_ref(),
         service: SERVICE_NAME,
     };
-    doctor::listening(port).await.0
+    let (check, is_running) = doctor::listening(main).await;
+    let mut checks = vec![check];
+    // It speaks no gRPC, so it is not asked whose it is: the service that runs has taken it.
+    if let Some(address) = config.ops_listen.filter(|_| !is_running) {
+        let setting = "--ops-listen";
+        let operations = Listening { name: "operations port", setting, address, ..main };
+        checks.push(doctor::listening(operations).await.0);
+    }
+    checks
 }
 
 async fn on_postgres(servers: Servers, clock: &dyn Clock) -> (Check, Option<Check>) {

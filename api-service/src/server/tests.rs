@@ -166,6 +166,7 @@ async fn keys_come_from_the_auth_service_that_is_named() {
     let serving = Serving {
         clock: Arc::new(SystemClock::new()),
         observer: Arc::new(LogObserver),
+        trace_ids: Arc::new(TraceIds::new([7; 16])),
         request_life: Duration::from_secs(5),
         uploads: &[],
         most_requests: DEFAULT_REQUESTS,

@@ -12,6 +12,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use token::clock::Timestamp;
+use transport::metrics::Metrics;
 
 use super::error::StoreError;
 use crate::domain::{
@@ -59,6 +60,12 @@ pub(crate) trait Store:
     /// The key that authenticates page tokens: `fresh` if there was none yet, the same for every
     /// instance on this database.
     async fn page_token_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
+
+    /// Whether the database answers; asked by probes, beside what requests do.
+    async fn answers(&self) -> Result<(), StoreError>;
+
+    /// Tells what there is to measure, whenever it is asked for.
+    fn measure(&self, metrics: &Metrics);
 
     /// Ends every connection; what is asked afterwards is [`StoreError::Unavailable`].
     async fn close(&self);

@@ -70,6 +70,7 @@ impl App {
         let event = event.of(user.id).of_session(kept);
         let proven = user.password_version;
         if self.store.change_password(user.id, proven, &hash, kept, &event).await? {
+            self.meters.revocations.password_changed.inc();
             Ok(())
         } else {
             Err(AppError::PasswordChanged)

@@ -10,9 +10,11 @@ use std::{
 
 use token::{KeyDigest, clock::Timestamp, entropy::Entropy};
 use tokio::sync::{mpsc, oneshot};
+use transport::metrics::Counter;
 use uuid::Uuid;
 
 use crate::{
+    app::meters::LostEvents,
     domain::{
         audit::{Actor, AuditEvent, EventKind},
         id::{AccountId, new_v7},
@@ -75,6 +77,7 @@ pub(crate) struct AuditLog {
     queue: mpsc::Sender<Entry>,
     dropped: Arc<AtomicU64>,
     last_id: Mutex<Uuid>,
+    queue_full: Counter,
 }
 
 #[derive(Debug)]
@@ -85,11 +88,11 @@ enum Entry {
 }
 
 impl AuditLog {
-    pub(crate) fn start(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn start(store: Arc<dyn Store>, lost: LostEvents) -> Self {
         let (queue, entries) = mpsc::channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
-        tokio::spawn(write(store, entries, Arc::clone(&dropped)));
-        Self { queue, dropped, last_id: Mutex::default() }
+        tokio::spawn(write(store, entries, Arc::clone(&dropped), lost.not_stored));
+        Self { queue, dropped, last_id: Mutex::default(), queue_full: lost.queue_full }
     }
 
     /// An id above that of every event which this process made before, so that events of one
@@ -104,6 +107,7 @@ impl AuditLog {
     pub(super) fn record(&self, event: AuditEvent) {
         if self.queue.try_send(Entry::Event(event)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.queue_full.inc();
         }
     }
 
@@ -117,7 +121,12 @@ impl AuditLog {
     }
 }
 
-async fn write(store: Arc<dyn Store>, mut entries: mpsc::Receiver<Entry>, dropped: Arc<AtomicU64>) {
+async fn write(
+    store: Arc<dyn Store>,
+    mut entries: mpsc::Receiver<Entry>,
+    dropped: Arc<AtomicU64>,
+    not_stored: Counter,
+) {
     let mut batch = Vec::new();
     while entries.recv_many(&mut batch, BATCH).await > 0 {
         let (mut events, mut flushed) = (Vec::new(), Vec::new());
@@ -130,6 +139,7 @@ async fn write(store: Arc<dyn Store>, mut entries: mpsc::Receiver<Entry>, droppe
         if !events.is_empty()
             && let Err(error) = store.record(&events).await
         {
+            not_stored.inc_by(events.len() as u64);
             tracing::error!(%error, lost = events.len(), "audit events could not be stored");
         }
         let dropped = dropped.swap(0, Ordering::Relaxed);
@@ -150,15 +160,21 @@ mod tests {
     use std::time::Duration;
 
     use token::{clock::ManualClock, entropy::SeededEntropy};
+    use transport::metrics::Metrics;
 
     use super::*;
-    use crate::storage::memory::{MemoryDatabase, MemoryStore};
+    use crate::{
+        app::meters::Meters,
+        storage::memory::{MemoryDatabase, MemoryStore},
+    };
 
     #[tokio::test]
     async fn ids_of_one_instant_ascend_whatever_chance_says() {
         let start = Timestamp::from_unix_seconds(1_800_000_000);
         let clock = Arc::new(ManualClock::at(start));
-        let log = AuditLog::start(Arc::new(MemoryStore::open(&MemoryDatabase::new(), clock)));
+        let lost = Meters::new(&Metrics::new("test", "0", start)).lost_events();
+        let store = MemoryStore::open(&MemoryDatabase::new(), clock);
+        let log = AuditLog::start(Arc::new(store), lost);
         let entropy = SeededEntropy::new(1);
         let at = |n| start + Duration::from_millis(n / 500);
         let ids: Vec<_> = (0..1000_u64).map(|n| log.next_id(at(n), &entropy)).collect();

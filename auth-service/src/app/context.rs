@@ -16,6 +16,7 @@ use crate::{
         error::AppError,
         limits::Limits,
         master_keys::MasterKeys,
+        meters::Meters,
         passwords::Passwords,
         revocations::Feed,
         signing_keys::SigningKeys,
@@ -44,6 +45,7 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) audit: AuditLog,
     pub(crate) revocations: Feed,
+    pub(crate) meters: Meters,
     pub(crate) policy: Policy,
     pub(crate) issuer: String,
     pub(crate) audience: String,
@@ -52,6 +54,7 @@ pub(crate) struct App {
 /// A pair of tokens as it leaves the service.
 #[derive(Debug)]
 pub(crate) struct Issued {
+    pub(crate) user: UserId,
     pub(crate) session: SessionId,
     pub(crate) access_token: SecretString,
     pub(crate) refresh_token: SecretString,
@@ -181,6 +184,7 @@ impl App {
             bound_to: tip.bound_to,
         });
         Issued {
+            user: tip.user,
             session: tip.session,
             access_token: signer.sign(&claims).into(),
             refresh_token: refresh_token.into(),

@@ -78,8 +78,12 @@ impl App {
         let address = self.limits.address(origin).map(|address| (Subject::logins(address), LOGINS));
         let attempt = match self.store.begin_attempt(name, address).await? {
             Begun::Attempt(attempt) => attempt,
-            Begun::Locked(retry_after) => return Err(AppError::AccountLocked { retry_after }),
+            Begun::Locked(retry_after) => {
+                self.meters.limited.locked_name.inc();
+                return Err(AppError::AccountLocked { retry_after });
+            }
             Begun::TooMany(retry_after) => {
+                self.meters.limited.logins_of_address.inc();
                 let what = "failed logins from your address";
                 return Err(AppError::TooFast { what, retry_after });
             }
@@ -106,6 +110,7 @@ impl App {
         if let Some(device_name) = device_name {
             let event = self.event(EventKind::LoginFailed, origin).on_device(&device_name);
             self.audit.record(AuditEvent { account, ..event });
+            self.meters.logins.failed.inc();
         }
         Err(AppError::InvalidCredentials)
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use token::clock::Timestamp;
+use transport::metrics::Counter;
 
 use crate::{
     app::{audit::Origin, context::App, error::AppError, turns::Turns},
@@ -67,9 +68,9 @@ impl App {
         }
         let now = self.clock.now();
         let of_session = self.limits.sessions.take(session, now);
-        of_session.map_err(|retry_after| AppError::TooFast {
-            what: "refreshes of this session",
-            retry_after,
+        of_session.map_err(|retry_after| {
+            self.meters.limited.refreshes_of_session.inc();
+            AppError::TooFast { what: "refreshes of this session", retry_after }
         })?;
         self.limit_address(origin)
     }
@@ -78,9 +79,9 @@ impl App {
     pub(super) fn limit_address(&self, origin: Origin) -> Result<(), AppError> {
         let Some(address) = self.limits.address(origin) else { return Ok(()) };
         let of_address = self.limits.networks.take(network(address), self.clock.now());
-        of_address.map_err(|retry_after| AppError::TooFast {
-            what: "refreshes from your address",
-            retry_after,
+        of_address.map_err(|retry_after| {
+            self.meters.limited.refreshes_of_address.inc();
+            AppError::TooFast { what: "refreshes from your address", retry_after }
         })
     }
 
@@ -88,7 +89,8 @@ impl App {
     pub(super) async fn limit_registration(&self, origin: Origin) -> Result<(), AppError> {
         let Some(address) = self.limits.address(origin) else { return Ok(()) };
         let taken = self.store.take(&[(Subject::registrations(address), REGISTRATIONS)]).await?;
-        self.in_pace(taken, "registrations from your address")
+        let limited = &self.meters.limited.registrations_of_address;
+        in_pace(taken, "registrations from your address", limited)
     }
 
     /// Counts a wrong secret of a service, and refuses to say so if there have been too many.
@@ -105,12 +107,16 @@ impl App {
         let paces: Vec<_> =
             [(Subject::service(client_id), SECRETS)].into_iter().chain(address).collect();
         let taken = self.store.take(&paces).await?;
-        self.in_pace(taken, "wrong secrets of this service, or from your address")
+        let what = "wrong secrets of this service, or from your address";
+        in_pace(taken, what, &self.meters.limited.wrong_secrets)
     }
+}
 
-    fn in_pace(&self, left: Option<Duration>, what: &'static str) -> Result<(), AppError> {
-        left.map_or(Ok(()), |retry_after| Err(AppError::TooFast { what, retry_after }))
-    }
+fn in_pace(left: Option<Duration>, what: &'static str, limited: &Counter) -> Result<(), AppError> {
+    left.map_or(Ok(()), |retry_after| {
+        limited.inc();
+        Err(AppError::TooFast { what, retry_after })
+    })
 }
 
 /// How fast each of many goes. Whoever has not come for a while is forgotten.

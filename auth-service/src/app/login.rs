@@ -42,6 +42,7 @@ impl App {
         let failed = || {
             let event = self.event(EventKind::LoginFailed, origin).on_device(&device_name);
             self.audit.record(event.of(user.id));
+            self.meters.logins.failed.inc();
         };
         if user.status == Status::Disabled {
             failed();
@@ -60,6 +61,7 @@ impl App {
             failed();
             return Err(AppError::InvalidCredentials);
         }
+        self.meters.logins.succeeded.inc();
         Ok(self.issue_first(&signer, &session, &user.grants, origin))
     }
 }

@@ -14,6 +14,7 @@ mod limits;
 mod lists;
 mod login;
 mod master_keys;
+mod meters;
 mod passwords;
 mod refresh;
 mod register;
@@ -36,6 +37,7 @@ pub(crate) use self::{
     limits::Limits,
     lists::{EventRequest, Page, PageRequest},
     master_keys::{MasterKeys, read_ring},
+    meters::Meters,
     passwords::{HashLimits, Passwords, Place},
     refresh::{IdempotencyKey, RefreshRequest},
     revocations::{Batch, Feed, Following, Told},

@@ -7,6 +7,7 @@ use token::entropy::Entropy;
 #[cfg(any(target_os = "linux", test))]
 use tokio::sync::oneshot;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use transport::metrics::{Counter, Metrics, counter};
 
 use crate::{
     app::{
@@ -36,6 +37,8 @@ pub(crate) struct Passwords {
     memory: Memory,
     entropy: Arc<dyn Entropy>,
     place: Place,
+    limits: HashLimits,
+    refused: Counter,
     pub(crate) made: Made,
 }
 
@@ -75,6 +78,11 @@ impl Passwords {
             memory,
             entropy,
             place: Place::Apart,
+            limits,
+            refused: counter(
+                "password_hashes_refused_total",
+                "Password hashes that found the queue full",
+            ),
             made: Made::default(),
         }
     }
@@ -144,10 +152,32 @@ impl Passwords {
         self.memory.kept()
     }
 
+    /// Tells how many hashes run and wait, whenever it is asked for.
+    pub(super) fn measure(&self, metrics: &Metrics) {
+        metrics.register(&self.refused);
+        let (running, admitted) = (Arc::clone(&self.running), Arc::clone(&self.admitted));
+        let HashLimits { concurrent, queued } = self.limits;
+        let (concurrent, queued) = (concurrent.get(), queued);
+        let under_way = move || concurrent.saturating_sub(running.available_permits());
+        let taken = move || (concurrent + queued).saturating_sub(admitted.available_permits());
+        let help = "Password hashes that are being made";
+        let runs = under_way.clone();
+        metrics.reading("password_hashes_running", help, &[], move || runs() as f64);
+        let help = "Password hashes that wait for their turn";
+        metrics.reading("password_hashes_waiting", help, &[], move || {
+            taken().saturating_sub(under_way()) as f64
+        });
+        let help = "Password hashes that may wait; more are refused";
+        metrics.reading("password_hashes_waiting_max", help, &[], move || queued as f64);
+    }
+
     /// A place among the hashes that run or wait, if there is one left.
     pub(super) fn admit(&self) -> Result<Admitted<'_>, AppError> {
         let permit = Arc::clone(&self.admitted).try_acquire_owned();
-        let permit = permit.map_err(|_| AppError::Overloaded { retry_after: RETRY_AFTER })?;
+        let permit = permit.map_err(|_| {
+            self.refused.inc();
+            AppError::Overloaded { retry_after: RETRY_AFTER }
+        })?;
         Ok(Admitted { running: &self.running, permit })
     }
 

@@ -11,6 +11,7 @@ use crate::{
         audit::{Origin, warn},
         context::{App, Issued, Tip},
         error::AppError,
+        meters::Refreshed,
     },
     domain::{
         audit::EventKind,
@@ -54,6 +55,12 @@ impl App {
     /// The current token is by far the most common one, so that decision is tried before any
     /// reading: one statement, which holds only if it was right.
     pub(crate) async fn refresh(&self, request: RefreshRequest<'_>) -> Result<Issued, AppError> {
+        let answer = self.spend(request).await;
+        self.meters.refreshed(answer.as_ref().map(|(refreshed, _)| *refreshed));
+        answer.map(|(_, issued)| issued)
+    }
+
+    async fn spend(&self, request: RefreshRequest<'_>) -> Result<(Refreshed, Issued), AppError> {
         let claims = self.master.verify(request.token).await?;
         // Before it is counted: whoever has the token alone must not use up its owner's refreshes.
         self.check_binding(&claims, request.origin)?;
@@ -75,6 +82,7 @@ impl App {
         let event = |kind| self.event(kind, request.origin).of(user).of_session(session);
         let mut decision = Decision::Rotate(presented.successor());
         let mut seen: Option<Session> = None;
+        let mut refreshed = Refreshed::Rotated;
         let mut now = self.clock.now();
         for _ in 0..MAX_ROUNDS {
             match decision {
@@ -82,7 +90,8 @@ impl App {
                     let expected = Head::new(presented.generation, presented.nonce);
                     let advance = self.advance(&claims, expected, None, to, request.deadline);
                     if let Some(advanced) = self.store.advance(advance).await? {
-                        return Ok(self.issue_advanced(&signer, &claims, to, &advanced));
+                        let issued = self.issue_advanced(&signer, &claims, to, &advanced);
+                        return Ok((refreshed, issued));
                     }
                 }
                 Decision::Adopt { behind, successor: to } => {
@@ -92,7 +101,8 @@ impl App {
                         self.advance(&claims, behind, Some(adoption), to, request.deadline);
                     if let Some(advanced) = self.store.advance(advance).await? {
                         warn(&event);
-                        return Ok(self.issue_advanced(&signer, &claims, to, &advanced));
+                        let issued = self.issue_advanced(&signer, &claims, to, &advanced);
+                        return Ok((Refreshed::Adopted, issued));
                     }
                 }
                 Decision::Recreate => {
@@ -101,10 +111,11 @@ impl App {
                         return Err(AppError::SessionRevoked);
                     }
                     warn(&event);
+                    refreshed = Refreshed::Adopted;
                 }
                 Decision::Repeat => {
                     let row = seen.as_ref().expect("a repeat is decided on a row that was read");
-                    return Ok(self.issue_again(&signer, &claims, row, now));
+                    return Ok((Refreshed::Repeated, self.issue_again(&signer, &claims, row, now)));
                 }
                 Decision::Superseded => {
                     self.audit.record(event(EventKind::RefreshSuperseded));
@@ -115,6 +126,7 @@ impl App {
                     let event = event(EventKind::RefreshReused);
                     if self.store.revoke_if_unmoved(session, seen, reason, &event).await? {
                         warn(&event);
+                        self.meters.revocations.reused.inc();
                         return Err(AppError::RefreshTokenReused);
                     }
                 }

@@ -129,6 +129,7 @@ impl App {
                 None => event,
             };
             self.audit.record(event);
+            self.meters.service_logins.failed.inc();
         };
         let Some(account) = account.as_ref().filter(|_| proven) else {
             self.limit_wrong_secret(client_id, origin).await?;
@@ -144,7 +145,9 @@ impl App {
             session: Some(login),
             ..self.event(EventKind::ServiceLoginSucceeded, origin).of(account.id)
         });
-        Ok(self.issue_to_service(&*self.signer().await?, account, login))
+        let issued = self.issue_to_service(&*self.signer().await?, account, login);
+        self.meters.service_logins.succeeded.inc();
+        Ok(issued)
     }
 
     /// Whether these are an account's, be it disabled.

@@ -16,7 +16,7 @@ use crate::{
         id::{SessionId, UserId},
         session::{RevokeReason, Session},
     },
-    storage::store::SessionPosition,
+    storage::{error::StoreError, store::SessionPosition},
 };
 
 impl App {
@@ -65,7 +65,9 @@ impl App {
         let user = caller.user_id();
         let event = self.event(EventKind::SessionsRevoked, origin);
         let event = event.of(user).of_session(caller.session_id());
-        Ok(self.store.revoke_all_sessions(user, &event).await?)
+        let revoked = self.store.revoke_all_sessions(user, &event).await?;
+        self.meters.revocations.all_of_user.inc();
+        Ok(revoked)
     }
 
     /// Ends the session of a token of either kind; of a refresh token whatever its generation and
@@ -103,7 +105,16 @@ impl App {
         let event = self.event(kind, origin).of(user).of_session(session);
         // Without the token's word, longer than any token of a forgotten session can live.
         let end = end.unwrap_or_else(|| self.clock.now() + self.policy.lifetimes.absolute);
-        Ok(self.store.revoke_session(session, user, end, reason, &event).await?)
+        let revoked = self.store.revoke_session(session, user, end, reason, &event).await;
+        match revoked {
+            Ok(true) => self.meters.revoked(reason),
+            Ok(false) => {}
+            Err(StoreError::TooManyForgotten { .. }) => {
+                self.meters.limited.unknown_sessions_of_user.inc();
+            }
+            Err(_) => {}
+        }
+        Ok(revoked?)
     }
 }
 

@@ -54,6 +54,9 @@ impl App {
         };
         let event = self.event_by(by, kind).of(user);
         let set = self.store.set_status(user, status, last, &event).await?;
+        if set && status == Status::Disabled {
+            self.meters.revocations.user_disabled.inc();
+        }
         self.done(set, user).await
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use evergreen_proto::auth::v1::{self as pb, admin_service_server::AdminService};
 use secrecy::ExposeSecret as _;
 use tonic::{Request, Response, Status};
-use transport::status::field_invalid;
+use transport::{observe::Notes, status::field_invalid};
 
 use crate::{
     app::{Administrator, App, EventRequest, PageRequest},
@@ -36,7 +36,9 @@ impl AdminRpc {
 
     async fn admin<T>(&self, request: &Request<T>) -> Result<Administrator, Status> {
         let caller = self.app.authenticate_admin(access_token(request)?).await;
-        let actor = Actor::Account(caller.map_err(to_status)?.account());
+        let account = caller.map_err(to_status)?.account();
+        Notes::of(request).account(account.uuid().to_string());
+        let actor = Actor::Account(account);
         Ok(Administrator { actor, origin: origin(request) })
     }
 }

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use evergreen_proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use tonic::{Request, Response, Status};
-use transport::status::field_invalid;
+use transport::{observe::Notes, status::field_invalid};
 
 use crate::{
-    app::{App, Authenticated, PageRequest, RefreshRequest},
+    app::{App, Authenticated, Issued, PageRequest, RefreshRequest},
     rpc::{
         convert,
         metadata::{
@@ -31,7 +31,15 @@ impl AuthRpc {
     }
 
     async fn caller<T>(&self, request: &Request<T>) -> Result<Authenticated, Status> {
-        self.app.authenticate(access_token(request)?).await.map_err(to_status)
+        let caller = self.app.authenticate(access_token(request)?).await.map_err(to_status)?;
+        Notes::of(request).account(caller.user_id().to_string());
+        Ok(caller)
+    }
+
+    /// The answer to a request that has begun a session, or kept one going.
+    fn tokens(notes: &Notes, issued: &Issued) -> Option<pb::TokenPair> {
+        notes.account(issued.user.to_string());
+        Some(convert::token_pair(issued))
     }
 }
 
@@ -43,10 +51,10 @@ impl AuthService for AuthRpc {
         &self,
         request: Request<pb::RegisterRequest>,
     ) -> Result<Response<pb::RegisterResponse>, Status> {
-        let origin = origin(&request);
+        let (origin, notes) = (origin(&request), Notes::of(&request));
         let pb::RegisterRequest { username, password } = request.into_inner();
         let issued = self.app.register(&username, password, origin).await.map_err(to_status)?;
-        let tokens = Some(convert::token_pair(&issued));
+        let tokens = Self::tokens(&notes, &issued);
         Ok(Response::new(pb::RegisterResponse { tokens }))
     }
 
@@ -54,11 +62,10 @@ impl AuthService for AuthRpc {
         &self,
         request: Request<pb::LoginRequest>,
     ) -> Result<Response<pb::LoginResponse>, Status> {
-        let origin = origin(&request);
+        let (origin, notes) = (origin(&request), Notes::of(&request));
         let pb::LoginRequest { username, password, device_name } = request.into_inner();
         let issued = self.app.login(&username, password, device_name, origin).await;
-        let issued = issued.map_err(to_status)?;
-        let tokens = Some(convert::token_pair(&issued));
+        let tokens = Self::tokens(&notes, &issued.map_err(to_status)?);
         Ok(Response::new(pb::LoginResponse { tokens }))
     }
 
@@ -74,7 +81,7 @@ impl AuthService for AuthRpc {
             origin: origin(&request),
         };
         let issued = self.app.refresh(refresh).await.map_err(to_status)?;
-        let tokens = Some(convert::token_pair(&issued));
+        let tokens = Self::tokens(&Notes::of(&request), &issued);
         Ok(Response::new(pb::RefreshResponse { tokens }))
     }
 
@@ -153,17 +160,21 @@ impl AuthService for AuthRpc {
         &self,
         request: Request<pb::LoginServiceRequest>,
     ) -> Result<Response<pb::LoginServiceResponse>, Status> {
-        let origin = origin(&request);
+        let (origin, notes) = (origin(&request), Notes::of(&request));
         let pb::LoginServiceRequest { client_id, client_secret } = request.into_inner();
         let issued = self.app.login_service(&client_id, client_secret, origin).await;
-        Ok(Response::new(convert::service_token(&issued.map_err(to_status)?)))
+        let issued = issued.map_err(to_status)?;
+        // It is one, since its secret was right; what was typed before might be anything.
+        notes.account(client_id);
+        Ok(Response::new(convert::service_token(&issued)))
     }
 
     async fn introspect_token(
         &self,
         request: Request<pb::IntrospectTokenRequest>,
     ) -> Result<Response<pb::IntrospectTokenResponse>, Status> {
-        self.app.authenticate_service(access_token(&request)?).await.map_err(to_status)?;
+        let service = self.app.authenticate_service(access_token(&request)?).await;
+        Notes::of(&request).account(service.map_err(to_status)?.account.id.to_string());
         let token = request.into_inner().token;
         if token.is_empty() {
             return Err(field_invalid("token", "must be the token to be introspected"));
@@ -178,6 +189,7 @@ impl AuthService for AuthRpc {
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
         let service = self.app.authenticate_service(access_token(&request)?).await;
         let service = service.map_err(to_status)?;
+        Notes::of(&request).account(service.account.id.to_string());
         let (store, clock) = (Arc::clone(&self.app.store), Arc::clone(&self.app.clock));
         let cursor = request.into_inner().cursor;
         let following = self.app.revocations.follow(&cursor, service, store, clock);

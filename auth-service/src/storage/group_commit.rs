@@ -16,7 +16,9 @@ use async_trait::async_trait;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
+    time::Instant,
 };
+use transport::metrics::{Histogram, Metrics, histogram};
 
 use crate::{
     domain::id::SessionId,
@@ -60,21 +62,45 @@ type Reply = oneshot::Sender<Result<Option<Advanced>, StoreError>>;
 
 /// Hands advances to a task that commits them in groups.
 #[derive(Clone, Debug)]
-pub(crate) struct GroupCommit(mpsc::Sender<(Advance, Reply)>);
+pub(crate) struct GroupCommit {
+    queue: mpsc::Sender<(Advance, Reply)>,
+    meters: Meters,
+}
+
+/// What is measured of groups.
+#[derive(Clone, Debug)]
+struct Meters {
+    size: Histogram,
+    duration: Histogram,
+}
 
 impl GroupCommit {
     /// Starts the task; it ends when the last handle is dropped and all is committed.
     pub(crate) fn start(committer: impl CommitGroup, limits: Limits) -> Self {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(run(Arc::new(committer), receiver, limits));
-        Self(sender)
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        let meters = Meters::new();
+        tokio::spawn(run(Arc::new(committer), receiver, limits, meters.clone()));
+        Self { queue, meters }
+    }
+
+    /// Tells how large groups are, how long their commits take, and how many advances wait.
+    pub(crate) fn measure(&self, metrics: &Metrics) {
+        metrics.register(&self.meters.size);
+        metrics.register(&self.meters.duration);
+        // Not the queue itself, whose end it would put off.
+        let queue = self.queue.downgrade();
+        let help = "Advances of sessions that wait to be taken into a group";
+        metrics.reading("commit_queue", help, &[], move || {
+            let waiting = |queue: mpsc::Sender<_>| queue.max_capacity() - queue.capacity();
+            queue.upgrade().map_or(0, waiting) as f64
+        });
     }
 
     /// Commits one advance. Once it is queued it is carried out even if the caller goes away.
     pub(crate) async fn advance(&self, advance: Advance) -> Result<Option<Advanced>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let gone = || StoreError::Unavailable(sqlx::Error::PoolClosed);
-        self.0.send((advance, reply)).await.map_err(|_| gone())?;
+        self.queue.send((advance, reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }
@@ -83,6 +109,7 @@ async fn run<C: CommitGroup>(
     committer: Arc<C>,
     mut queue: mpsc::Receiver<(Advance, Reply)>,
     limits: Limits,
+    meters: Meters,
 ) {
     let mut waiting = VecDeque::new();
     let mut commits = JoinSet::new();
@@ -98,8 +125,14 @@ async fn run<C: CommitGroup>(
             && let Some(group) = Group::next(&mut waiting, &busy, limits.members)
         {
             busy.extend(group.advances.iter().map(|advance| advance.session));
-            let committer = Arc::clone(&committer);
-            commits.spawn(async move { group.commit(&*committer).await });
+            let (committer, duration) = (Arc::clone(&committer), meters.duration.clone());
+            meters.size.observe(group.advances.len() as f64);
+            commits.spawn(async move {
+                let began = Instant::now();
+                let sessions = group.commit(&*committer).await;
+                duration.observe(began.elapsed().as_secs_f64());
+                sessions
+            });
         }
         tokio::select! {
             biased;
@@ -124,6 +157,17 @@ async fn run<C: CommitGroup>(
                 }
             }
             else => return,
+        }
+    }
+}
+
+impl Meters {
+    fn new() -> Self {
+        let size = "Sessions that one group commit moves";
+        let duration = "How long the commit of a group takes";
+        Self {
+            size: histogram("commit_group_size", size, &[], &SIZES),
+            duration: histogram("commit_duration_seconds", duration, &[], &DURATIONS),
         }
     }
 }
@@ -222,6 +266,10 @@ fn answer(replies: Vec<Reply>, result: Result<Option<Advanced>, StoreError>) {
 
 /// How many advances may wait for their group; more wait in their callers' tasks.
 const QUEUE: usize = 1024;
+const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+/// From a disk that keeps what it is given in memory to the longest wait for a lock.
+const DURATIONS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use token::{Nonce, clock::Timestamp};
-use transport::deadline::Deadline;
+use transport::{deadline::Deadline, metrics::Metrics};
 
 use crate::{
     domain::{
@@ -38,6 +38,12 @@ pub(crate) trait Store:
     + LimitStore
     + ListStore
 {
+    /// Whether the database answers; asked by probes, beside what requests do.
+    async fn answers(&self) -> Result<(), StoreError>;
+
+    /// Tells what there is to measure, whenever it is asked for.
+    fn measure(&self, metrics: &Metrics);
+
     /// Ends all connections; what is under way is awaited.
     async fn close(&self);
 }

@@ -11,18 +11,21 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
+use crate::log_lines::LogLines;
+
 /// Starts logging to standard error, for people on a terminal and in JSON elsewhere: what `filter`
 /// lets pass, unless `RUST_LOG` says otherwise. Only the first call in a process counts.
 pub fn start_log(filter: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual(filter));
+    let json = !stderr().is_terminal();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(stderr)
+        .with_writer(LogLines { json })
         // A line that cannot be written, on a full disk say, would be complained about where it
         // could not be written; and that failure is a panic of whoever logged.
         .log_internal_errors(false);
     // An embedding program may have started its own log, which is then the one to use.
-    if stderr().is_terminal() {
+    if !json {
         let log = log.with_target(false).with_filter_reloading();
         let filter = log.reload_handle();
         if log.try_init().is_ok() {

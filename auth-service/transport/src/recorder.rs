@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::{sync::watch, time::Instant};
 use tonic::Code;
+use trace_context::{SpanId, TraceContext};
 
 use crate::observe::{Ended, Observer};
 
@@ -17,6 +18,10 @@ pub struct Seen {
     pub code: Code,
     /// When it ended.
     pub at: Instant,
+    /// The span that it was.
+    pub span: Option<TraceContext>,
+    /// The span that its request came from.
+    pub parent: Option<SpanId>,
 }
 
 /// Keeps every RPC that a server answers, in the order in which they ended. It grows with every
@@ -68,7 +73,8 @@ impl Default for Recorder {
 impl Observer for Recorder {
     fn ended(&self, rpc: &Ended<'_>) {
         let method = rpc.method.rsplit('/').next().unwrap_or_default().to_owned();
-        self.seen().push(Seen { method, code: rpc.code, at: Instant::now() });
+        let (span, parent) = (rpc.span, rpc.parent);
+        self.seen().push(Seen { method, code: rpc.code, at: Instant::now(), span, parent });
         self.changed.send_replace(());
     }
 }

@@ -20,6 +20,7 @@ use tonic::{
     },
 };
 use tower::util::MapResponseLayer;
+use trace_context::TraceIds;
 
 use crate::{
     config::ConfigError,
@@ -118,6 +119,8 @@ pub struct Serving {
     pub clock: Arc<dyn Clock>,
     /// Hears of every RPC.
     pub observer: Arc<dyn Observer>,
+    /// Makes the ids by which an RPC is found again.
+    pub trace_ids: Arc<TraceIds>,
     /// No request lives longer.
     pub request_life: Duration,
     /// The paths of RPCs whose requests are streams, and which that does not hold for.
@@ -176,7 +179,7 @@ impl Serving {
             .http2_max_header_list_size(MOST_HEADER_BYTES)
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .layer(ObserveLayer::new(self.observer))
+            .layer(ObserveLayer::new(self.observer, self.trace_ids))
             .layer(DeadlineLayer::new(self.clock, self.request_life).uploads(self.uploads))
             .layer(AdmissionLayer::new(Admission::new(self.most_requests, unary())))
             .layer(MapResponseLayer::new(oversize::explain::<Body>))

@@ -28,3 +28,19 @@ pub async fn connect_all(
     drop(made);
     Ok(pool)
 }
+
+/// Whether the file that `pool` has open answers. Where all its connections are in use, it does.
+///
+/// # Errors
+///
+/// Why not.
+pub async fn answers(pool: &SqlitePool) -> Result<(), sqlx::Error> {
+    match pool.try_acquire() {
+        Some(mut connection) => {
+            sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1").execute(&mut *connection).await?;
+            Ok(())
+        }
+        None if pool.is_closed() => Err(sqlx::Error::PoolClosed),
+        None => Ok(()),
+    }
+}

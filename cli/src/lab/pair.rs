@@ -126,6 +126,10 @@ pub async fn start_api(
     let may_be_reached = config.insecure || tls.is_some();
     let listener = bind("--api-listen", config.listen, may_be_reached).await?;
     let address = listener.local_addr()?;
+    let operations = match config.ops_listen {
+        Some(address) => Some(bind("--ops-listen", address, config.insecure).await?),
+        None => None,
+    };
     let mut server =
         api_service::Server::open(config, clock, Arc::new(SystemEntropy), observer).await?;
     if let Some(owner) = demo_owner {
@@ -134,9 +138,13 @@ pub async fn start_api(
     if let Some(tls) = &tls {
         server = server.with_tls(tls.clone());
     }
+    let served = operations.as_ref().map(TcpListener::local_addr).transpose()?;
+    if let Some(operations) = operations {
+        server = server.with_operations(operations);
+    }
     let (stop, told) = stop();
     let task = tokio::spawn(async { Ok(server.run(listener, told).await?) });
-    Ok(Running { address, operations: None, tls, stop, task })
+    Ok(Running { address, operations: served, tls, stop, task })
 }
 
 fn stop() -> (watch::Sender<bool>, impl Future<Output = ()>) {

@@ -6,6 +6,7 @@ use tokio::{
     sync::{Notify, broadcast, watch},
     time::{Instant, sleep},
 };
+use transport::metrics::Metrics;
 
 use crate::{
     domain::change::{Change, Resource},
@@ -54,6 +55,13 @@ impl Feed {
             wanted: Notify::new(),
             closed: watch::Sender::new(false),
         }
+    }
+
+    /// Tells how many follow, whenever it is asked for.
+    pub(in crate::app) fn measure(&self, metrics: &Metrics) {
+        let said = self.said.clone();
+        let help = "Streams of changes that are open";
+        metrics.reading("change_followers", help, &[], move || said.receiver_count() as f64);
     }
 
     pub(super) fn listen(&self) -> Ears {

@@ -9,7 +9,7 @@ use sqlx::{
 };
 use thiserror::Error;
 use transport::{
-    postgres::{self as shared, Bells, Servers, mend},
+    postgres::{self as shared, Bells, Probe, Servers, mend},
     schema::Schema,
 };
 
@@ -21,6 +21,7 @@ use crate::storage::StoreError;
 pub(crate) struct PostgresStore {
     pub(super) pool: PgPool,
     pub(super) bells: Bells,
+    pub(super) probe: Probe,
 }
 
 /// Why the database could not be opened.
@@ -46,9 +47,10 @@ impl PostgresStore {
         first.close().await?;
         let pool = primary.pool(pool(Self::CONNECTIONS));
         // One that has gone stale is found out by using it, and nothing is lost by that.
+        let probe = Probe::new(&mut primary);
         let bells = primary.pool(pool_of_bells());
         primary.follow();
-        Ok(Self { pool, bells: Bells::hang(bells, CHANNEL) })
+        Ok(Self { pool, bells: Bells::hang(bells, CHANNEL), probe })
     }
 
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {

@@ -1,6 +1,7 @@
 //! What belongs to no kind of thing; the rest is in the neighbouring files.
 
 use async_trait::async_trait;
+use transport::metrics::{Metrics, watch_pool};
 
 use super::open::PostgresStore;
 use crate::storage::{Store, StoreError};
@@ -22,7 +23,17 @@ impl Store for PostgresStore {
         kept.try_into().map_err(|_| StoreError::inconsistent("secrets", "value", "page_token"))
     }
 
+    async fn answers(&self) -> Result<(), StoreError> {
+        Ok(self.probe.ask().await?)
+    }
+
+    fn measure(&self, metrics: &Metrics) {
+        watch_pool(metrics, "requests", &self.pool);
+        watch_pool(metrics, "changes", self.bells.pool());
+    }
+
     async fn close(&self) {
+        self.probe.close().await;
         self.bells.pool().close().await;
         self.pool.close().await;
     }

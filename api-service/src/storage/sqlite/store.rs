@@ -1,6 +1,10 @@
 //! What belongs to no kind of thing; the rest is in the neighbouring files.
 
 use async_trait::async_trait;
+use transport::{
+    metrics::{Metrics, watch_pool},
+    sqlite::answers,
+};
 
 use super::open::SqliteStore;
 use crate::storage::{Store, StoreError};
@@ -20,6 +24,15 @@ impl Store for SqliteStore {
                 .fetch_one(&self.writes)
                 .await?;
         kept.try_into().map_err(|_| StoreError::inconsistent("secrets", "value", "page_token"))
+    }
+
+    async fn answers(&self) -> Result<(), StoreError> {
+        Ok(answers(&self.reads).await?)
+    }
+
+    fn measure(&self, metrics: &Metrics) {
+        watch_pool(metrics, "readers", &self.reads);
+        watch_pool(metrics, "writer", &self.writes);
     }
 
     async fn close(&self) {

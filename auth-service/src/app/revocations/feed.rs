@@ -13,6 +13,7 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
+use transport::metrics::Metrics;
 
 use super::{
     cursor::Cursor,
@@ -87,6 +88,22 @@ impl Feed {
     /// Ends every stream, so that a server that stops does not wait for them.
     pub(crate) fn close(&self) {
         self.state.send_modify(|state| state.closed = true);
+    }
+
+    /// Tells who follows, and how old what they know can be, whenever it is asked for.
+    pub(crate) fn measure(&self, metrics: &Metrics) {
+        let followers = self.state.clone();
+        let help = "Streams of revocations that are open";
+        metrics
+            .reading("revocation_followers", help, &[], move || followers.receiver_count() as f64);
+        let state = self.state.clone();
+        let help = "How long ago what was revoked was read; 0 while nobody follows";
+        metrics.reading("revocation_lag_seconds", help, &[], move || {
+            match state.receiver_count() {
+                0 => 0.0,
+                _ => state.borrow().read_at.elapsed().as_secs_f64(),
+            }
+        });
     }
 
     /// Reads for as long as it is polled.

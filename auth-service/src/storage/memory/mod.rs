@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use token::clock::{Clock, Timestamp};
+use transport::metrics::Metrics;
 
 pub use self::database::{Committed, MemoryDatabase, Pace, Snapshot};
 use self::{advances::MemoryCommitter, database::Tables};
@@ -61,6 +62,14 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
+    async fn answers(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn measure(&self, metrics: &Metrics) {
+        self.advances.measure(metrics);
+    }
+
     async fn close(&self) {}
 }
 

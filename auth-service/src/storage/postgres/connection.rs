@@ -12,7 +12,7 @@ use sqlx::{
 };
 use token::clock::Clock;
 use transport::{
-    postgres::{Bells, Servers, mend, prepare},
+    postgres::{Bells, Probe, Servers, mend, prepare},
     schema::Schema,
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct PostgresStore {
     pub(super) commits: PgPool,
     pub(super) advances: GroupCommit,
     pub(super) bells: Bells,
+    pub(super) probe: Probe,
     pub(super) now: DatabaseClock,
     /// The text of a session's read, with the database's clock in it.
     pub(super) read_session: Arc<OnceLock<Arc<str>>>,
@@ -57,12 +58,14 @@ impl PostgresStore {
         let committer = PostgresCommitter::new(commits.clone(), now, clock);
         let limits = Limits { members: MAX_GROUP, groups: GROUPS };
         let advances = GroupCommit::start(committer, limits);
+        let probe = Probe::new(&mut primary);
         let bells = Bells::hang(primary.pool(pool_of_revocations()), CHANNEL);
         primary.follow();
-        Ok(Self { pool, commits, advances, bells, now, read_session: Arc::default() })
+        Ok(Self { pool, commits, advances, bells, probe, now, read_session: Arc::default() })
     }
 
     pub(super) async fn close(&self) {
+        self.probe.close().await;
         self.bells.pool().close().await;
         self.commits.close().await;
         self.pool.close().await;

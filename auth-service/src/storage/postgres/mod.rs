@@ -22,15 +22,27 @@ mod sessions;
 mod users;
 
 use async_trait::async_trait;
+use transport::metrics::{Metrics, watch_pool};
 
 pub(crate) use self::{
     clock::DatabaseClock,
     connection::{MIGRATIONS, PostgresStore, RIGHTS},
 };
-use crate::storage::store::Store;
+use crate::storage::{error::StoreError, store::Store};
 
 #[async_trait]
 impl Store for PostgresStore {
+    async fn answers(&self) -> Result<(), StoreError> {
+        Ok(self.probe.ask().await?)
+    }
+
+    fn measure(&self, metrics: &Metrics) {
+        watch_pool(metrics, "requests", &self.pool);
+        watch_pool(metrics, "commits", &self.commits);
+        watch_pool(metrics, "revocations", self.bells.pool());
+        self.advances.measure(metrics);
+    }
+
     async fn close(&self) {
         self.close().await;
     }

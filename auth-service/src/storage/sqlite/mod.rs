@@ -13,12 +13,25 @@ mod users;
 mod writer;
 
 use async_trait::async_trait;
+use transport::{
+    metrics::{Metrics, watch_pool},
+    sqlite::answers,
+};
 
 pub(crate) use self::connection::{FILE, MIGRATIONS, SqliteStore};
-use crate::storage::store::Store;
+use crate::storage::{error::StoreError, store::Store};
 
 #[async_trait]
 impl Store for SqliteStore {
+    async fn answers(&self) -> Result<(), StoreError> {
+        Ok(answers(&self.reader).await?)
+    }
+
+    fn measure(&self, metrics: &Metrics) {
+        watch_pool(metrics, "readers", &self.reader);
+        self.advances.measure(metrics);
+    }
+
     async fn close(&self) {
         self.close().await;
     }

@@ -3,6 +3,7 @@
 mod bells;
 mod connect;
 mod primary;
+mod probe;
 mod retry;
 mod servers;
 
@@ -10,6 +11,7 @@ pub use self::{
     bells::Bells,
     connect::{mend, prepare},
     primary::Primary,
+    probe::Probe,
     retry::{ATTEMPTS, was_rolled_back},
     servers::Servers,
 };

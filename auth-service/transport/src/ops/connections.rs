@@ -21,7 +21,7 @@ use tokio_stream::{Stream, StreamExt as _};
 
 /// Serves `routes` on `incoming`, over HTTP/1 and HTTP/2, until the sender of `stopped` is gone; then
 /// lets the requests under way end, but for no longer than [`GRACE`].
-pub(in crate::server) async fn serve<C>(
+pub async fn serve<C>(
     incoming: impl Stream<Item = io::Result<C>>,
     routes: Router,
     mut stopped: watch::Receiver<()>,

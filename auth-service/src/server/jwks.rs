@@ -1,4 +1,4 @@
-//! The operations port: what is asked for over HTTP, by programs that speak no gRPC.
+//! What AuthService's operations port answers beside what every one does.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,11 +15,7 @@ use token::PublicKey;
 
 use crate::{app::App, rpc};
 
-mod connections;
-
-pub(super) use self::connections::serve;
-
-/// Everything that the port answers.
+/// The public keys, those of `GetJwks`.
 pub(super) fn routes(app: Arc<App>) -> Router {
     Router::new().route("/.well-known/jwks.json", get(jwks)).with_state(app)
 }

@@ -1,13 +1,13 @@
-//! The operations port on a real socket, beside the other one.
+//! AuthService's operations port on a real socket, beside the other one.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroUsize};
 
 use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Method, Request, StatusCode, header::ALLOW},
 };
 use evergreen_proto::auth::v1::{
-    GetJwksRequest, GetJwksResponse, auth_service_client::AuthServiceClient,
+    GetJwksRequest, GetJwksResponse, LoginRequest, auth_service_client::AuthServiceClient,
 };
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tonic::transport::Endpoint;
+use tonic::{Code, transport::Endpoint};
 use transport::{recorder::Recorder, serve::ServeError};
 
 use super::*;
@@ -46,7 +46,11 @@ impl Running {
     async fn start() -> Self {
         let dir = TempDir::new().unwrap();
         let clock = Arc::new(ManualClock::at(START));
-        let config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        let config = Config {
+            data_dir: dir.path().to_owned(),
+            hash_concurrency: Some(NonZeroUsize::MIN),
+            ..Config::default()
+        };
         let entropy = Arc::new(SeededEntropy::new(1));
         let server = Server::open(config, clock.clone(), entropy, Arc::new(Recorder::new()));
         let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -67,12 +71,7 @@ impl Running {
     }
 
     async fn ask(&self, http2: bool, method: Method, path: &str) -> Answer {
-        let uri = format!("http://{}{path}", self.operations);
-        let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
-        let client = Client::builder(TokioExecutor::new()).http2_only(http2).build_http();
-        let (head, body) = client.request(request).await.unwrap().into_parts();
-        let body = to_bytes(Body::new(body), usize::MAX).await.unwrap();
-        Answer { status: head.status, headers: head.headers, body: body.into() }
+        ask(self.operations, http2, method, path).await
     }
 
     /// Both doors tell the same; gives back how many keys, and the age.
@@ -113,6 +112,15 @@ impl Running {
     }
 }
 
+async fn ask(operations: SocketAddr, http2: bool, method: Method, path: &str) -> Answer {
+    let uri = format!("http://{operations}{path}");
+    let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+    let client = Client::builder(TokioExecutor::new()).http2_only(http2).build_http();
+    let (head, body) = client.request(request).await.unwrap().into_parts();
+    let body = to_bytes(Body::new(body), usize::MAX).await.unwrap();
+    Answer { status: head.status, headers: head.headers, body: body.into() }
+}
+
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -135,6 +143,63 @@ async fn the_keys_and_their_age_are_those_of_get_jwks() {
     for http2 in [false, true] {
         assert_eq!(running.compare(http2).await, (2, Duration::from_secs(1)));
     }
+}
+
+#[tokio::test]
+async fn it_is_ready_while_its_database_answers() {
+    let running = Running::start().await;
+    let ready = running.ask(false, Method::GET, "/readyz").await;
+    assert_eq!(ready.status, StatusCode::OK, "{:?}", String::from_utf8(ready.body));
+    // Another one, since what was found holds for a moment.
+    let running = Running::start().await;
+    running.app.store.close().await;
+    let unready = running.ask(false, Method::GET, "/readyz").await;
+    assert_eq!(unready.status, StatusCode::SERVICE_UNAVAILABLE);
+    let why: Value = serde_json::from_slice(&unready.body).unwrap();
+    assert_eq!(why["not_ready"], json!([{ "what": "database", "why": "cannot be used" }]));
+    assert_eq!(running.ask(false, Method::GET, "/healthz").await.status, StatusCode::OK);
+    let metrics = running.ask(true, Method::GET, "/metrics").await;
+    assert!(String::from_utf8(metrics.body).unwrap().contains("\nevergreen_auth_ready 0\n"));
+}
+
+#[tokio::test]
+async fn while_calls_end_it_says_that_it_is_not_ready() {
+    let running = Running::start().await;
+    // The one place to hash is taken, so that a login waits.
+    let (begun, has_begun) = oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel();
+    let app = Arc::clone(&running.app);
+    let hash = tokio::spawn(async move { app.passwords.hold(begun, released).await });
+    has_begun.await.unwrap();
+    let endpoint = Endpoint::from_shared(format!("http://{}", running.address)).unwrap();
+    let mut client = AuthServiceClient::new(endpoint.connect().await.unwrap());
+    let request = LoginRequest {
+        username: "ada".into(),
+        password: "whatever".into(),
+        ..LoginRequest::default()
+    };
+    let login = tokio::spawn(async move { client.login(request).await });
+    let in_flight = "rpcs_in_flight{method=\"evergreen.auth.v1.AuthService/Login\"} 1";
+    loop {
+        let metrics = running.ask(false, Method::GET, "/metrics").await;
+        if String::from_utf8(metrics.body).unwrap().contains(in_flight) {
+            break;
+        }
+    }
+    running.stop.send(()).unwrap();
+    let unready = loop {
+        let answer = ask(running.operations, false, Method::GET, "/readyz").await;
+        if answer.status != StatusCode::OK {
+            break answer;
+        }
+    };
+    let why: Value = serde_json::from_slice(&unready.body).unwrap();
+    assert_eq!(why["not_ready"], json!([{ "what": "server", "why": "drains" }]));
+    drop(release);
+    let refused = login.await.unwrap().unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    hash.await.unwrap();
+    timeout(PATIENCE, running.task).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test]
