@@ -113,7 +113,7 @@ impl StopSignals {
         async move {
             if first.wait_for(|stop| *stop).await.is_err() {
                 // Nobody listens any more.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

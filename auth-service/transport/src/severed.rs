@@ -29,7 +29,7 @@ impl<C> Severed<C> {
         let cut = Box::pin(async move {
             if cut.wait_for(|cut| *cut).await.is_err() {
                 // Nobody is left who could cut it.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         });
         Self { inner, cut, is_cut: false }
