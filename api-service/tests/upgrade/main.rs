@@ -1,7 +1,5 @@
 //! Instances of the version before serve on while a new one brings the schema up to date.
 
-#![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
-
 use private_postgres::Postgres;
 use service_program::upgrade::Statements;
 
