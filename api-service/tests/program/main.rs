@@ -7,3 +7,4 @@ mod damage;
 mod doctor;
 mod harness;
 mod settings;
+mod unit;

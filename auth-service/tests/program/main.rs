@@ -8,4 +8,5 @@ mod doctor;
 mod harness;
 mod life;
 mod settings;
+mod unit;
 mod users;

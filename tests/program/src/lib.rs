@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
 #![expect(clippy::missing_panics_doc, reason = "every step of a test may panic")]
 
+pub mod unit;
 pub mod upgrade;
 
 use std::{
