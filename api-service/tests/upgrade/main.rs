@@ -22,7 +22,7 @@ async fn a_migration_that_takes_away_what_they_need_is_found_out() {
     for (n, (migration, found)) in [
         ("ALTER TABLE trees ADD COLUMN color text", None),
         ("ALTER TABLE folders DROP COLUMN tree_count", Some("tree_count")),
-        ("ALTER TABLE search_documents ADD COLUMN owner_id text", Some("ambiguous")),
+        ("ALTER TABLE trees ADD COLUMN number bigint", Some("ambiguous")),
         ("ALTER TABLE trees ADD CHECK (status <> 'draft')", Some("violates check constraint")),
         ("ALTER TABLE change_inbox RENAME COLUMN place TO number", Some("place")),
         ("CREATE UNIQUE INDEX one_each ON trees (category_id)", Some("duplicate key")),
