@@ -34,6 +34,10 @@ impl Distrust {
             if let Some(found) = tls.or_else(|| error.downcast_ref()).and_then(Self::of) {
                 return Some(found);
             }
+            // HTTP/2 keeps no more than the text of what its connection failed of.
+            if error.to_string().rsplit_once(ALERT).is_some_and(|(_, alert)| is_refusal(alert)) {
+                return Some(Self::Refused);
+            }
             next = error.source();
         }
         None
@@ -53,20 +57,29 @@ impl Distrust {
                 _ => Self::Untrusted,
             }),
             TlsError::InvalidMessage(_) => Some(Self::Plaintext),
-            TlsError::AlertReceived(
-                AlertDescription::AccessDenied
-                | AlertDescription::BadCertificate
-                | AlertDescription::CertificateExpired
-                | AlertDescription::CertificateRequired
-                | AlertDescription::CertificateRevoked
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::DecryptError
-                | AlertDescription::HandshakeFailure
-                | AlertDescription::NoCertificate
-                | AlertDescription::UnknownCA
-                | AlertDescription::UnsupportedCertificate,
-            ) => Some(Self::Refused),
+            TlsError::AlertReceived(alert) if REFUSALS.contains(alert) => Some(Self::Refused),
             _ => None,
         }
     }
 }
+
+/// Whether an alert of this name is one by which a server refuses its client.
+fn is_refusal(name: &str) -> bool {
+    REFUSALS.iter().any(|alert| format!("{alert:?}") == name)
+}
+
+/// What comes before the name of an alert.
+const ALERT: &str = "received fatal alert: ";
+const REFUSALS: [AlertDescription; 11] = [
+    AlertDescription::AccessDenied,
+    AlertDescription::BadCertificate,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateRequired,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::DecryptError,
+    AlertDescription::HandshakeFailure,
+    AlertDescription::NoCertificate,
+    AlertDescription::UnknownCA,
+    AlertDescription::UnsupportedCertificate,
+];

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     task::{AbortHandle, JoinSet},
     time::timeout,
 };
@@ -88,17 +88,28 @@ async fn handshake<C>(acceptor: TlsAcceptor, io: C) -> Option<TlsStream<C>>
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {
-    match timeout(LIFE, acceptor.accept(io)).await {
-        Ok(Ok(encrypted)) => Some(encrypted),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a handshake failed");
-            None
+    let handshake = async {
+        match acceptor.accept(io).into_fallible().await {
+            Ok(encrypted) => Some(encrypted),
+            Err((error, io)) => {
+                tracing::debug!(%error, "a handshake failed");
+                part(io).await;
+                None
+            }
         }
-        Err(_) => {
-            tracing::debug!("a handshake took too long");
-            None
-        }
-    }
+    };
+    timeout(LIFE, handshake).await.unwrap_or_else(|_| {
+        tracing::debug!("a handshake took too long");
+        None
+    })
+}
+
+/// Lets the client read why. If what it has sent meanwhile were left unread, the system would reset the
+/// connection, and the client might learn of nothing but that.
+async fn part(mut io: impl AsyncRead + AsyncWrite + Unpin) {
+    let _ = io.shutdown().await;
+    let mut unread = [0; 1024];
+    while matches!(io.read(&mut unread).await, Ok(1..)) {}
 }
 
 /// Cuts the oldest handshake if there are too many, and forgets those that have ended.
