@@ -13,7 +13,7 @@ use tokio::{
 use tokio_rustls::{
     TlsConnector, client,
     rustls::{
-        ClientConfig, RootCertStore,
+        ClientConfig, HandshakeKind, RootCertStore,
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
         version::{TLS12, TLS13},
     },
@@ -218,6 +218,33 @@ async fn clients_are_judged_where_some_are_trusted() {
         assert_eq!(admitted(Some(&expired)).await, refused);
         assert_eq!(admitted(Some(&a_server)).await, refused, "it is for servers");
         assert_eq!(admitted(None).await, if without { Ok(None) } else { refused });
+    }
+}
+
+/// A resumed session would bring along a certificate that was judged long ago.
+#[tokio::test]
+async fn where_clients_are_judged_each_connection_is_a_whole_handshake() {
+    let authority = Authority::new();
+    let (server, me) = (authority.server("server"), authority.client("me"));
+    for (ca, second) in
+        [(Some(authority.file()), HandshakeKind::Full), (None, HandshakeKind::Resumed)]
+    {
+        let tls = Tls::open(files(&server, ca, ClientAuth::Required), clock()).unwrap();
+        let (wire, mut served) = Wire::to(&tls);
+        // Both connections know what the first was told.
+        let connector = client(&authority, Some(&me));
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            let name = ServerName::try_from("localhost").unwrap();
+            let connecting = async { connector.connect(name, wire.connect().await).await };
+            let (at_client, at_server) = tokio::join!(connecting, served.next());
+            let (mut at_client, mut at_server) = (at_client.unwrap(), at_server.unwrap().unwrap());
+            at_server.write_u8(1).await.unwrap();
+            at_server.flush().await.unwrap();
+            at_client.read_u8().await.unwrap();
+            kinds.push(at_client.get_ref().1.handshake_kind());
+        }
+        assert_eq!(kinds, [Some(HandshakeKind::Full), Some(second)]);
     }
 }
 
