@@ -7,11 +7,14 @@ use super::exposition::Metrics;
 /// What a query names.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Query {
-    /// Each series with its matchers: label, operator, value.
-    pub(crate) series: Vec<(String, Vec<(String, String, String)>)>,
+    /// Each series with its matchers.
+    pub(crate) series: Vec<(String, Vec<Matcher>)>,
     /// Labels that it groups by or matches on.
     pub(crate) grouping: Vec<String>,
 }
+
+/// Label, operator, value.
+type Matcher = (String, String, String);
 
 /// The queries of a Grafana dashboard.
 pub(crate) fn of_dashboard(json: &str) -> Vec<String> {
