@@ -20,7 +20,7 @@ use tokio::{
 use tokio_stream::{Stream, StreamExt as _};
 
 /// Serves `routes` on `incoming`, over HTTP/1 and HTTP/2, until the sender of `stopped` is gone; then
-/// lets the requests under way end, but for no longer than [`GRACE`].
+/// lets the requests under way end, but for no longer than `GRACE`.
 pub async fn serve<C>(
     incoming: impl Stream<Item = io::Result<C>>,
     routes: Router,
