@@ -9,7 +9,7 @@ pub(crate) fn stamped<T>(message: T) -> Request<T> {
     if let Some(trace) = TraceContext::current()
         && let Ok(value) = MetadataValue::try_from(trace.header().as_bytes())
     {
-        request.metadata_mut().insert(TRACEPARENT, value);
+        request.metadata_mut().insert(TRACEPARENT.as_str(), value);
     }
     request
 }

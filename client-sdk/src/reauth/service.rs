@@ -104,7 +104,7 @@ fn trace_of(request: &mut Request<Body>, shared: &Shared) -> TraceContext {
     }
     let trace = TraceContext::current().unwrap_or_else(|| shared.trace_ids.root());
     // What is there and means nothing to us is the sender's all the same.
-    request.headers_mut().entry(TRACEPARENT).or_insert_with(|| trace.header());
+    request.headers_mut().entry(&TRACEPARENT).or_insert_with(|| trace.header());
     trace
 }
 

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The metadata entry that names a request's trace.
-pub const TRACEPARENT: &str = "traceparent";
+pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A span of a trace: what is done for one request, by one program.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,7 +61,7 @@ impl TraceContext {
     /// means something.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all(TRACEPARENT).iter();
+        let mut values = headers.get_all(&TRACEPARENT).iter();
         let parent = Self::parse(values.next()?.as_bytes());
         // Of two nobody can say which is meant.
         parent.filter(|_| values.next().is_none())
@@ -73,7 +74,9 @@ impl TraceContext {
         write_hex(&mut text[3..35], self.trace);
         write_hex(&mut text[36..52], u128::from(self.span));
         text[54] += u8::from(self.sampled);
-        HeaderValue::from_bytes(&text).expect("hexadecimal digits and hyphens are visible")
+        // A request that may be sent again is kept: so that cloning this costs nothing.
+        let text = Bytes::from_owner(text);
+        HeaderValue::from_maybe_shared(text).expect("hexadecimal digits and hyphens are visible")
     }
 
     /// The trace, 32 hexadecimal digits.
@@ -245,9 +248,9 @@ mod tests {
     fn of_two_neither_counts() {
         let mut headers = HeaderMap::new();
         assert_eq!(TraceContext::of(&headers), None);
-        headers.append(TRACEPARENT, GOOD.parse().unwrap());
+        headers.append(&TRACEPARENT, GOOD.parse().unwrap());
         assert_eq!(TraceContext::of(&headers), TraceContext::parse(GOOD.as_bytes()));
-        headers.append(TRACEPARENT, GOOD.parse().unwrap());
+        headers.append(&TRACEPARENT, GOOD.parse().unwrap());
         assert_eq!(TraceContext::of(&headers), None);
     }
 
