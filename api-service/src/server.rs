@@ -327,6 +327,7 @@ impl Server {
     where
         C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
+        Tls::measure(self.tls.as_ref(), &self.metrics);
         let service = ApiServiceServer::new(Rpc::new(self.app.clone()))
             .max_decoding_message_size(MOST_MESSAGE_BYTES)
             .max_encoding_message_size(MOST_MESSAGE_BYTES);

@@ -276,6 +276,7 @@ impl Server {
     where
         C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
+        Tls::measure(self.tls.as_ref(), &self.metrics);
         let app = Arc::clone(&self.app);
         let told = Arc::clone(&self.app);
         // Goes when the other port has ended, however that ends, and this one follows: while calls

@@ -17,7 +17,7 @@ use super::{
     files::{Contents, Loaded},
     pem::shown,
 };
-use crate::config::ConfigError;
+use crate::{config::ConfigError, metrics::Metrics};
 
 /// What a server's handshakes go by. It is replaced when its files are, and calls under way do not
 /// notice: a connection keeps what it began with. Clones are the same one.
@@ -86,6 +86,20 @@ impl Tls {
     #[must_use]
     pub fn not_after(&self) -> Timestamp {
         lock(&self.0.current).not_after
+    }
+
+    /// Tells until when the certificate of a server is good, whenever it is asked for; of a server
+    /// without one too, so that the same rules fit all.
+    ///
+    /// # Panics
+    ///
+    /// If `metrics` has it already.
+    pub fn measure(tls: Option<&Self>, metrics: &Metrics) {
+        let tls = tls.cloned();
+        let help = "Until when the certificate is good, in seconds since 1970; 0 without TLS";
+        metrics.reading("certificate_expiry_timestamp_seconds", help, &[], move || {
+            tls.as_ref().map_or(0.0, |tls| tls.not_after().unix_seconds() as f64)
+        });
     }
 
     /// The connections of `incoming`, each once its client has been told who this is, and has said who
