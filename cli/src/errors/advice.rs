@@ -85,6 +85,10 @@ pub(super) const fn for_distrust(distrust: Distrust) -> (&'static str, &'static 
     }
 }
 
+/// The next step where a connection was closed without a word.
+pub(super) const CLOSED: &str = "Try again in a moment. If the server asks for a certificate, show it \
+                                 one: `--cert FILE --key FILE`.";
+
 /// The next step after any other failure of this kind.
 pub(super) fn for_exit(exit: Exit) -> Option<&'static str> {
     match exit {

@@ -80,7 +80,12 @@ fn answered(status: &Status) -> Error {
         let violations = bad.field_violations.iter();
         violations.map(|v| Field { name: v.field.clone(), mend: v.description.clone() }).collect()
     });
-    let next = reason.as_deref().and_then(advice::for_reason).or_else(|| advice::for_exit(exit));
+    // A server that refuses a client's certificate may be gone before it is heard why.
+    let is_closed = reason.is_none() && cause(status) == "connection closed";
+    let next = match reason.as_deref().and_then(advice::for_reason) {
+        None if is_closed => Some(advice::CLOSED),
+        next => next.or_else(|| advice::for_exit(exit)),
+    };
     let mut error = Error::new(exit, message);
     (error.reason, error.fields, error.next) = (reason, fields, next.map(str::to_owned));
     error
