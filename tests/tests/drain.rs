@@ -36,10 +36,10 @@ async fn no_call_that_was_accepted_is_cut_by_a_stop() {
     while let Some(client) = clients.join_next().await {
         let (answers, refused) = client.unwrap();
         ok += answers;
-        assert!(
-            matches!(refused, Code::Unavailable | Code::Unknown | Code::Cancelled),
-            "{refused:?}"
-        );
+        // What a client makes of a connection that goes away; the server has answered none of these,
+        // as is seen below.
+        let gone = [Code::Unavailable, Code::Unknown, Code::Cancelled, Code::Internal];
+        assert!(gone.contains(&refused), "{refused:?}");
     }
     let ended = auth_seen.take();
     let of_clients = ended.iter().filter(|rpc| rpc.method.ends_with("GetCurrentUser"));
