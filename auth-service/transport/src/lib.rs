@@ -14,6 +14,7 @@ pub mod drain;
 pub mod embedded;
 mod health;
 mod log_lines;
+mod methods;
 pub mod metrics;
 pub mod observe;
 pub mod ops;

@@ -19,7 +19,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 use trace_context::{SpanId, TraceContext, TraceIds};
 
-use crate::{metrics::code_name, status::reason_of};
+use crate::status::{code_name, reason_of};
 
 /// Hears of every RPC. Each is told of from the task that serves it: be quick, and never block.
 pub trait Observer: fmt::Debug + Send + Sync {

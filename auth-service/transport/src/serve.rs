@@ -2,8 +2,6 @@
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, pin::pin, sync::Arc, time::Duration};
 
-use prost::Message as _;
-use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use token::clock::Clock;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -27,6 +25,7 @@ use crate::{
     deadline::DeadlineLayer,
     drain::Drain,
     health::health,
+    methods::methods,
     observe::{ObserveLayer, Observer},
     overload::{Admission, AdmissionLayer},
     oversize,
@@ -181,7 +180,7 @@ impl Serving {
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .layer(ObserveLayer::new(self.observer, self.trace_ids))
             .layer(DeadlineLayer::new(self.clock, self.request_life).uploads(self.uploads))
-            .layer(AdmissionLayer::new(Admission::new(self.most_requests, unary())))
+            .layer(AdmissionLayer::new(Admission::new(self.most_requests, limited(services))))
             .layer(MapResponseLayer::new(oversize::explain::<Body>))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, left);
@@ -200,20 +199,11 @@ impl Serving {
     }
 }
 
-/// The paths of our RPCs that are no streams.
-fn unary() -> impl Iterator<Item = String> {
-    let files = FileDescriptorSet::decode(evergreen_proto::FILE_DESCRIPTOR_SET);
-    let files = files.expect("the descriptors were compiled with this program").file;
-    files.into_iter().filter(|file| file.package().starts_with("evergreen.")).flat_map(|file| {
-        let package = file.package().to_owned();
-        file.service.into_iter().flat_map(move |service| {
-            let service_name = format!("/{package}.{}", service.name());
-            let unary =
-                |rpc: &MethodDescriptorProto| !rpc.client_streaming() && !rpc.server_streaming();
-            let rpcs = service.method.into_iter().filter(unary);
-            rpcs.map(move |rpc| format!("{service_name}/{}", rpc.name())).collect::<Vec<_>>()
-        })
-    })
+/// The paths of these services' RPCs that are no streams. Whether a server is well can be asked however
+/// much it has to do.
+fn limited(services: &[&str]) -> impl Iterator<Item = String> {
+    let ours = methods(services).into_iter().filter(|(name, _)| !name.starts_with("grpc."));
+    ours.filter(|(_, is_unary)| *is_unary).map(|(name, _)| format!("/{name}"))
 }
 
 /// Keys, tokens and trace contexts take two or three.
@@ -234,14 +224,15 @@ mod tests {
 
     #[test]
     fn every_rpc_but_the_streams_takes_a_place() {
-        let unary: Vec<_> = unary().collect();
+        let services = ["evergreen.auth.v1.AuthService", "evergreen.api.v1.ApiService"];
+        let limited: Vec<_> = limited(&services).collect();
         for path in
             ["/evergreen.auth.v1.AuthService/Refresh", "/evergreen.api.v1.ApiService/GetTree"]
         {
-            assert!(unary.iter().any(|limited| limited == path), "{path}");
+            assert!(limited.iter().any(|limited| limited == path), "{path}");
         }
-        for stream in ["WatchRevocations", "WatchChanges", "ImportTrees", "ExportTrees"] {
-            assert!(!unary.iter().any(|limited| limited.ends_with(stream)), "{stream}");
+        for other in ["WatchRevocations", "WatchChanges", "ImportTrees", "ExportTrees", "Check"] {
+            assert!(!limited.iter().any(|limited| limited.ends_with(other)), "{other}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 use tonic::Code;
-use transport::recorder::Seen;
+use transport::{recorder::Seen, status::code_name};
 
 use crate::{errors::Error, paint};
 
@@ -71,31 +71,8 @@ impl Answer {
             paint::styled(paint::FAINT, "│"),
             self.service,
             self.method,
-            paint::styled(style, wire_name(self.code)),
+            paint::styled(style, code_name(self.code)),
         ))
-    }
-}
-
-/// A code as the gRPC documents write it.
-fn wire_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

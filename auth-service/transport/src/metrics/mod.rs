@@ -9,7 +9,6 @@ mod process;
 mod registry;
 mod rpcs;
 
-pub(crate) use self::rpcs::code_name;
 pub use self::{
     pool::watch_pool,
     registry::{Counter, FORMAT, Histogram, Metrics, counter, histogram},

@@ -3,12 +3,13 @@
 use std::{collections::HashMap, fmt, sync::OnceLock};
 
 use prometheus::{IntCounterVec, IntGauge, Opts};
-use prost::Message as _;
-use prost_types::FileDescriptorSet;
-use tonic::Code;
 
 use super::{Counter, Histogram, Metrics, registry::histogram};
-use crate::observe::{Ended, Observer};
+use crate::{
+    methods::methods,
+    observe::{Ended, Observer},
+    status::code_name,
+};
 
 /// Counts the RPCs of a server, and measures how long they take.
 ///
@@ -92,62 +93,6 @@ impl fmt::Debug for RpcMetrics {
     }
 }
 
-/// The methods of these services and of those beside them: `package.Service/Method`, and whether
-/// neither side streams.
-fn methods(services: &[&str]) -> Vec<(String, bool)> {
-    let sets = [
-        evergreen_proto::FILE_DESCRIPTOR_SET,
-        tonic_health::pb::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-    ];
-    let mut methods = Vec::new();
-    for set in sets {
-        let set = FileDescriptorSet::decode(set).expect("the descriptors were made at build time");
-        for file in set.file {
-            for service in &file.service {
-                let name = format!("{}.{}", file.package(), service.name());
-                if !services.contains(&name.as_str()) && !BESIDES.contains(&name.as_str()) {
-                    continue;
-                }
-                methods.extend(service.method.iter().map(|method| {
-                    let is_unary = !method.client_streaming() && !method.server_streaming();
-                    (format!("{name}/{}", method.name()), is_unary)
-                }));
-            }
-        }
-    }
-    methods
-}
-
-/// As the gRPC specification writes it.
-pub(crate) const fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
-const BESIDES: [&str; 3] = [
-    "grpc.health.v1.Health",
-    "grpc.reflection.v1.ServerReflection",
-    "grpc.reflection.v1alpha.ServerReflection",
-];
 const CODES: usize = 17;
 const DURATION: &str = "rpc_duration_seconds";
 const DURATION_IS: &str =
@@ -161,6 +106,7 @@ mod tests {
     use std::time::Duration;
 
     use token::clock::Timestamp;
+    use tonic::Code;
 
     use super::*;
 
