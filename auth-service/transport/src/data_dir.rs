@@ -16,7 +16,7 @@ use thiserror::Error;
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// Why a directory cannot be had.
@@ -47,7 +47,7 @@ impl DataDir {
         let file = path.join(format!("{service}.lock"));
         let lock = open_private(&file)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(unusable(&file)(source)),
         }
@@ -82,6 +82,15 @@ impl DataDir {
         let path = self.path.join(name);
         open_private(&path)?;
         Ok(path)
+    }
+}
+
+impl Drop for DataDir {
+    /// Not left to the closing of the file: a child that another thread is starting has it open too,
+    /// until it runs its program.
+    fn drop(&mut self) {
+        // What cannot be unlocked is when the last of them has closed it.
+        let _ = self.lock.unlock();
     }
 }
 
