@@ -115,15 +115,14 @@ impl App {
         Err(AppError::InvalidCredentials)
     }
 
-    /// Forgives a user's failed logins. OK also if there are none.
+    /// Forgives a user's failed logins. `false` if there are none that count.
     pub(crate) async fn unlock_user(
         &self,
         by: Administrator,
         user: UserId,
-    ) -> Result<(), AppError> {
+    ) -> Result<bool, AppError> {
         let found = self.store.user(user).await?.ok_or(AppError::UserNotFound(user))?;
         let event: AuditEvent = self.event_by(by, EventKind::UserUnlocked).of(user);
-        self.store.unlock(Subject::name(&found.username), &event).await?;
-        Ok(())
+        Ok(self.store.unlock(Subject::name(&found.username), &event).await?)
     }
 }

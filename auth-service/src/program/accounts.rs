@@ -25,6 +25,8 @@ pub(super) enum UserCommand {
     Disable(DisableUser),
     /// Let a user log in again; ended sessions stay ended
     Enable(NamedUser),
+    /// Forgive a user's failed logins, so that they need not wait before the next one
+    Unlock(NamedUser),
     /// Replace what a user may do
     ///
     /// Access tokens with the old roles are stale within a second wherever revocations are followed;
@@ -140,6 +142,7 @@ impl UserCommand {
                 set_enabled(user.settings, &user.username, false, user.force).await
             }
             Self::Enable(user) => set_enabled(user.settings, &user.username, true, false).await,
+            Self::Unlock(user) => user.unlock().await,
             Self::Roles(roles) => roles.run().await,
         }
     }
@@ -168,6 +171,16 @@ async fn set_enabled(
     server.close().await;
     say_state(username, state(enabled), changed?);
     Ok(())
+}
+
+impl NamedUser {
+    async fn unlock(self) -> Result<(), Failure> {
+        let server = open(self.settings.config).await?;
+        let changed = server.unlock_user(&self.username).await;
+        server.close().await;
+        say_state(&self.username, "unlocked", changed?);
+        Ok(())
+    }
 }
 
 impl SetRoles {

@@ -56,6 +56,17 @@ impl Server {
         Ok(self.app.set_user_roles(by, user, &roles, last_admin(force)).await?)
     }
 
+    /// Forgives the failed logins under the name of this user, who need not wait any longer. `false`
+    /// if there are none that count.
+    ///
+    /// # Errors
+    ///
+    /// [`SetUserError`]: there is no such user, or the database did not answer.
+    pub async fn unlock_user(&self, username: &str) -> Result<bool, SetUserError> {
+        let user = self.user_named(username).await?;
+        Ok(self.app.unlock_user(Administrator::OPERATOR, user).await?)
+    }
+
     async fn user_named(&self, username: &str) -> Result<UserId, SetUserError> {
         let found = self.app.user_named(username).await?;
         found.ok_or_else(|| SetUserError(format!("{username:?}: there is no user of this name")))

@@ -18,6 +18,7 @@ fn a_user_is_made_with_a_password_of_standard_input_and_by_no_other_silent_way()
     assert!(made.stdout.starts_with("ada is admin "), "{}", made.stdout);
     let weak = place.told(&["user", "create", "bob", "--password-stdin"], "bob");
     assert!(weak.code == Some(1) && weak.stderr.contains("password"), "{weak:?}");
+    assert_eq!(place.done(&["user", "unlock", "ada"]), "ada is unlocked already\n");
     let last = place.refused(&["user", "disable", "ada"]);
     assert!(last.contains("last administrator"), "{last}");
 

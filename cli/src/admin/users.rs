@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use evergreen_proto::auth::v1::{
     CreateUserRequest, DisableUserRequest, EnableUserRequest, ListUsersRequest,
-    SetUserRolesRequest, UserAccount, list_users_request,
+    SetUserRolesRequest, UnlockUserRequest, UserAccount, list_users_request,
 };
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -29,7 +29,8 @@ Examples:
   evergreen admin users create ada --role editor --role admin
   pass show ada | evergreen admin users create ada --password-stdin
   evergreen admin users roles ada viewer
-  evergreen admin users disable ada")]
+  evergreen admin users disable ada
+  evergreen admin users unlock ada")]
 pub(super) struct Users {
     #[command(subcommand)]
     command: Command,
@@ -86,6 +87,11 @@ enum Command {
         /// Name or id
         user: String,
     },
+    /// Forgive somebody's failed logins, so that they need not wait before the next one
+    Unlock {
+        /// Name or id
+        user: String,
+    },
 }
 
 /// Whether a user may log in.
@@ -116,6 +122,7 @@ impl Users {
             Command::Roles { user, roles, .. } => set_roles(context, admin, &user, &roles).await,
             Command::Disable { user } => disable(context, admin, &user).await,
             Command::Enable { user } => enable(context, admin, &user).await,
+            Command::Unlock { user } => unlock(context, admin, &user).await,
         }
     }
 }
@@ -205,6 +212,13 @@ async fn enable(context: &Context, mut admin: Client, given: &str) -> Result<(),
     let UserAccount { user_id, username, .. } = named(&admin, given).await?;
     admin.enable_user(EnableUserRequest { user_id: user_id.clone() }).await?;
     let sentence = format!("{username} may log in again.");
+    context.out.done(&json!({ "userId": user_id }), &sentence)
+}
+
+async fn unlock(context: &Context, mut admin: Client, given: &str) -> Result<(), Error> {
+    let UserAccount { user_id, username, .. } = named(&admin, given).await?;
+    admin.unlock_user(UnlockUserRequest { user_id: user_id.clone() }).await?;
+    let sentence = format!("No failed login counts against {username} any more.");
     context.out.done(&json!({ "userId": user_id }), &sentence)
 }
 

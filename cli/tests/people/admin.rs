@@ -84,6 +84,24 @@ async fn an_administrator_makes_users_and_says_what_they_may_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_unlocks_a_name_that_somebody_has_guessed_at() {
+    let (pair, root) = administered().await;
+    let ada = pair.user("ada").await;
+    let login = ["login", "ada", "--password-stdin"];
+    for _ in 0..5 {
+        ada.feed(&login, "a wrong pass phrase").await.fails(7);
+    }
+    let locked = ada.feed(&login, PASSWORD).await.fails(7);
+    assert!(locked.contains("too many logins under this name"), "{locked}");
+    let unlocked = root.run(&["admin", "users", "unlock", "ADA"]).await.ok();
+    assert_eq!(unlocked, "No failed login counts against Ada any more.\n");
+    ada.feed(&login, PASSWORD).await.ok();
+    root.run(&["admin", "users", "unlock", "ada"]).await.ok();
+    let events = root.json(&["admin", "audit", "list", "--kind", "user_unlocked"]).await;
+    assert_eq!(events["events"].as_array().unwrap().len(), 1, "{events}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_gives_services_secrets_and_changes_the_signing_key() {
     let (pair, root) = administered().await;
     let made = root.run(&["admin", "services", "create", "worker", "--role", "viewer"]).await.ok();
