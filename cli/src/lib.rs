@@ -64,6 +64,7 @@ enum Tools {
     Man(man::Man),
     Scale(bench::Scale),
     Soak(bench::Soak),
+    Stress(bench::Stress),
     Up(up::Up),
 }
 
@@ -100,6 +101,7 @@ impl Tools {
             Self::Man(man) => man.run(Cli::command()),
             Self::Scale(scale) => scale.run().await,
             Self::Soak(soak) => soak.run().await,
+            Self::Stress(stress) => stress.run().await,
             Self::Up(up) => up.run().await,
         }
     }

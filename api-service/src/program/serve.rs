@@ -6,7 +6,7 @@ use api_service::Config;
 use token::clock::SystemClock;
 use transport::{
     commands::{Failure, Shown, print_config, say},
-    process::{StopSignals, reload_signals},
+    process::{StopSignals, raise_open_files, reload_signals},
     reload::{Reloading, certificate},
     serve::bind,
     service_manager::ServiceManager,
@@ -26,6 +26,7 @@ pub(super) async fn serve(
         return print_config(effective, config.validate());
     }
     config.validate()?;
+    raise_open_files();
     // Asked for first, so that a signal during the start is not lost.
     let (signals, hangups) = (StopSignals::listen()?, reload_signals()?);
     let manager = ServiceManager::of_environment();

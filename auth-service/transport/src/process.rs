@@ -5,6 +5,7 @@ use std::{
     sync::OnceLock,
 };
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -45,6 +46,16 @@ pub fn start_log(filter: &str) {
 pub fn change_log(filter: &str) -> bool {
     let decides = EnvFilter::try_from_default_env().is_err();
     decides && FILTER.get().is_some_and(|change| change(usual(filter)))
+}
+
+/// Lets this process have as many files open as it may: each connection is one. Most systems allow 1024
+/// at first, for the sake of programs that use select(2), and more to those that ask.
+///
+/// That it may not is no reason not to start; `most_open_files` says what came of it.
+pub fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// A filter of the log, as a setting: a level, or levels by module.

@@ -6,6 +6,8 @@ mod herd;
 mod load;
 mod scale;
 mod soak;
+mod stress;
+mod system;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -42,7 +44,7 @@ use self::{
     herd::{Known, Recovery},
     load::{Call, Comparison, compare},
 };
-pub(crate) use self::{scale::Scale, soak::Soak};
+pub(crate) use self::{scale::Scale, soak::Soak, stress::Stress};
 use crate::{
     lab::{DEMO_PASSWORD, DEMO_USER, Failure, start_auth},
     paint,

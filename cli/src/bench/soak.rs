@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tonic::{Status, transport::Channel};
 
 use crate::{
-    bench::{Unobserved, attempt, connect},
+    bench::{Unobserved, attempt, connect, system::Process},
     errors::Error,
     lab::{DEMO_PASSWORD, DEMO_USER, Failure, start_auth},
     paint,
@@ -173,15 +173,8 @@ fn size(dir: &Path, rotations: u64) -> Size {
         rotations,
         database: length("auth.db"),
         log: length("auth.db-wal"),
-        resident: peak_memory(),
+        resident: Process::Own.peak(),
     }
-}
-
-/// The most memory that this process has had, where the system tells.
-fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
 const FIRST_LOOK: u64 = 10_000;

@@ -1,6 +1,6 @@
 //! What calls cost.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use evergreen_proto::api::v1::{
     ExportTreesRequest, GetFolderSubtreeRequest, GetTreeRequest, ListTreesRequest,
@@ -13,7 +13,7 @@ use super::{
     fill::{COMMON, Size, USUAL, unique},
     shelf::{Shelf, User},
 };
-use crate::{errors::Error, lab::Failure, paint};
+use crate::{bench::system::Process, errors::Error, lab::Failure, paint};
 
 /// What is called.
 #[derive(Clone, Copy, Debug)]
@@ -204,7 +204,7 @@ pub(super) struct Exported {
 /// Exports all of the user who owns most.
 pub(super) async fn exported(shelf: &Shelf) -> Result<Exported, Failure> {
     let user = shelf.user(0)?;
-    let before = resident();
+    let before = Process::Own.resident();
     let mut most = before;
     let start = Instant::now();
     let request = user.ask(ExportTreesRequest::default());
@@ -213,18 +213,10 @@ pub(super) async fn exported(shelf: &Shelf) -> Result<Exported, Failure> {
     while stream.message().await?.is_some() {
         trees += 1;
         if trees.is_multiple_of(1_000) {
-            most = most.max(resident());
+            most = most.max(Process::Own.resident());
         }
     }
     let per_second = f64::from(trees) / start.elapsed().as_secs_f64();
     let grown = most.zip(before).map(|(most, before)| most.saturating_sub(before));
     Ok(Exported { trees, per_second, grown })
-}
-
-/// What the kernel says that this process holds in memory, in bytes.
-fn resident() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kibibytes * 1024)
 }

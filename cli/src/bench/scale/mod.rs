@@ -13,6 +13,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use transport::database_url::DatabaseUrl;
 
+pub(super) use self::fill::{COMMON, tree};
 use self::{
     bare::bare_rate,
     fill::Size,

@@ -1,0 +1,201 @@
+//! More calls than can be answered.
+
+use std::{sync::Arc, time::Duration};
+
+use clap::Args;
+use evergreen_proto::api::v1::{
+    CreateFolderRequest, Folder, ImportTreesRequest, SearchTreesRequest,
+    api_service_client::ApiServiceClient,
+};
+use futures_util::{StreamExt as _, stream};
+use serde_json::json;
+use tonic::{
+    Request,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
+};
+
+use super::{
+    idle::millis,
+    load::{Answers, Call, closed, open},
+    programs::{CHEAP_HASHES, Programs},
+};
+use crate::{
+    bench::{
+        connect,
+        scale::{COMMON, tree},
+    },
+    errors::Error,
+    lab::Failure,
+    output::Table,
+    paint,
+};
+
+/// Ask ApiService for more searches than it can answer, and compare with the most that it can
+///
+/// The most is that of a few callers who ask again when they are answered, however many do best. Then
+/// callers come at a multiple of that pace, whatever becomes of those before.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct Overload {
+    /// Trees to search, which decides how long an answer takes
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    trees: u32,
+    /// How many times as many calls as can be answered
+    #[arg(long, default_value_t = 10.0, value_name = "N")]
+    times: f64,
+    /// Connections that the calls come over
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    connections: usize,
+    /// How long each round takes
+    #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    round: Duration,
+    /// Rounds
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    rounds: usize,
+}
+
+/// The most that can be answered, and what was answered when more was asked for.
+#[derive(Debug)]
+struct Round {
+    callers: usize,
+    most: Answers,
+    overloaded: Answers,
+}
+
+impl Round {
+    fn goodput(&self) -> f64 {
+        self.overloaded.rate() / self.most.rate()
+    }
+
+    fn slower(&self) -> f64 {
+        self.overloaded.answered.p99().as_secs_f64() / self.most.answered.p99().as_secs_f64()
+    }
+}
+
+impl Overload {
+    pub(super) async fn run(self, programs: Programs, json: bool) -> Result<(), Failure> {
+        programs.make_user(&CHEAP_HASHES).await?;
+        let account = programs.account().await?;
+        let auth = programs.auth(&CHEAP_HASHES).await?;
+        let api = programs.api(&auth, &account).await?;
+        let bearer = format!("Bearer {}", auth.login().await?.access_token);
+        let bearer = MetadataValue::try_from(bearer)?;
+        let mut clients = Vec::new();
+        for _ in 0..self.connections.max(1) {
+            clients.push(ApiServiceClient::new(connect(&api.url).await?));
+        }
+        fill(clients[0].clone(), &bearer, self.trees).await?;
+        let call = Arc::new(move |caller: usize| {
+            let mut client = clients[caller % clients.len()].clone();
+            let request =
+                SearchTreesRequest { query: COMMON.into(), page_size: 20, ..Default::default() };
+            let request = bearing(request, &bearer);
+            async move { client.search_trees(request).await.map(drop) }
+        });
+
+        let mut rounds = Vec::new();
+        // The first round warms up, and is not counted.
+        for round in 0..=self.rounds.max(1) {
+            let measured = self.round(&call).await?;
+            if round > 0 {
+                rounds.push(measured);
+            }
+        }
+        drop(call);
+        api.stop().await?;
+        auth.stop().await?;
+        Ok(self.show(&rounds, json)?)
+    }
+
+    async fn round<C: Call>(self, call: &Arc<C>) -> Result<Round, Failure> {
+        let mut most: Option<(usize, Answers)> = None;
+        for callers in CALLERS {
+            let answers = closed(callers, self.round / 4, call).await?;
+            // More callers who get no more answers only wait for each other.
+            if most.as_ref().is_none_or(|(_, most)| answers.rate() > 1.03 * most.rate()) {
+                most = Some((callers, answers));
+            }
+        }
+        let (callers, most) = most.ok_or("nobody called")?;
+        let overloaded = open(self.times * most.rate(), self.round, call).await?;
+        Ok(Round { callers, most, overloaded })
+    }
+
+    fn show(self, rounds: &[Round], json: bool) -> Result<(), Error> {
+        if json {
+            let rows = rounds.iter().map(|round| {
+                json!({
+                    "callers": round.callers, "times": self.times,
+                    "most_per_second": round.most.rate(),
+                    "answered_per_second": round.overloaded.rate(),
+                    "refused_per_second": round.overloaded.refusals(),
+                    "goodput_ratio": round.goodput(),
+                    "most_p99_milliseconds": millis(round.most.answered.p99()),
+                    "answered_p99_milliseconds": millis(round.overloaded.answered.p99()),
+                    "refused_p99_milliseconds": millis(round.overloaded.refused.p99()),
+                    "p99_ratio": round.slower(),
+                })
+            });
+            return paint::line(serde_json::Value::from_iter(rows));
+        }
+        let mut table = Table::new(&[
+            "=at most",
+            "=callers",
+            "=p99",
+            "=answered",
+            "=of the most",
+            "=p99",
+            "=times",
+            "=refused",
+            "=p99",
+        ]);
+        let rate = |rate: f64| format!("{rate:.0}/s");
+        let ms = |took: Duration| format!("{:.1} ms", millis(took));
+        for round in rounds {
+            table.row([
+                &rate(round.most.rate()),
+                &round.callers.to_string(),
+                &ms(round.most.answered.p99()),
+                &rate(round.overloaded.rate()),
+                &format!("{:.2}", round.goodput()),
+                &ms(round.overloaded.answered.p99()),
+                &format!("{:.2}", round.slower()),
+                &rate(round.overloaded.refusals()),
+                &ms(round.overloaded.refused.p99()),
+            ]);
+        }
+        paint::line(table.render(None))?;
+        paint::line(format_args!(
+            "Searches of {} trees. At most: by so many callers who wait for their answers. Answered \
+             and refused: with {} times as many calls.",
+            self.trees, self.times
+        ))
+    }
+}
+
+fn bearing<T>(message: T, bearer: &MetadataValue<Ascii>) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", bearer.clone());
+    request
+}
+
+async fn fill(
+    mut client: ApiServiceClient<Channel>,
+    bearer: &MetadataValue<Ascii>,
+    trees: u32,
+) -> Result<(), Failure> {
+    let folder = Folder { name: "All".into(), ..Folder::default() };
+    let request = bearing(CreateFolderRequest { folder: Some(folder) }, bearer);
+    let folder = client.create_folder(request).await?.into_inner().folder.unwrap_or_default();
+    let bar = paint::progress(trees.into(), "trees");
+    let progress = bar.clone();
+    let all = stream::iter(0..trees).map(move |n| {
+        progress.inc(1);
+        ImportTreesRequest { tree: Some(tree(0, n, &folder.folder_id)) }
+    });
+    client.import_trees(bearing(all, bearer)).await?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+const CALLERS: [usize; 5] = [1, 2, 4, 8, 16];
