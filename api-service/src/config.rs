@@ -274,6 +274,9 @@ impl Config {
             }
         }
         protected("--listen", self.listen, self.insecure || self.tls()?.is_some())?;
+        if let Some(address) = self.ops_listen {
+            protected("--ops-listen", address, self.insecure)?;
+        }
         Ok(())
     }
 
@@ -420,6 +423,7 @@ mod tests {
         assert_eq!(bad(|c| c.database_url = Some("mysql://db".into())), "--database-url");
         assert_eq!(bad(|c| c.auth_url = "ftp://127.0.0.1".into()), "--auth-url");
         assert_eq!(bad(|c| c.auth_ca = Some("ca".into())), "--auth-ca");
+        assert_eq!(bad(|c| c.ops_listen = Some(([0, 0, 0, 0], 0).into())), "--ops-listen");
         assert_eq!(bad(|c| c.auth_client_cert = Some("cert".into())), "--auth-client-key");
         assert_eq!(bad(|c| c.auth_client_key = Some("key".into())), "--auth-client-cert");
         assert_eq!(bad(|c| c.tls_cert = Some("cert".into())), "--tls-key");

@@ -67,7 +67,7 @@ async fn ports(config: &Config) -> Vec<Check> {
     // It speaks no gRPC, so it is not asked whose it is: the service that runs has taken it.
     if let Some(address) = config.ops_listen.filter(|_| !is_running) {
         let setting = "--ops-listen";
-        let operations = Listening { name: "operations port", setting, address, ..main };
+        let operations = Listening { name: "operations port", setting, address, tls: None, ..main };
         checks.push(doctor::listening(operations).await.0);
     }
     checks
