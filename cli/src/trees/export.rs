@@ -97,10 +97,13 @@ async fn to_outlines(source: Source, api: &Api, dir: &Path) -> Result<u32, Error
     let bar = paint::counter("trees");
     source
         .read(&bar, async |tree| {
-            if places.of(tree).is_none() {
-                places = Places::read(api).await?;
-            }
-            let filed = places.of(tree).ok_or_else(|| moved(tree))?;
+            let filed = match places.of(tree) {
+                Some(filed) => filed,
+                None => {
+                    places = Places::read(api).await?;
+                    places.of(tree).ok_or_else(|| moved(tree))?
+                }
+            };
             let path = dir.join(file_name(tree));
             let text = outline::write(&outline_of(tree, filed));
             let written = || {
