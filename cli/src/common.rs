@@ -126,15 +126,19 @@ impl Common {
             given => given,
         };
         let tls = Tls { ca: named("--ca", &self.ca)?.or(remembered.ca), certificate, key };
-        let files = tls.files();
-        files.validate(true)?;
-        files.good_until(SystemClock::new().now())?;
+        tls.files().validate(true)?;
         Ok(tls)
     }
 
     /// The profile with its session.
     pub(crate) async fn open(&self) -> Result<Context, Error> {
         self.open_at(None).await
+    }
+
+    /// Ends the session here, where no server can be told of it. Tells whether there was one.
+    pub(crate) async fn forget(&self) -> Result<bool, Error> {
+        let profile = Profile::find(self.profile.clone(), self.config_dir.as_deref())?;
+        profile.settings()?.place.open(&profile).await?.clear().await
     }
 
     /// The profile with the session that is kept there, if it is said where.
@@ -167,7 +171,10 @@ fn endpoint(flag: &str, url: &str, tls: &Tls) -> Result<Endpoint, Error> {
     let files = tls.files();
     // A plaintext server beside an encrypted one has no use for them.
     let endpoint = match endpoint.uri().scheme_str() {
-        Some("https") => files.secure(endpoint)?,
+        Some("https") => {
+            files.good_until(SystemClock::new().now())?;
+            files.secure(endpoint)?
+        }
         _ => endpoint,
     };
     Ok(endpoint.connect_timeout(CONNECT_PATIENCE))

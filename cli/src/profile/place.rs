@@ -60,14 +60,19 @@ impl Place {
 }
 
 impl Kept {
-    /// Removes the session that is kept there.
-    pub(crate) async fn clear(&self) -> Result<(), Error> {
+    /// Removes the session that is kept there. Tells whether there was one.
+    pub(crate) async fn clear(&self) -> Result<bool, Error> {
         let store: &dyn Store = match self {
             Self::File(store) => store,
             Self::Keyring(store) => store,
         };
-        let cleared = async { store.lock().await?.clear().await }.await;
-        cleared.map_err(|e| AuthenticationError::from(e).into())
+        let cleared = async {
+            let mut guard = store.lock().await?;
+            let kept = guard.load().await?;
+            guard.clear().await?;
+            Ok(kept.is_some())
+        };
+        cleared.await.map_err(|e| AuthenticationError::from(e).into())
     }
 }
 
@@ -140,9 +145,9 @@ mod tests {
         session.set_tokens(TokenPair::new("access").refresh_token("refresh")).await.unwrap();
         assert!(store(&here).load().await.unwrap().is_some());
         assert!(store(&there).load().await.unwrap().is_none());
-        Kept::Keyring(store(&there)).clear().await.unwrap();
+        assert!(!Kept::Keyring(store(&there)).clear().await.unwrap());
         assert!(store(&here).load().await.unwrap().is_some());
-        Kept::Keyring(store(&here)).clear().await.unwrap();
+        assert!(Kept::Keyring(store(&here)).clear().await.unwrap());
         assert!(store(&here).load().await.unwrap().is_none());
     }
 }

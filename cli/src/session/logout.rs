@@ -25,15 +25,18 @@ pub(crate) struct Logout {
 
 impl Logout {
     pub(crate) async fn run(self) -> Result<(), Error> {
-        let context = self.common.open().await?;
+        let context = match self.common.open().await {
+            Ok(context) => context,
+            // A certificate that has expired since tells no server of anything, and keeps nobody here.
+            Err(error) if self.common.forget().await? => return Err(error.then(UNTOLD)),
+            Err(error) => return Err(error),
+        };
         let was_in = context.is_signed_in();
         let elsewhere = match self.everywhere {
             true => Some(context.auth()?.revoke_all_sessions(RevokeAllSessionsRequest {}).await),
             false => None,
         };
-        context.session.logout().await.map_err(|error| {
-            Error::from(error).then("You are logged out here, but the server has not been told.")
-        })?;
+        context.session.logout().await.map_err(|error| Error::from(error).then(UNTOLD))?;
         let ended = match elsewhere {
             Some(Ok(answer)) => answer.into_inner().revoked_count,
             Some(Err(status)) if was_in => return Err(Error::from(status).finally(OTHERS)),
@@ -49,6 +52,7 @@ impl Logout {
     }
 }
 
+const UNTOLD: &str = "You are logged out here, but the server has not been told.";
 /// Whether they have ended is not known if the answer was lost.
 const OTHERS: &str = "You are logged out here; your other sessions may go on: log in, and run it \
                       again.";

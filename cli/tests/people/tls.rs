@@ -34,6 +34,22 @@ async fn a_login_remembers_whom_to_trust_and_what_to_show() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_here_also_if_its_certificate_will_not_do_any_more() {
+    let authority = Authority::new();
+    let pair = Pair::encrypted(&authority, &authority.server("server")).await;
+    let (ada, me) = (pair.person("ada"), authority.client("me"));
+    let flags =
+        ["--ca", text(authority.file()), "--cert", text(&me.certificate), "--key", text(&me.key)];
+    register(&ada, "ada", &flags).await.ok();
+    std::fs::remove_file(&me.certificate).unwrap();
+    ada.run(&["whoami"]).await.fails(8);
+    let told = ada.run(&["logout"]).await.fails(8);
+    assert!(told.contains("--cert: ") && told.contains("You are logged out here"), "{told}");
+    let told = ada.run(&["logout"]).await.fails(8);
+    assert!(!told.contains("You are logged out here"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_will_not_do_is_explained() {
     let authority = Authority::new();
     let elsewhere =
