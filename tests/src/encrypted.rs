@@ -1,13 +1,16 @@
 //! Both services over TLS.
 
+use std::net::SocketAddr;
+
 use evergreen_proto::{
-    api::v1::api_service_client::ApiServiceClient, auth::v1::auth_service_client::AuthServiceClient,
+    api::v1::api_service_client::ApiServiceClient,
+    auth::v1::{RegisterRequest, TokenPair, auth_service_client::AuthServiceClient},
 };
 use private_authority::{Authority, Signed};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use transport::tls::ClientAuth;
 
-use crate::{Running, World};
+use crate::{PASSWORD, World};
 
 /// Both services, and the CA that all their certificates are of.
 #[derive(Debug)]
@@ -50,13 +53,13 @@ impl Encrypted {
     /// How to reach AuthService, showing this certificate.
     #[must_use]
     pub fn auth(&self, shown: Option<&Signed>) -> Endpoint {
-        endpoint(&self.world.auth, &self.authority, shown)
+        endpoint(self.world.auth.address, &self.authority, shown)
     }
 
     /// How to reach ApiService, showing this certificate.
     #[must_use]
     pub fn api(&self, shown: Option<&Signed>) -> Endpoint {
-        endpoint(&self.world.api, &self.authority, shown)
+        endpoint(self.world.api.address, &self.authority, shown)
     }
 
     /// A bare client of AuthService.
@@ -70,6 +73,18 @@ impl Encrypted {
     pub fn api_client(&self, shown: Option<&Signed>) -> ApiServiceClient<Channel> {
         ApiServiceClient::new(self.api(shown).connect_lazy())
     }
+
+    /// Registers a user over a connection that shows this certificate.
+    ///
+    /// # Panics
+    ///
+    /// If that is refused.
+    pub async fn register(&self, name: &str, shown: Option<&Signed>) -> TokenPair {
+        let request = RegisterRequest { username: name.into(), password: PASSWORD.into() };
+        let answer = self.auth_client(shown).register(request).await;
+        let answer = answer.expect("the name is new").into_inner();
+        answer.tokens.expect("a registration has tokens")
+    }
 }
 
 /// How to reach a service over TLS, trusting this CA.
@@ -78,14 +93,14 @@ impl Encrypted {
 ///
 /// If a file cannot be read.
 #[must_use]
-pub fn endpoint(service: &Running, trusted: &Authority, shown: Option<&Signed>) -> Endpoint {
+pub fn endpoint(address: SocketAddr, trusted: &Authority, shown: Option<&Signed>) -> Endpoint {
     let read = |path: &std::path::Path| std::fs::read(path).expect("the file is there");
     let mut tls =
         ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(trusted.file())));
     if let Some(Signed { certificate, key, .. }) = shown {
         tls = tls.identity(Identity::from_pem(read(certificate), read(key)));
     }
-    let endpoint = Endpoint::from_shared(format!("https://{}", service.address));
+    let endpoint = Endpoint::from_shared(format!("https://{address}"));
     let endpoint = endpoint.expect("an address makes a URL");
     endpoint.tls_config(tls).expect("the files are sound")
 }

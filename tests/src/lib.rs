@@ -34,6 +34,10 @@ use token::{
     clock::{Clock, ManualClock, SystemClock},
     entropy::SystemEntropy,
 };
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use tonic::{
     Request, Status,
     metadata::{AsciiMetadataKey, AsciiMetadataValue},
@@ -338,6 +342,21 @@ pub fn channel(address: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{address}"))
         .expect("an address makes a URL")
         .connect_lazy()
+}
+
+/// What an operations port answers to a GET: status line and headers, and the body.
+///
+/// # Panics
+///
+/// If it does not answer.
+pub async fn ask(address: SocketAddr, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).await.expect("the port is served");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("a request is read");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it is answered with text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    (head.to_owned(), body.to_owned())
 }
 
 /// A request that carries `token`.

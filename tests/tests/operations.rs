@@ -1,11 +1,7 @@
 //! The real `auth-service` serves operations where it is told to, and says where.
 
 use tempfile::TempDir;
-use tests::process::AuthProgram;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tests::{ask, process::AuthProgram};
 
 #[tokio::test]
 async fn the_program_says_where_it_serves_operations_and_does() {
@@ -14,12 +10,8 @@ async fn the_program_says_where_it_serves_operations_and_does() {
     let mut process = program.start().await;
     let line = process.next_line().await.unwrap();
     let address = line.strip_prefix("Operations are served on ").expect(&line);
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n";
-    stream.write_all(request).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#""kty":"OKP""#), "{answer}");
+    let (head, body) = ask(address.parse().unwrap(), "/.well-known/jwks.json").await;
+    assert!(head.starts_with("HTTP/1.1 200 ") && body.contains(r#""kty":"OKP""#), "{head} {body}");
     process.kill().await;
 }
 

@@ -11,7 +11,7 @@ use evergreen_proto::{
         CreateTreeRequest, ListCategoriesRequest, ListFoldersRequest, ListTreesRequest, Tree,
         WatchChangesRequest, api_service_client::ApiServiceClient,
     },
-    auth::v1::{GetJwksRequest, LogoutRequest, RegisterRequest, TokenPair},
+    auth::v1::{GetJwksRequest, LogoutRequest},
 };
 use private_authority::{Authority, Signed, now_for};
 use tests::{
@@ -36,12 +36,6 @@ use transport::{
     tls::{ClientAuth, Distrust},
 };
 
-async fn register(services: &Encrypted, name: &str, shown: Option<&Signed>) -> TokenPair {
-    let request = RegisterRequest { username: name.into(), password: PASSWORD.into() };
-    let answer = services.auth_client(shown).register(request).await.unwrap();
-    answer.into_inner().tokens.unwrap()
-}
-
 async fn asked(endpoint: Endpoint) -> Result<(), Status> {
     let mut client = evergreen_proto::auth::v1::auth_service_client::AuthServiceClient::new(
         endpoint.connect_lazy(),
@@ -54,7 +48,7 @@ async fn the_sdk_refreshes_once_over_mutual_tls() {
     let services = Encrypted::start(ClientAuth::Required, |_| {}).await;
     let world = &services.world;
     let me = services.authority.client("me");
-    register(&services, "ada", Some(&me)).await;
+    services.register("ada", Some(&me)).await;
     let session = Session::builder(services.auth(Some(&me)))
         .clock(world.clock.clone())
         .proactive(false)
@@ -84,7 +78,7 @@ async fn the_sdk_refreshes_once_over_mutual_tls() {
 async fn api_service_hears_of_revocations_over_mutual_tls() {
     let services = Encrypted::start(ClientAuth::Required, |_| {}).await;
     let me = services.authority.client("me");
-    let ada = register(&services, "ada", Some(&me)).await;
+    let ada = services.register("ada", Some(&me)).await;
     let mut api = services.api_client(Some(&me));
     let mut list = async || {
         api.list_trees(bearing(&ada.access_token, ListTreesRequest::default())).await.map(drop)
@@ -122,7 +116,7 @@ async fn nobody_is_served_who_is_not_trusted() {
     // On the server's clock.
     services.world.clock.advance(2 * day);
     asked(services.auth(Some(&brief))).await.unwrap_err();
-    let untrusted = endpoint(auth, &stranger, Some(&known));
+    let untrusted = endpoint(auth.address, &stranger, Some(&known));
     assert_eq!(cause(untrusted).await, Some(Distrust::Untrusted));
     assert!(auth_client_of(auth).get_jwks(GetJwksRequest {}).await.is_err(), "plaintext");
     assert_eq!(services.world.auth_seen.count("GetJwks", Code::Ok), 2);
@@ -147,7 +141,7 @@ async fn shown(service: &Running, authority: &Authority) -> Vec<u8> {
 async fn a_stream_outlives_the_certificate_that_it_began_with() {
     let services = Encrypted::start(ClientAuth::Optional, |_| {}).await;
     let (api, authority) = (&services.world.api, &services.authority);
-    let ada = register(&services, "ada", None).await;
+    let ada = services.register("ada", None).await;
     let mut client = services.api_client(None);
     let watch = bearing(&ada.access_token, WatchChangesRequest::default());
     let mut changes = client.watch_changes(watch).await.unwrap().into_inner();
@@ -213,18 +207,7 @@ async fn the_program_serves_tls_to_other_machines() {
         .everywhere();
     let process = program.start().await;
     let me = authority.client("me");
-    let url = format!("https://{}", program.address);
-    let endpoint = |shown: Option<&Signed>| {
-        use tonic::transport::{Certificate, ClientTlsConfig, Identity};
-        let read = |path| std::fs::read(path).unwrap();
-        let ca = Certificate::from_pem(read(authority.file()));
-        let tls = ClientTlsConfig::new().ca_certificate(ca);
-        let tls = match shown {
-            Some(me) => tls.identity(Identity::from_pem(read(&me.certificate), read(&me.key))),
-            None => tls,
-        };
-        Endpoint::from_shared(url.clone()).unwrap().tls_config(tls).unwrap()
-    };
+    let endpoint = |shown| endpoint(program.address, &authority, shown);
     asked(endpoint(Some(&me))).await.unwrap();
     assert!(asked(endpoint(None)).await.is_err());
     process.kill().await;

@@ -6,30 +6,15 @@
 mod exposition;
 mod queries;
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{fs, path::Path};
 
 use evergreen_proto::{
     api::v1::{ListTreesRequest, WatchChangesRequest},
     auth::v1::{LoginRequest, RefreshRequest},
 };
-use tests::{World, bearing};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tests::{World, ask, bearing};
 
 use self::{exposition::Metrics, queries::Query};
-
-/// What an operations port answers: status line and headers, and the body.
-async fn ask(address: SocketAddr, path: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.to_owned(), body.to_owned())
-}
 
 /// Services that have served a little of everything.
 async fn after_traffic() -> World {
