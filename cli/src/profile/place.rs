@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use client_sdk::{
     AuthenticationError,
-    store::{FileStore, KeyringStore, Store},
+    store::{FileStore, KeyringStore, Store, StoreError},
 };
 use keyring_core::CredentialStore;
 
@@ -70,7 +70,7 @@ impl Kept {
             let mut guard = store.lock().await?;
             let kept = guard.load().await?;
             guard.clear().await?;
-            Ok(kept.is_some())
+            Ok::<_, StoreError>(kept.is_some())
         };
         cleared.await.map_err(|e| AuthenticationError::from(e).into())
     }

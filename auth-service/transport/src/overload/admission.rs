@@ -1,20 +1,22 @@
 //! A bound on the requests under way.
 //!
 //! A request that finds no place waits for one. After a quiet moment it is a burst that will pass, and
-//! waits patiently. Where there was no place to spare for a while, more comes than can be done, and
-//! waiting would only make everything late: it waits for a short time, and is then told to come back
-//! (controlled delay: "Controlling Queue Delay", Nichols and Jacobson, ACM Queue 2012). Refused before
-//! any work was begun, it costs next to nothing.
+//! the line may be long. Where there was no place to spare for a while, more comes than can be done, and
+//! a long line would only make everything late (as in "Controlling Queue Delay", Nichols and Jacobson,
+//! ACM Queue 2012): it is as long as there are places, and who finds it so is told to come back. Refused
+//! before any work was begun, they cost next to nothing. Fewer are under way then, too: no more than it
+//! takes to keep the machine busy ([`Limit`]).
 
 use std::{
     collections::HashSet,
     num::NonZeroUsize,
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -28,6 +30,7 @@ use tonic::Code;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::limit::{Limit, Seen};
 use crate::status::retry_later;
 
 /// How many requests may be under way, and since when there was no place to spare.
@@ -38,6 +41,63 @@ pub struct Admission {
     /// When a request last found a place at once, in milliseconds since the start.
     spare: AtomicU64,
     limited: HashSet<String>,
+    /// Requests that were answered since the window began.
+    answered: AtomicU64,
+    /// When the window may end, in milliseconds since the start.
+    window_end: AtomicU64,
+    window: Mutex<Window>,
+    /// How many may be under way.
+    limit: AtomicUsize,
+    /// Places to be taken away as soon as somebody leaves them.
+    surplus: AtomicUsize,
+    /// Requests that wait for a place.
+    waiting: AtomicUsize,
+}
+
+/// The time that is being looked at.
+#[derive(Debug)]
+struct Window {
+    /// When it began, in milliseconds since the start.
+    began: u64,
+    limit: Limit,
+}
+
+/// One of the places, until it is left.
+#[derive(Debug)]
+struct Place {
+    permit: Option<OwnedSemaphorePermit>,
+    admission: Arc<Admission>,
+}
+
+/// A request in the line.
+#[derive(Debug)]
+struct Waiting(Arc<Admission>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Place {
+    /// Leaves it, since its request was answered.
+    fn answered(self) {
+        let admission = Arc::clone(&self.admission);
+        admission.answered.fetch_add(1, Ordering::Relaxed);
+        drop(self);
+        admission.look();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let less = |surplus: usize| surplus.checked_sub(1);
+        let taken_away =
+            self.admission.surplus.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        if let (Ok(_), Some(permit)) = (taken_away, self.permit.take()) {
+            permit.forget();
+        }
+    }
 }
 
 impl Admission {
@@ -45,29 +105,80 @@ impl Admission {
     /// long as somebody listens, and what must be answered however much there is to do.
     #[must_use]
     pub fn new(requests: NonZeroUsize, limited: impl IntoIterator<Item = String>) -> Self {
+        let most = requests.get().min(Semaphore::MAX_PERMITS);
+        let processors = available_parallelism().map_or(1, NonZeroUsize::get);
+        let limit = Limit::new(LEAST_A_PROCESSOR * processors, most);
         Self {
-            places: Arc::new(Semaphore::new(requests.get().min(Semaphore::MAX_PERMITS))),
+            places: Arc::new(Semaphore::new(most)),
             started: Instant::now(),
             spare: AtomicU64::new(0),
             limited: limited.into_iter().collect(),
+            answered: AtomicU64::new(0),
+            window_end: AtomicU64::new(WINDOW),
+            window: Mutex::new(Window { began: 0, limit }),
+            limit: AtomicUsize::new(most),
+            surplus: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
         }
     }
 
     /// A place, if there is one to spare.
-    fn take(&self) -> Option<OwnedSemaphorePermit> {
+    fn take(self: &Arc<Self>) -> Option<Place> {
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let now = self.elapsed();
         // Read first: a line that nobody writes is in every core's cache.
         if self.spare.load(Ordering::Relaxed) != now {
             self.spare.store(now, Ordering::Relaxed);
         }
-        Some(permit)
+        Some(self.place(permit))
     }
 
-    /// How long to wait for a place.
-    fn patience(&self) -> Duration {
+    fn place(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Place {
+        Place { permit: Some(permit), admission: Arc::clone(self) }
+    }
+
+    /// Ends the window if it is over, and makes of what it showed how many may be under way.
+    fn look(&self) {
+        let now = self.elapsed();
+        if now < self.window_end.load(Ordering::Relaxed) {
+            return;
+        }
+        // Whoever has it looks for all.
+        let Ok(mut window) = self.window.try_lock() else { return };
+        let length = now.saturating_sub(window.began);
+        let answered = self.answered.load(Ordering::Relaxed);
+        if length < WINDOW || (answered < ENOUGH && length < LONGEST_WINDOW) {
+            return;
+        }
+        let seen = match self.spare.load(Ordering::Relaxed) >= window.began {
+            true => Seen::Spare,
+            false => Seen::Full(answered as f64 * 1e3 / length as f64),
+        };
+        let before = window.limit.now();
+        let after = window.limit.after(seen);
+        self.limit.store(after, Ordering::Relaxed);
+        window.began = now;
+        self.answered.fetch_sub(answered, Ordering::Relaxed);
+        self.window_end.store(now + WINDOW, Ordering::Relaxed);
+        let fewer = before.saturating_sub(after);
+        self.surplus.fetch_add(fewer - self.places.forget_permits(fewer), Ordering::Relaxed);
+        let more = after.saturating_sub(before);
+        let keep = |surplus: usize| Some(surplus.saturating_sub(more));
+        let surplus = self.surplus.fetch_update(Ordering::Relaxed, Ordering::Relaxed, keep);
+        self.places.add_permits(more.saturating_sub(surplus.unwrap_or_default()));
+    }
+
+    /// A place in the line, if it is not too long.
+    fn wait(self: &Arc<Self>) -> Option<Waiting> {
+        let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(Arc::clone(self));
+        (self.is_burst() || ahead < self.limit.load(Ordering::Relaxed)).then_some(waiting)
+    }
+
+    /// Whether there was a place to spare a moment ago.
+    fn is_burst(&self) -> bool {
         let full_for = self.elapsed().saturating_sub(self.spare.load(Ordering::Relaxed));
-        if Duration::from_millis(full_for) < BURST { PATIENT } else { IMPATIENT }
+        Duration::from_millis(full_for) < BURST
     }
 
     fn elapsed(&self) -> u64 {
@@ -121,16 +232,19 @@ where
             State::Running { future: self.inner.call(request), place: None }
         } else if let place @ Some(_) = self.admission.take() {
             State::Running { future: self.inner.call(request), place }
-        } else {
+        } else if let Some(line) = self.admission.wait() {
             // The service that was polled ready goes into the future; a clone, which may not be
             // ready, stays behind.
             let clone = self.inner.clone();
             let service = std::mem::replace(&mut self.inner, clone);
             State::Waiting {
                 place: Box::pin(Arc::clone(&self.admission.places).acquire_owned()),
-                end: tokio::time::sleep(self.admission.patience()),
+                line,
+                end: tokio::time::sleep(PATIENCE),
                 waiting: Some((service, request)),
             }
+        } else {
+            State::Refused
         };
         ResponseFuture { state }
     }
@@ -150,13 +264,20 @@ pin_project_lite::pin_project! {
 pin_project_lite::pin_project! {
     #[project = StateProj]
     enum State<S, B, F> {
-        Waiting { place: Place, #[pin] end: Sleep, waiting: Option<(S, Request<B>)> },
+        Waiting {
+            place: NextPlace,
+            line: Waiting,
+            #[pin]
+            end: Sleep,
+            waiting: Option<(S, Request<B>)>,
+        },
+        Refused,
         // The place is given back when the response has begun: what is left of it is being sent.
-        Running { #[pin] future: F, place: Option<OwnedSemaphorePermit> },
+        Running { #[pin] future: F, place: Option<Place> },
     }
 }
 
-type Place = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
+type NextPlace = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
 
 impl<S, B, R> Future for ResponseFuture<S, B>
 where
@@ -169,21 +290,25 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProj::Waiting { place, end, waiting } => match place.as_mut().poll(cx) {
-                    Poll::Ready(place) => {
-                        let place = place.expect("the semaphore is never closed");
+                StateProj::Waiting { place, line, end, waiting } => match place.as_mut().poll(cx) {
+                    Poll::Ready(permit) => {
+                        let permit = permit.expect("the semaphore is never closed");
+                        let place = Some(line.0.place(permit));
                         let (mut service, request) =
                             waiting.take().expect("it goes on from here once");
-                        State::Running { future: service.call(request), place: Some(place) }
+                        State::Running { future: service.call(request), place }
                     }
                     Poll::Pending => {
                         ready!(end.poll(cx));
                         return Poll::Ready(Ok(refusal()));
                     }
                 },
+                StateProj::Refused => return Poll::Ready(Ok(refusal())),
                 StateProj::Running { future, place } => {
                     let response = ready!(future.poll(cx));
-                    *place = None;
+                    if let Some(place) = place.take() {
+                        place.answered();
+                    }
                     return Poll::Ready(response);
                 }
             };
@@ -209,10 +334,15 @@ fn refusal<R: Default>() -> Response<R> {
 
 /// As long as this a burst may last.
 const BURST: Duration = Duration::from_millis(100);
-/// How long a request of a burst waits.
-const PATIENT: Duration = Duration::from_secs(1);
-/// How long a request waits where more comes than can be done.
-const IMPATIENT: Duration = Duration::from_millis(50);
+/// How long a request waits at the most.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// As many may always be under way, so that none of the processors waits for work.
+const LEAST_A_PROCESSOR: usize = 4;
+/// How long is looked at before how many may be under way changes, in milliseconds; longer where less
+/// than [`ENOUGH`] was answered, as few answers say little.
+const WINDOW: u64 = 100;
+const LONGEST_WINDOW: u64 = 1_000;
+const ENOUGH: u64 = 100;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -279,28 +409,83 @@ mod tests {
         let calls: JoinSet<_> = (0..10).map(|_| bench.clone().call("Get")).collect();
         settle().await;
         assert_eq!(bench.begun(), 2);
-        tokio::time::advance(PATIENT - Duration::from_millis(1)).await;
+        tokio::time::advance(PATIENCE - Duration::from_millis(1)).await;
         bench.go.add_permits(10);
         assert_eq!(calls.join_all().await, [true; 10]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_in_a_lasting_overload_is_told_to_come_back_soon() {
+    async fn in_a_lasting_overload_the_line_is_short_and_the_rest_come_back() {
         let bench = Bench::new();
         let under_way: JoinSet<_> = (0..2).map(|_| bench.clone().call("Get")).collect();
         settle().await;
         tokio::time::advance(BURST).await;
-        let late: JoinSet<_> = (0..5).map(|_| bench.clone().call("Get")).collect();
         let before = Instant::now();
-        assert_eq!(late.join_all().await, [false; 5]);
-        assert_eq!(before.elapsed().as_millis() / 10, IMPATIENT.as_millis() / 10);
+        let line: JoinSet<_> = (0..2).map(|_| bench.clone().call("Get")).collect();
+        settle().await;
+        for _ in 0..5 {
+            assert!(!bench.clone().call("Get").await);
+        }
+        assert_eq!(before.elapsed(), Duration::ZERO, "nobody waited to be refused");
         assert_eq!(bench.begun(), 2, "nothing was begun for them");
-        bench.go.add_permits(2);
+        bench.go.add_permits(4);
         assert_eq!(under_way.join_all().await, [true; 2]);
+        assert_eq!(line.join_all().await, [true; 2]);
         // With a place to spare again, the next burst is a burst.
         bench.go.add_permits(1);
         assert!(bench.clone().call("Get").await);
-        assert_eq!(bench.layer.0.patience(), PATIENT);
+        assert!(bench.layer.0.is_burst());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever_and_who_leaves_the_line_is_no_more_in_it() {
+        let bench = Bench::new();
+        let _under_way: JoinSet<_> = (0..2).map(|_| bench.clone().call("Get")).collect();
+        settle().await;
+        let line: JoinSet<_> = (0..9).map(|_| bench.clone().call("Get")).collect();
+        settle().await;
+        assert_eq!(bench.layer.0.waiting.load(Ordering::Relaxed), 9);
+        let before = Instant::now();
+        assert_eq!(line.join_all().await, [false; 9]);
+        assert_eq!(before.elapsed().as_millis() / 10, PATIENCE.as_millis() / 10);
+        let hung_up: JoinSet<_> = (0..2).map(|_| bench.clone().call("Get")).collect();
+        settle().await;
+        drop(hung_up);
+        settle().await;
+        assert_eq!(bench.layer.0.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    /// A machine that does one request a millisecond, however many are under way.
+    #[tokio::test(start_paused = true)]
+    async fn fewer_are_under_way_in_a_lasting_overload_and_all_places_come_back_after_it() {
+        let most = NonZeroUsize::new(512).unwrap();
+        let admission = Admission::new(most, ["/pkg.Service/Get".to_owned()]);
+        let bench = Bench { layer: AdmissionLayer::new(admission), ..Bench::new() };
+        let admission = Arc::clone(&bench.layer.0);
+        let mut calls = JoinSet::new();
+        for _ in 0..5_000 {
+            for _ in 0..4 {
+                calls.spawn(bench.clone().call("Get"));
+            }
+            settle().await;
+            bench.go.add_permits(1);
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        let least = LEAST_A_PROCESSOR * available_parallelism().unwrap().get();
+        assert_eq!(admission.limit.load(Ordering::Relaxed), least);
+        bench.go.add_permits(1_000);
+        let answered = calls.join_all().await.into_iter().filter(|answered| *answered).count();
+        assert_eq!(answered, bench.begun());
+        for _ in 0..50 {
+            for _ in 0..10 {
+                tokio::time::advance(Duration::from_millis(100)).await;
+                bench.go.add_permits(1);
+                assert!(bench.clone().call("Get").await);
+            }
+        }
+        assert_eq!(admission.limit.load(Ordering::Relaxed), 512);
+        assert_eq!(admission.places.available_permits(), 512, "no place is lost");
+        assert_eq!(admission.surplus.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test(start_paused = true)]

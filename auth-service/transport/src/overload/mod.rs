@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 mod admission;
 mod connections;
+mod limit;
 
 pub use self::{
     admission::{Admission, AdmissionLayer, Admitted},

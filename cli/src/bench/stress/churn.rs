@@ -86,7 +86,7 @@ impl Churn {
         // Tokens that run out while a visit lasts.
         let auth =
             programs.auth(&[&CHEAP_HASHES[..], &["--access-token-ttl", "1s"]].concat()).await?;
-        let api = programs.api(&auth, &account).await?;
+        let api = programs.api(&auth, &account, &[]).await?;
         let (over, done) = (Arc::new(AtomicBool::new(false)), Arc::new(Done::default()));
         let mut clients = JoinSet::new();
         for number in 0..self.clients {

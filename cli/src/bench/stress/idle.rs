@@ -21,8 +21,8 @@ use crate::{bench::connect, errors::Error, lab::Failure, output::Table, paint};
 /// Every connection makes one call, and then is silent.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Idle {
-    /// Idle connections; one less than a service accepts unless told otherwise
-    #[arg(long, default_value_t = 9_999, value_name = "N")]
+    /// Idle connections
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
     connections: usize,
     /// Starts on a database that is there
     #[arg(long, default_value_t = 11, value_name = "N")]
@@ -43,12 +43,16 @@ struct Footprint {
 impl Idle {
     pub(super) async fn run(self, programs: Programs, json: bool) -> Result<(), Failure> {
         programs.make_user(&CHEAP_HASHES).await?;
+        // ApiService has connections to AuthService too.
+        let most = (self.connections + 100).to_string();
+        let connections = ["--max-connections", &most];
+        let settings = [&CHEAP_HASHES[..], &connections].concat();
         let account = programs.account().await?;
         let (mut auth_starts, mut api_starts) = (Vec::new(), Vec::new());
         // The first start makes the databases, and is not counted.
         for start in 0..=self.starts {
-            let auth = programs.auth(&CHEAP_HASHES).await?;
-            let api = programs.api(&auth, &account).await?;
+            let auth = programs.auth(&settings).await?;
+            let api = programs.api(&auth, &account, &connections).await?;
             if start > 0 {
                 auth_starts.push(auth.started_in);
                 api_starts.push(api.started_in);
@@ -57,8 +61,8 @@ impl Idle {
             auth.stop().await?;
         }
 
-        let auth = programs.auth(&CHEAP_HASHES).await?;
-        let api = programs.api(&auth, &account).await?;
+        let auth = programs.auth(&settings).await?;
+        let api = programs.api(&auth, &account, &connections).await?;
         let bearer = format!("Bearer {}", auth.login().await?.access_token);
         let bearer = MetadataValue::try_from(bearer)?;
         let keys = async |channel: Channel| {

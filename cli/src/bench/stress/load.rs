@@ -4,7 +4,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tonic::{Code, Status};
 
@@ -104,21 +104,30 @@ pub(super) async fn closed<C: Call>(
     Ok(Answers::of(calls.into_iter().collect::<Result<Vec<_>, _>>()?.concat(), length))
 }
 
-/// So many calls a second, whatever becomes of those before.
+/// So many calls a second, whatever becomes of those before: what is answered within `length`, once it
+/// has gone on for `lead`.
 pub(super) async fn open<C: Call>(
     rate: f64,
+    lead: Duration,
     length: Duration,
     call: &Arc<C>,
 ) -> Result<Answers, Failure> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let (start, mut calling, mut begun) = (Instant::now(), JoinSet::new(), 0_usize);
+    let (counts_from, end) = (start + lead, start + lead + length);
     let mut calls = Vec::new();
-    let mut over = pin!(tokio::time::sleep(length));
+    let mut count = |(took, answered)| {
+        let now = Instant::now();
+        if (counts_from..end).contains(&now) {
+            calls.push((took, answered));
+        }
+    };
+    let mut over = pin!(sleep_until(end));
     loop {
         tokio::select! {
             () = &mut over => break,
-            Some(ended) = calling.join_next() => calls.push(ended??),
+            Some(ended) = calling.join_next() => count(ended??),
             _ = ticks.tick() => {
                 let due = start.elapsed().as_secs_f64() * rate;
                 while (begun as f64) < due {
@@ -129,9 +138,11 @@ pub(super) async fn open<C: Call>(
             }
         }
     }
-    // What is answered from here on is not of this time.
-    drop(calling);
-    Ok(Answers::of(calls, start.elapsed()))
+    // They are waited for, since a caller who went away may have been answered.
+    for ended in calling.join_all().await {
+        ended?;
+    }
+    Ok(Answers::of(calls, length))
 }
 
 /// How long a call took, and whether it was answered, or told to come back.

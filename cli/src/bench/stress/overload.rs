@@ -38,7 +38,7 @@ use crate::{
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Overload {
     /// Trees to search, which decides how long an answer takes
-    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
     trees: u32,
     /// How many times as many calls as can be answered
     #[arg(long, default_value_t = 10.0, value_name = "N")]
@@ -49,6 +49,9 @@ pub(super) struct Overload {
     /// How long each round takes
     #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     round: Duration,
+    /// How long an overload has gone on before it is measured
+    #[arg(long, default_value = "3s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    lead: Duration,
     /// Rounds
     #[arg(long, default_value_t = 3, value_name = "N")]
     rounds: usize,
@@ -77,7 +80,7 @@ impl Overload {
         programs.make_user(&CHEAP_HASHES).await?;
         let account = programs.account().await?;
         let auth = programs.auth(&CHEAP_HASHES).await?;
-        let api = programs.api(&auth, &account).await?;
+        let api = programs.api(&auth, &account, &[]).await?;
         let bearer = format!("Bearer {}", auth.login().await?.access_token);
         let bearer = MetadataValue::try_from(bearer)?;
         let mut clients = Vec::new();
@@ -117,7 +120,8 @@ impl Overload {
             }
         }
         let (callers, most) = most.ok_or("nobody called")?;
-        let overloaded = open(self.times * most.rate(), self.round, call).await?;
+        let rate = self.times * most.rate();
+        let overloaded = open(rate, self.lead, self.round, call).await?;
         Ok(Round { callers, most, overloaded })
     }
 

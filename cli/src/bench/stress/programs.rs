@@ -86,8 +86,9 @@ impl Programs {
         &self,
         auth: &Serving,
         [id, secret]: &[String; 2],
+        settings: &[&str],
     ) -> Result<Serving, Failure> {
-        let settings = ["--auth-url", &auth.url, "--client-id", id];
+        let settings = [&["--auth-url", &auth.url, "--client-id", id], settings].concat();
         self.serve(API, "ApiService", &settings, &[("EVERGREEN_API_CLIENT_SECRET", secret)]).await
     }
 
