@@ -124,7 +124,7 @@ pub(super) fn unique(user: u32, n: u32) -> String {
 }
 
 /// A word of every tree.
-pub(in crate::bench) const COMMON: &str = "printer";
+pub(super) const COMMON: &str = "printer";
 /// A word of one tree in six or so.
 pub(super) const USUAL: &str = "cable";
 

@@ -4,6 +4,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Stdio,
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -27,6 +28,8 @@ use crate::{
 pub(super) struct Programs {
     folder: PathBuf,
     dir: TempDir,
+    /// The one processor that they have, if they are kept to one.
+    processor: Option<&'static str>,
 }
 
 /// A program that serves. It is killed with its handle.
@@ -57,7 +60,23 @@ impl Programs {
             }
         }
         raise_open_files();
-        Ok(Self { folder, dir: TempDir::new()? })
+        Ok(Self { folder, dir: TempDir::new()?, processor: None })
+    }
+
+    /// Gives the first processor to the programs, and the others to this process, if there are others.
+    pub(super) async fn apart_from_callers(self) -> Result<Self, Failure> {
+        let processors = available_parallelism()?.get();
+        if processors == 1 {
+            return Ok(self);
+        }
+        let [here, others] = [std::process::id().to_string(), format!("1-{}", processors - 1)];
+        let mut taskset = Command::new(TASKSET);
+        taskset.args(["--all-tasks", "--cpu-list", "--pid", &others, &here]).stdout(Stdio::null());
+        let moved = taskset.status().await;
+        if !moved.map_err(|error| format!("{TASKSET} (util-linux): {error}"))?.success() {
+            return Err(format!("{TASKSET} cannot keep this process to processors {others}").into());
+        }
+        Ok(Self { processor: Some("0"), ..self })
     }
 
     /// Makes the user [`DEMO_USER`], as an operator does before the first start.
@@ -143,7 +162,15 @@ impl Programs {
     }
 
     fn command(&self, program: &str, args: &[&str]) -> Command {
-        let mut command = Command::new(self.folder.join(program));
+        let program = self.folder.join(program);
+        let mut command = match self.processor {
+            Some(processor) => {
+                let mut command = Command::new(TASKSET);
+                command.args(["--cpu-list", processor]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
         command
             .args(args)
             .arg("--data-dir")
@@ -179,6 +206,7 @@ impl Serving {
 
 /// To log in is not what is measured.
 pub(super) const CHEAP_HASHES: [&str; 4] = ["--hash-memory-kib", "64", "--hash-iterations", "1"];
+const TASKSET: &str = "taskset";
 const AUTH: &str = "auth-service";
 const API: &str = "api-service";
 const PATIENCE: Duration = Duration::from_secs(60);
