@@ -285,19 +285,23 @@ fn port_of_its_own() -> SocketAddr {
 
 /// Lets cargo bring the program up to date, beside the tests that run, and tells where it is.
 ///
-/// Cargo builds a package's program for that package's own tests only. It says itself whether the
-/// program is outdated, which takes a moment if it is not, and what it builds if it is.
+/// Cargo builds a package's program for that package's own tests only, so it is asked for those, and
+/// for the test that asks. Whoever tests the whole workspace has built them all, and waits for a
+/// moment: with the same features, and with the same of what is built for the compiler itself, which
+/// depends on what is asked for together. To ask for less would be to build nearly all a second time.
 async fn build() -> PathBuf {
     let test = env::current_exe().expect("a test knows where it is");
     let folder = test.ancestors().nth(2).expect("tests lie in <target>/<profile>/deps");
-    let profile = match folder.file_name().and_then(|name| name.to_str()) {
-        Some("debug") | None => "dev",
-        Some(profile) => profile,
-    };
+    let name = test.file_name().and_then(|name| name.to_str()?.rsplit_once('-'));
+    let (name, _) = name.expect("a test is called <name>-<hash>");
     let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--no-run", "--workspace", "--test=program", "--test", name]);
+    // Without a word of a profile, tests are in `debug`.
+    if let Some(profile) = folder.file_name().filter(|name| *name != "debug") {
+        cargo.arg("--profile").arg(profile);
+    }
     cargo
-        .args(["build", "--package=auth-service", "--bin=auth-service"])
-        .args(["--profile", profile, "--target-dir"])
+        .arg("--target-dir")
         .arg(folder.parent().expect("a profile's folder lies in the target's"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .kill_on_drop(true);
