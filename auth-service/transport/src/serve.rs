@@ -176,6 +176,7 @@ impl Serving {
         let serving = Server::builder()
             .max_concurrent_streams(MOST_STREAMS)
             .http2_max_header_list_size(MOST_HEADER_BYTES)
+            .http2_max_local_error_reset_streams(Some(MOST_ERRORS))
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .layer(ObserveLayer::new(self.observer, self.trace_ids))
@@ -217,6 +218,11 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// some thousands at once look like a flood to the HTTP/2 layer, which then cuts the connection and
 /// every call on it.
 const MOST_STREAMS: u32 = 1_000;
+/// How many streams of one connection may end by an error of its client. What is reset is not under
+/// way any more, so [`MOST_STREAMS`] does not bound it; and tonic, which is told nothing, says that
+/// there is no bound at all. Streams that clients reset before they are begun are bounded by the
+/// HTTP/2 layer itself.
+const MOST_ERRORS: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
