@@ -1,12 +1,11 @@
 //! The connections that a server accepts, and how many.
 
 use std::{
-    collections::HashMap,
     fmt, io,
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -14,10 +13,13 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::Sleep,
 };
 use tokio_stream::Stream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
+
+use super::{Share, Shares};
 
 /// Accepts connections, and closes at once those that are too many: a client that is told so goes
 /// elsewhere, and one that waits in the system's queue does not know that it waits.
@@ -27,37 +29,29 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 pub struct Connections {
     listener: TcpListener,
     most: usize,
-    open: Arc<Mutex<Open>>,
+    free: Arc<Semaphore>,
+    by_address: Shares<IpAddr>,
     /// After a failure to accept: where there is no room for one more file, the next attempt would
     /// fail at once too.
     pause: Option<Pin<Box<Sleep>>>,
-}
-
-/// How many are open, in all and by address.
-#[derive(Debug, Default)]
-struct Open {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
 }
 
 impl Connections {
     /// At most `most` at a time.
     #[must_use]
     pub fn of(listener: TcpListener, most: NonZeroUsize) -> Self {
-        Self { listener, most: most.get(), open: Arc::default(), pause: None }
+        let most = most.get().min(Semaphore::MAX_PERMITS);
+        let free = Arc::new(Semaphore::new(most));
+        Self { listener, most, free, by_address: Shares::default(), pause: None }
     }
 
     /// A place for one more, if there is one.
     fn place(&self, address: IpAddr) -> Option<Place> {
-        let mut open = locked(&self.open);
-        let here = open.by_address.get(&address).copied().unwrap_or_default();
         let share = if address.is_loopback() { self.most } else { self.most.div_ceil(2) };
-        if open.all >= self.most || here >= share {
-            return None;
-        }
-        open.all += 1;
-        open.by_address.insert(address, here + 1);
-        Some(Place { open: Arc::clone(&self.open), address })
+        Some(Place {
+            _of_all: Arc::clone(&self.free).try_acquire_owned().ok()?,
+            _of_address: self.by_address.take(address, share)?,
+        })
     }
 }
 
@@ -125,26 +119,8 @@ struct Opening {
 /// A place among the open connections.
 #[derive(Debug)]
 struct Place {
-    open: Arc<Mutex<Open>>,
-    address: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = locked(&self.open);
-        open.all -= 1;
-        if let Some(here) = open.by_address.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                open.by_address.remove(&self.address);
-            }
-        }
-    }
-}
-
-fn locked(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
-    // No panic leaves a count halfway.
-    open.lock().unwrap_or_else(PoisonError::into_inner)
+    _of_all: OwnedSemaphorePermit,
+    _of_address: Share<IpAddr>,
 }
 
 impl Connection {
@@ -280,8 +256,7 @@ mod tests {
         let here: Vec<_> = (0..4).map_while(|_| connections.place(here)).collect();
         assert_eq!(here.len(), 3);
         drop((here, there));
-        assert!(locked(&connections.open).by_address.is_empty());
-        assert_eq!(locked(&connections.open).all, 0);
+        assert_eq!(connections.free.available_permits(), 4);
     }
 
     /// The clock stands only once what was sent has arrived: it would run ahead of a real socket.

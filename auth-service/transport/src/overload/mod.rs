@@ -5,10 +5,12 @@ use std::num::NonZeroUsize;
 mod admission;
 mod connections;
 mod limit;
+mod shares;
 
 pub use self::{
     admission::{Admission, AdmissionLayer, Admitted},
     connections::{Connection, Connections},
+    shares::{Share, Shares},
 };
 
 /// How many connections there may be, unless a setting says otherwise.
