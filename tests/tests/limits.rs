@@ -1,14 +1,22 @@
-//! Guesses and haste, as clients see them.
+//! Guesses, haste and greed, as clients see them.
 
 #![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
 
 use std::time::Duration;
 
 use client_sdk::Session;
-use evergreen_proto::auth::v1::{
-    GetCurrentUserRequest, LoginRequest, UnlockUserRequest, auth_service_client::AuthServiceClient,
+use evergreen_proto::{
+    api::v1::WatchChangesRequest,
+    auth::v1::{
+        GetCurrentUserRequest, LoginRequest, UnlockUserRequest, WatchRevocationsRequest,
+        auth_service_client::AuthServiceClient,
+    },
 };
-use tests::{PASSWORD, World, auth_client_of, bearing, login, reason};
+use tests::{
+    PASSWORD, World, auth_client_of, bearing, login, process::PATIENCE, reason,
+    service::service_token,
+};
+use tokio::time::timeout;
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
@@ -98,4 +106,51 @@ async fn the_sdk_waits_when_it_is_told_to_and_keeps_its_session() {
     assert_eq!(world.auth_seen.count("Refresh", Code::Ok), 51);
     assert_eq!(world.auth_seen.count("Refresh", Code::Unauthenticated), 0);
     assert_eq!(session.verify().await.unwrap().session_id, id);
+}
+
+#[tokio::test]
+async fn a_user_watches_changes_so_often_and_another_as_well() {
+    let world = World::start().await;
+    let [ada, bob] = [world.register("ada").await, world.register("bob").await];
+    let watch = async |token: &str| {
+        let request = bearing(token, WatchChangesRequest::default());
+        Ok(world.api_client().watch_changes(request).await?.into_inner())
+    };
+    let streams = a_hundred(async || watch(&ada.access_token).await).await;
+    watch(&bob.access_token).await.unwrap();
+    drop(streams);
+}
+
+#[tokio::test]
+async fn a_service_watches_revocations_so_often() {
+    let world = World::start().await;
+    let token = service_token(&world, Duration::from_secs(600)).await;
+    a_hundred(async || {
+        let request = bearing(&token, WatchRevocationsRequest::default());
+        Ok(world.auth_client().watch_revocations(request).await?.into_inner())
+    })
+    .await;
+}
+
+/// As many streams as one account may have. Who hangs up makes room.
+async fn a_hundred<S>(open: impl AsyncFn() -> Result<S, Status>) -> Vec<S> {
+    let mut streams = Vec::new();
+    while streams.len() < 100 {
+        streams.push(open().await.unwrap());
+    }
+    let refused = open().await.err().unwrap();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(wait(&refused), Some(Duration::from_secs(10)));
+    assert_eq!(reason(Err::<(), _>(refused)), "RATE_LIMITED");
+    streams.pop();
+    let heard = async {
+        loop {
+            if let Ok(stream) = open().await {
+                return stream;
+            }
+        }
+    };
+    streams.push(timeout(PATIENCE, heard).await.expect("the server hears of it"));
+    assert_eq!(reason(open().await.map(drop)), "RATE_LIMITED");
+    streams
 }

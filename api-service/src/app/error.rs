@@ -30,6 +30,8 @@ pub(crate) enum AppError {
     Stopping,
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the caller has too many streams")]
+    TooManyStreams { most: usize },
     #[error("the tree is deleted")]
     TreeDeleted,
     #[error("the tree is not deleted")]

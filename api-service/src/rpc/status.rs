@@ -52,6 +52,12 @@ impl IntoStatus for AppError {
             ),
             Self::Stopping => unavailable("the server is stopping; go on from the last cursor"),
             Self::Store(error) => error.into_status(),
+            Self::TooManyStreams { most } => retry_later(
+                Code::ResourceExhausted,
+                reason::RATE_LIMITED,
+                format!("{most} streams of this account are open here; end some of them"),
+                STREAM_ENDS,
+            ),
             Self::TreeDeleted => status(
                 Code::FailedPrecondition,
                 reason::TREE_DELETED,
@@ -125,6 +131,9 @@ impl IntoStatus for StoreError {
 fn unavailable(text: &str) -> Status {
     retry_later(Code::Unavailable, reason::STORAGE_UNAVAILABLE, text, Duration::from_secs(1))
 }
+
+/// After how long a stream may have ended that is one too many.
+const STREAM_ENDS: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -92,6 +92,8 @@ pub(crate) enum AppError {
         humantime::format_rfc3339_seconds(SystemTime::from(*.next_ends))
     )]
     TooManySecrets { next_ends: Timestamp },
+    #[error("{most} streams of this account are open here; end some of them, or use more accounts")]
+    TooManyStreams { most: usize },
     #[error("user {0} does not exist")]
     UserNotFound(UserId),
     #[error("the user name is taken; choose another one")]

@@ -193,6 +193,6 @@ impl AuthService for AuthRpc {
         let (store, clock) = (Arc::clone(&self.app.store), Arc::clone(&self.app.clock));
         let cursor = request.into_inner().cursor;
         let following = self.app.revocations.follow(&cursor, service, store, clock);
-        Ok(Response::new(revocations::stream(following)))
+        Ok(Response::new(revocations::stream(following.map_err(to_status)?)))
     }
 }

@@ -78,6 +78,9 @@ pub(super) fn to_status(error: AppError) -> Status {
         AppError::TooManySecrets { .. } => {
             status(Code::FailedPrecondition, reason::TOO_MANY_SECRETS, message)
         }
+        AppError::TooManyStreams { .. } => {
+            retry_later(Code::ResourceExhausted, reason::RATE_LIMITED, message, STREAM_ENDS)
+        }
         AppError::UserNotFound(_) => status(Code::NotFound, reason::USER_NOT_FOUND, message),
         AppError::UsernameTaken => status(Code::AlreadyExists, reason::USERNAME_TAKEN, message),
     }
@@ -108,3 +111,5 @@ fn store_status(error: &StoreError) -> Status {
 }
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// After how long a stream may have ended that is one too many.
+const STREAM_ENDS: Duration = Duration::from_secs(10);

@@ -6,7 +6,10 @@ use tokio::{
     sync::{Notify, broadcast, watch},
     time::{Instant, sleep},
 };
-use transport::metrics::Metrics;
+use transport::{
+    metrics::Metrics,
+    overload::{Share, Shares},
+};
 
 use crate::{
     domain::change::{Change, Resource},
@@ -20,6 +23,8 @@ pub(in crate::app) struct Feed {
     /// Somebody has begun to follow.
     wanted: Notify,
     closed: watch::Sender<bool>,
+    /// Who follows, by their ids.
+    followers: Shares<String>,
 }
 
 /// What is said to all who follow.
@@ -46,6 +51,8 @@ pub(super) struct Entry {
 pub(super) struct Ears {
     pub(super) said: broadcast::Receiver<Said>,
     pub(super) closed: watch::Receiver<bool>,
+    /// Theirs for as long as they listen.
+    _share: Share<String>,
 }
 
 impl Feed {
@@ -54,6 +61,7 @@ impl Feed {
             said: broadcast::Sender::new(MOST_UNHEARD),
             wanted: Notify::new(),
             closed: watch::Sender::new(false),
+            followers: Shares::default(),
         }
     }
 
@@ -64,10 +72,12 @@ impl Feed {
         metrics.reading("change_followers", help, &[], move || said.receiver_count() as f64);
     }
 
-    pub(super) fn listen(&self) -> Ears {
-        let ears = Ears { said: self.said.subscribe(), closed: self.closed.subscribe() };
+    /// Ears for `reader`, unless they have as many as one may have.
+    pub(super) fn listen(&self, reader: &str) -> Option<Ears> {
+        let share = self.followers.take(reader.to_owned(), MOST_OF_ONE)?;
+        let (said, closed) = (self.said.subscribe(), self.closed.subscribe());
         self.wanted.notify_one();
-        ears
+        Some(Ears { said, closed, _share: share })
     }
 
     pub(super) fn closed(&self) -> watch::Receiver<bool> {
@@ -143,6 +153,9 @@ impl Feed {
     }
 }
 
+/// How often one user may follow: a person has a few programs open, and nobody who has an account can
+/// take all there is room for.
+pub(super) const MOST_OF_ONE: usize = 100;
 /// How many changes wait for the slowest who follows; one who is slower reads the log instead.
 const MOST_UNHEARD: usize = 256;
 const AT_ONCE: i64 = 100;

@@ -13,7 +13,7 @@ use tokio::{
 };
 use transport::page_token::PageTokens;
 
-use super::feed::{Ears, Entry, Said};
+use super::feed::{Ears, Entry, MOST_OF_ONE, Said};
 use crate::{
     app::{context::App, error::AppError},
     domain::change::{Change, ChangeKind, Resource, ResourceId},
@@ -59,7 +59,8 @@ impl Following {
         place: Option<ChangeKey>,
     ) -> Result<Self, AppError> {
         // The ears come first: whatever is written after the log is read is heard.
-        let ears = app.feed.listen();
+        let ears = app.feed.listen(&reader);
+        let ears = ears.ok_or(AppError::TooManyStreams { most: MOST_OF_ONE })?;
         let behind = place.is_some();
         let place = match place {
             Some(place) => {

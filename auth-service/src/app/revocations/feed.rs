@@ -13,7 +13,7 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-use transport::metrics::Metrics;
+use transport::{metrics::Metrics, overload::Shares};
 
 use super::{
     cursor::Cursor,
@@ -23,8 +23,8 @@ use super::{
     reader::Reader,
 };
 use crate::{
-    app::callers::AuthenticatedService,
-    domain::revocation::Revocation,
+    app::{callers::AuthenticatedService, error::AppError},
+    domain::{id::ServiceId, revocation::Revocation},
     storage::{revocations::RevocationStore, store::ServiceStore},
 };
 
@@ -41,6 +41,8 @@ pub(crate) struct Feed {
     pub(super) wanted: Notify,
     /// How long after a revocation a token can run out that it concerns.
     pub(super) life: Duration,
+    /// Who follows.
+    followers: Shares<ServiceId>,
 }
 
 /// What followers look at.
@@ -65,24 +67,29 @@ impl Feed {
             complete_at: None,
             closed: false,
         };
-        Self { state: watch::Sender::new(state), wanted: Notify::new(), life }
+        let (state, wanted) = (watch::Sender::new(state), Notify::new());
+        Self { state, wanted, life, followers: Shares::default() }
     }
 
     /// Follows from `cursor` on, or from a snapshot if the cursor is none of this feed's, for as long
     /// as `caller` may by `clock` and `services`. Nothing is told before the database has been read
     /// anew: what was acknowledged before this was called is among the first that is told.
+    ///
+    /// Fails if the caller follows too often already.
     pub(crate) fn follow(
         &self,
         cursor: &str,
         caller: AuthenticatedService,
         services: Arc<dyn ServiceStore>,
         clock: Arc<dyn Clock>,
-    ) -> Following {
+    ) -> Result<Following, AppError> {
+        let share = self.followers.take(caller.account.id, MOST_OF_ONE);
+        let share = share.ok_or(AppError::TooManyStreams { most: MOST_OF_ONE })?;
         let cursor = Cursor::decode(cursor);
-        let caller = Follower { caller, services, clock };
+        let caller = Follower { caller, services, clock, _share: share };
         let following = Following::new(self.state.subscribe(), cursor, caller);
         self.wanted.notify_one();
-        following
+        Ok(following)
     }
 
     /// Ends every stream, so that a server that stops does not wait for them.
@@ -176,3 +183,7 @@ impl State {
         }
     }
 }
+
+/// How often one account may follow: as many processes may share it as a large installation has, and
+/// nobody who has an account can take all there is room for.
+pub(super) const MOST_OF_ONE: usize = 100;

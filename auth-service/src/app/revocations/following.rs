@@ -7,6 +7,7 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
+use transport::overload::Share;
 
 use super::{
     cursor::Cursor,
@@ -18,6 +19,7 @@ use crate::{
         callers::{AuthenticatedService, judge_service},
         error::AppError,
     },
+    domain::id::ServiceId,
     storage::store::ServiceStore,
 };
 
@@ -36,6 +38,8 @@ pub(super) struct Follower {
     pub(super) caller: AuthenticatedService,
     pub(super) services: Arc<dyn ServiceStore>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Theirs for as long as they follow.
+    pub(super) _share: Share<ServiceId>,
 }
 
 /// Follows the feed for one receiver.

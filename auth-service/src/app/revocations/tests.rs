@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::{
     Batch, Feed, Following,
+    feed::MOST_OF_ONE,
     following::MOST_ENTRIES,
     progress::{LONGEST_SILENCE, LONGEST_WRITE, WHOLE_EVERY},
 };
@@ -173,9 +174,17 @@ impl World {
     }
 
     fn follow_until(&self, cursor: &str, until: Timestamp) -> Following {
+        self.try_follow(cursor, service(), until).unwrap()
+    }
+
+    fn try_follow(
+        &self,
+        cursor: &str,
+        account: ServiceAccount,
+        until: Timestamp,
+    ) -> Result<Following, AppError> {
         let clock = Arc::new(PausedClock(self.script.clock.0));
-        let caller =
-            AuthenticatedService { account: service(), roles_version: 0, expires_at: until };
+        let caller = AuthenticatedService { account, roles_version: 0, expires_at: until };
         self.feed.follow(cursor, caller, self.services.clone(), clock)
     }
 }
@@ -687,4 +696,19 @@ async fn a_stream_ends_when_its_service_may_follow_no_more() {
     world.services.set_service_status(id, Status::Active, &event).await.unwrap();
     let (error, _) = ended(other).await;
     assert!(matches!(error, AppError::AccessTokenExpired), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_follows_so_often_and_another_as_well() {
+    let world = World::new();
+    let until = START + Duration::from_secs(1_000_000);
+    let follow = |account| world.try_follow("", account, until);
+    let mut open: Vec<_> = (0..2 * MOST_OF_ONE).map_while(|_| follow(service()).ok()).collect();
+    assert_eq!(open.len(), MOST_OF_ONE);
+    let refused = follow(service()).unwrap_err();
+    assert!(matches!(refused, AppError::TooManyStreams { most: MOST_OF_ONE }), "{refused}");
+    let other = ServiceAccount { id: ServiceId(Uuid::from_u128(8)), ..service() };
+    assert!(next(&mut follow(other).unwrap()).await.snapshot);
+    open.pop();
+    assert!(next(&mut follow(service()).unwrap()).await.snapshot);
 }
