@@ -1,6 +1,5 @@
 //! Instances of the version before serve on while a new one brings the schema up to date.
 
-use private_postgres::Postgres;
 use service_program::upgrade::Statements;
 
 const BEFORE: Statements = Statements {
@@ -11,36 +10,24 @@ const BEFORE: Statements = Statements {
 
 #[tokio::test]
 async fn the_statements_of_the_version_before_run_on_the_schema_of_this_one() {
-    let Some(server) = Postgres::shared() else { return };
-    let url = server.create_database("upgraded").unwrap();
-    assert_eq!(BEFORE.survive(&url, &[]).await, Ok(()));
+    BEFORE.assert_survive().await;
 }
 
 #[tokio::test]
 async fn a_migration_that_takes_away_what_they_need_is_found_out() {
-    let Some(server) = Postgres::shared() else { return };
-    for (n, (migration, found)) in [
-        ("ALTER TABLE sessions ADD COLUMN binding bytea", None),
-        ("ALTER TABLE sessions DROP COLUMN last_keyed", Some("last_keyed")),
-        ("ALTER TABLE sessions ADD COLUMN region text NOT NULL DEFAULT 'here'", None),
-        (
-            "ALTER TABLE users ADD COLUMN region text NOT NULL DEFAULT 'here';
-             ALTER TABLE users ALTER COLUMN region DROP DEFAULT",
-            Some("null value in column \"region\""),
-        ),
-        ("ALTER TABLE guesses RENAME TO attempts", Some("guesses")),
-        ("ALTER TABLE users ALTER COLUMN roles_version TYPE integer", Some("cached plan")),
-        ("ALTER TABLE users ADD CHECK (roles <> 'viewer')", Some("violates check constraint")),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let url = server.create_database(&format!("contracted_{n}")).unwrap();
-        let done = BEFORE.survive(&url, &[migration]).await;
-        match (found, done) {
-            (None, done) => assert_eq!(done, Ok(()), "{migration}"),
-            (Some(found), Err(why)) => assert!(why.contains(found), "{migration}: {why}"),
-            (Some(_), Ok(())) => panic!("{migration} went unnoticed"),
-        }
-    }
+    BEFORE
+        .assert_found_out(&[
+            ("ALTER TABLE sessions ADD COLUMN binding bytea", None),
+            ("ALTER TABLE sessions DROP COLUMN last_keyed", Some("last_keyed")),
+            ("ALTER TABLE sessions ADD COLUMN region text NOT NULL DEFAULT 'here'", None),
+            (
+                "ALTER TABLE users ADD COLUMN region text NOT NULL DEFAULT 'here';
+                 ALTER TABLE users ALTER COLUMN region DROP DEFAULT",
+                Some("null value in column \"region\""),
+            ),
+            ("ALTER TABLE guesses RENAME TO attempts", Some("guesses")),
+            ("ALTER TABLE users ALTER COLUMN roles_version TYPE integer", Some("cached plan")),
+            ("ALTER TABLE users ADD CHECK (roles <> 'viewer')", Some("violates check constraint")),
+        ])
+        .await;
 }

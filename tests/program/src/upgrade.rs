@@ -2,6 +2,7 @@
 
 use std::{ops::RangeInclusive, path::Path};
 
+use private_postgres::Postgres;
 use sqlx::{Connection as _, Executor as _, PgConnection, migrate::Migrator};
 
 /// The statements of a program, and the schema that it was written for.
@@ -18,14 +19,31 @@ pub struct Statements {
 }
 
 impl Statements {
+    /// The schema of now serves them. Where there is no PostgreSQL, nothing is asked.
+    pub async fn assert_survive(&self) {
+        let Some(server) = Postgres::shared() else { return };
+        let url = server.create_database("upgraded").unwrap();
+        assert_eq!(self.survive(&url, &[]).await, Ok(()));
+    }
+
+    /// The check finds something wrong with each of these migrations, if they came next: what it says
+    /// of it holds the words that are given. Where none are, it finds nothing.
+    pub async fn assert_found_out(&self, migrations: &[(&'static str, Option<&str>)]) {
+        let Some(server) = Postgres::shared() else { return };
+        for (n, &(migration, found)) in migrations.iter().enumerate() {
+            let url = server.create_database(&format!("contracted_{n}")).unwrap();
+            match (found, self.survive(&url, &[migration]).await) {
+                (None, done) => assert_eq!(done, Ok(()), "{migration}"),
+                (Some(found), Err(why)) => assert!(why.contains(found), "{migration}: {why}"),
+                (Some(_), Ok(())) => panic!("{migration} went unnoticed"),
+            }
+        }
+    }
+
     /// Runs the statements on the schema that they were written for, brings it up to date under the
     /// connection that has prepared them, and runs them again, there and on a new connection. Each
-    /// must change, or find, as many rows as at first.
-    ///
-    /// # Errors
-    ///
-    /// The statement that the newer schema breaks, and how.
-    pub async fn survive(&self, url: &str, more: &[&'static str]) -> Result<(), String> {
+    /// must change, or find, as many rows as at first; else this says which does not, and how.
+    async fn survive(&self, url: &str, more: &[&'static str]) -> Result<(), String> {
         let migrator = Migrator::new(Path::new(self.migrations)).await.unwrap();
         let known = self.schema();
         let mut old = self.connect(url).await;
