@@ -21,11 +21,15 @@
 
 use std::{
     env, fs,
-    io::{self, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Write as _},
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Output, Stdio},
-    sync::{LazyLock, Mutex, PoisonError},
+    process::{Child, ChildStderr, ChildStdin, Command, Output, Stdio},
+    sync::{
+        LazyLock, Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
+    thread,
     time::Duration,
 };
 
@@ -65,6 +69,8 @@ pub struct Postgres {
 struct Guarded {
     guardian: Child,
     lifeline: ChildStdin,
+    /// Told whenever the server says that it is ready; gone once all its processes are.
+    ready: Receiver<()>,
 }
 
 impl Postgres {
@@ -184,12 +190,12 @@ impl Postgres {
 
     fn until(&self, question: &str, answer: &str) -> io::Result<()> {
         let mut said = String::new();
-        for _ in 0..STARTS {
+        for _ in 0..QUESTIONS {
             said = self.sql("postgres", question)?;
             if said == answer {
                 return Ok(());
             }
-            std::thread::sleep(POLL);
+            thread::sleep(POLL);
         }
         Err(io::Error::other(format!("{question}: {said:?}, and not {answer:?}")))
     }
@@ -240,12 +246,16 @@ impl Postgres {
         let children = String::from_utf8_lossy(&children.stdout).into_owned();
         let all: Vec<_> = children.split_whitespace().chain([pid.as_str()]).collect();
         Command::new("kill").arg("-KILL").args(&all).stderr(Stdio::null()).status()?;
-        // A process that is not gone yet still holds the memory that they shared, and a new server
-        // would not start beside it.
-        while is_alive(&all)? {
-            std::thread::sleep(POLL);
-        }
-        if let Some(Guarded { mut guardian, mut lifeline }) = self.lock().take() {
+        if let Some(Guarded { mut guardian, mut lifeline, ready }) = self.lock().take() {
+            // A process that is not gone yet still holds the memory that they shared, and a new server
+            // would not start beside it. What it held of the log it lets go after that.
+            loop {
+                match ready.recv_timeout(PATIENCE) {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                    Err(late @ RecvTimeoutError::Timeout) => return Err(io::Error::other(late)),
+                }
+            }
             lifeline.write_all(b"keep\n")?;
             guardian.wait()?;
         }
@@ -274,23 +284,19 @@ impl Postgres {
             .arg(format!("unix_socket_directories={}", self.directory.path().display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(fs::File::create(self.directory.path().join("log"))?)
+            .stderr(Stdio::piped())
             .spawn()?;
         let lifeline = guardian.stdin.take().expect("its standard input is a pipe");
-        *self.lock() = Some(Guarded { guardian, lifeline });
-        for _ in 0..STARTS {
-            let ready = self
-                .command("pg_isready")
-                .args(["--quiet", "--timeout=1", "--username=postgres", "--host"])
-                .arg(self.directory.path())
-                .status()?;
-            if ready.success() {
-                return Ok(());
-            }
-            std::thread::sleep(POLL);
+        let said = guardian.stderr.take().expect("its standard error is a pipe");
+        let path = self.directory.path().join("log");
+        let ready = keep_log(said, fs::File::create(&path)?);
+        // Not at all, if it is gone before that.
+        let is_ready = ready.recv_timeout(PATIENCE).is_ok();
+        *self.lock() = Some(Guarded { guardian, lifeline, ready });
+        if is_ready {
+            return Ok(());
         }
-        let mut log = String::new();
-        fs::File::open(self.directory.path().join("log"))?.read_to_string(&mut log)?;
+        let log = fs::read_to_string(path)?;
         Err(io::Error::other(format!("PostgreSQL does not come up:\n{log}")))
     }
 
@@ -317,19 +323,36 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        if let Some(Guarded { mut guardian, lifeline }) = self.lock().take() {
+        if let Some(Guarded { mut guardian, lifeline, .. }) = self.lock().take() {
             drop(lifeline);
             let _ = guardian.wait();
         }
     }
 }
 
+/// Keeps what a server says, and tells whenever it says that it is ready to be connected to, for as
+/// long as one of its processes lives: each has its standard error open until it is gone.
+fn keep_log(said: ChildStderr, mut log: fs::File) -> Receiver<()> {
+    let (ready, told) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(said).split(b'\n').map_while(Result::ok) {
+            // Nobody is left to hear of a directory that is gone, or of a server that nobody has.
+            let _ = log.write_all(&line).and_then(|()| log.write_all(b"\n"));
+            if String::from_utf8_lossy(&line).contains("database system is ready to accept") {
+                let _ = ready.send(());
+            }
+        }
+    });
+    told
+}
+
 /// Runs the server until the pipe ends. Unless told to keep it, it then sweeps up the directory: a
-/// process that died cannot.
+/// process that died cannot. The server's log is for the server to hold open.
 const GUARDIAN: &str = r#"
 "$@" </dev/null & server=$!
+exec 2>/dev/null
 read -r word
-kill -QUIT $server 2>/dev/null
+kill -QUIT $server
 wait $server
 [ "$word" = keep ] || rm -rf "$PWD"
 "#;
@@ -371,13 +394,6 @@ fn owner() -> Option<Owner> {
     Some(Owner { uid: id("-u")?, gid: id("-g")? })
 }
 
-/// Whether one of these processes still runs; one that only waits to be buried does not.
-fn is_alive(processes: &[&str]) -> io::Result<bool> {
-    let states = Command::new("ps").args(["-o", "stat=", "-p", &processes.join(",")]).output()?;
-    let states = String::from_utf8_lossy(&states.stdout).into_owned();
-    Ok(states.lines().any(|state| !state.trim_start().starts_with('Z')))
-}
-
 fn done(output: &Output) -> io::Result<String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -385,9 +401,11 @@ fn done(output: &Output) -> io::Result<String> {
     Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
-/// How often the server is asked whether it is ready: crash recovery takes a while.
-const STARTS: u32 = 1500;
-/// How long it is left alone between two questions; there is no event to wait for.
+/// How long a start may take, or an end: crash recovery takes a while.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often servers are asked whether one follows the other: there is no event to wait for.
+const QUESTIONS: u32 = 1_500;
+/// How long they are left alone between two questions.
 const POLL: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -409,6 +427,15 @@ mod tests {
         let directory = postgres.directory.path().to_owned();
         drop(postgres);
         assert!(!directory.exists());
+    }
+
+    #[test]
+    fn a_server_that_does_not_come_up_says_why() {
+        let Some(postgres) = Postgres::start(Durability::ProcessCrash).unwrap() else { return };
+        postgres.kill().unwrap();
+        fs::write(postgres.data().join("postgresql.auto.conf"), "shelves = 'many'").unwrap();
+        let error = postgres.serve().unwrap_err().to_string();
+        assert!(error.contains("\"shelves\""), "{error}");
     }
 
     #[test]
