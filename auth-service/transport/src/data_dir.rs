@@ -3,6 +3,7 @@
 use std::{
     fs::{DirBuilder, File, TryLockError},
     io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -60,9 +61,7 @@ impl DataDir {
     /// [`DataDirError::Unusable`].
     pub fn make(path: &Path) -> Result<(), DataDirError> {
         let mut builder = DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.recursive(true).create(path).map_err(unusable(path))
+        builder.mode(0o700).recursive(true).create(path).map_err(unusable(path))
     }
 
     /// Where it is.
@@ -96,9 +95,7 @@ impl Drop for DataDir {
 
 fn open_private(path: &Path) -> Result<File, DataDirError> {
     let mut options = File::options();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.create(true).write(true).truncate(false).open(path).map_err(unusable(path))
+    options.mode(0o600).create(true).write(true).truncate(false).open(path).map_err(unusable(path))
 }
 
 fn unusable(path: &Path) -> impl Fn(io::Error) -> DataDirError + use<> {

@@ -7,6 +7,7 @@ mod restore;
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -32,9 +33,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// A file that was not there, its owner's alone.
 fn new_private(path: &Path) -> io::Result<File> {
     let mut options = File::options();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.create_new(true).write(true).open(path)
+    options.mode(0o600).create_new(true).write(true).open(path)
 }
 
 /// Makes durable which files there are in the directory of `path`.
