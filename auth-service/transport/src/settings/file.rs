@@ -34,8 +34,7 @@ pub(super) struct Said {
 
 /// Why a file of settings cannot be used. No message repeats a secret.
 #[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum FileError {
+pub(crate) enum FileError {
     /// A value is of the right kind, and still none that the setting can have.
     #[error("{file}:{line}: {key}: {detail}; expected {expected}", file = .file.display())]
     BadValue {

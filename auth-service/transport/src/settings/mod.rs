@@ -5,9 +5,9 @@
 //! that flag before the command line is read: so the environment and flags win over it, and the same
 //! parsers judge it.
 //!
-//! ```
-//! use clap::{Args, CommandFactory as _, Parser};
-//! use transport::settings::{Program, read};
+//! ```no_run
+//! use clap::{Args, Parser};
+//! use transport::settings::{Program, parse};
 //!
 //! #[derive(Args)]
 //! struct Config {
@@ -25,16 +25,12 @@
 //!     settings: Config,
 //! }
 //!
-//! # let dir = tempfile::tempdir()?;
-//! # let file = dir.path().join("auth.toml");
-//! std::fs::write(&file, "access_token_ttl = \"5m\"")?;
+//! # fn main() -> Result<(), std::process::ExitCode> {
 //! let program = Program::of::<Config>("auth-service", "EVERGREEN_AUTH_", &[]);
-//! let args = ["auth-service", "--config", file.to_str().unwrap_or_default()];
-//! let read = read(&program, Cli::command(), args.map(Into::into))?;
-//! let ttl = read.matches.get_one::<String>("access_token_ttl");
-//! assert_eq!(ttl.map(String::as_str), Some("5m"));
-//! assert!(read.effective.to_string().starts_with("access_token_ttl = \"5m\"  # file "));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! let (cli, effective) = parse::<Cli>(&program)?;
+//! println!("{effective}tokens live for {}", cli.settings.access_token_ttl);
+//! # Ok(())
+//! # }
 //! ```
 
 mod effective;
@@ -44,8 +40,8 @@ mod key;
 mod nearest;
 mod program;
 
+pub(crate) use self::program::read;
 pub use self::{
     effective::Effective,
-    file::FileError,
-    program::{Program, Read, ReadError, parse, read},
+    program::{Program, parse},
 };

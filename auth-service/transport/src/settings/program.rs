@@ -25,19 +25,18 @@ pub struct Program {
 
 /// A command line that was read.
 #[derive(Debug)]
-pub struct Read {
+pub(crate) struct Read {
     /// What clap made of it.
-    pub matches: ArgMatches,
+    pub(crate) matches: ArgMatches,
     /// The settings as they came out; none for a command that takes none.
-    pub effective: Effective,
+    pub(crate) effective: Effective,
     /// What was passed over, and had better be mended.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Why a command line cannot be followed.
 #[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ReadError {
+pub(crate) enum ReadError {
     /// The file of settings cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
@@ -122,11 +121,7 @@ pub fn parse<P: Parser>(program: &Program) -> Result<(P, Effective), ExitCode> {
 }
 
 /// Reads a command line of `command`, in which the path of the file is the argument `config`.
-///
-/// # Errors
-///
-/// [`ReadError`].
-pub fn read(
+pub(crate) fn read(
     program: &Program,
     command: Command,
     args: impl IntoIterator<Item = OsString>,
@@ -162,3 +157,47 @@ fn with_defaults(command: Command, file: &SettingsFile) -> Command {
 
 /// What clap ends with when it refuses a command line.
 const USAGE: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::{CommandFactory as _, FromArgMatches as _};
+
+    use super::*;
+
+    #[derive(Args)]
+    struct Config {
+        #[arg(long, default_value = "15m", value_name = "DURATION")]
+        access_token_ttl: String,
+        #[arg(long, default_value = "info")]
+        log: String,
+        #[arg(long, default_value_t = 64)]
+        hash_queue: u32,
+    }
+
+    #[derive(Parser)]
+    struct Cli {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        #[command(flatten)]
+        settings: Config,
+    }
+
+    #[test]
+    fn a_file_wins_over_defaults_and_a_flag_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("auth.toml");
+        fs::write(&file, "access_token_ttl = \"5m\"\nlog = \"debug\"").unwrap();
+        let program = Program::of::<Config>("auth-service", "EVERGREEN_AUTH_", &[]);
+        let args = ["auth-service", "--config", file.to_str().unwrap(), "--log", "warn"];
+        let read = read(&program, Cli::command(), args.map(Into::into)).unwrap();
+        let Cli { config, settings } = Cli::from_arg_matches(&read.matches).unwrap();
+        assert_eq!(config.as_ref(), Some(&file));
+        assert_eq!(settings.access_token_ttl, "5m");
+        assert_eq!(settings.log, "warn");
+        assert_eq!(settings.hash_queue, 64);
+        let effective = read.effective.to_string();
+        assert!(effective.starts_with("access_token_ttl = \"5m\"  # file "), "{effective}");
+    }
+}
