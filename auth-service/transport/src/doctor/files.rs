@@ -113,9 +113,10 @@ mod tests {
     #[test]
     fn a_directory_may_be_made_later_but_not_in_a_file() {
         let dir = tempfile::tempdir().unwrap();
-        let there = directory("data", "--data-dir", dir.path()).to_string();
+        let there = format!("{:?}", directory("data", "--data-dir", dir.path()));
         assert!(there.contains("can be written"), "{there}");
-        let later = directory("data", "--data-dir", &dir.path().join("a/b")).to_string();
+        let later = dir.path().join("a/b");
+        let later = format!("{:?}", directory("data", "--data-dir", &later));
         assert!(later.contains("is made by the first start"), "{later}");
         assert!(!dir.path().join("a").exists(), "nothing was made");
         fs::write(dir.path().join("file"), "").unwrap();

@@ -1,11 +1,9 @@
 //! What was found, for people and for programs.
 
-use std::fmt;
-
 use serde_json::{Value, json};
 
 /// How something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// As it should be.
     Ok,
@@ -115,19 +113,6 @@ impl Report {
 impl Extend<Check> for Report {
     fn extend<T: IntoIterator<Item = Check>>(&mut self, checks: T) {
         self.0.extend(checks);
-    }
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.verdict.as_str(), self.name, self.found)?;
-        self.mend.iter().try_for_each(|mend| write!(f, "; {mend}"))
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text(false))
     }
 }
 
