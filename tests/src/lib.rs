@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod ledger;
 pub mod process;
 pub mod service;
+pub mod vanishing;
 
 mod admin;
 mod restorable;

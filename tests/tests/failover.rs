@@ -1,5 +1,5 @@
-//! The database's primary dies under load, and its standby takes over; and instances of AuthService
-//! are restarted in turn. Two instances serve 200 refreshes a second, as real processes behind one
+//! The database's primary dies or vanishes under load, and its standby takes over; and instances of
+//! AuthService are restarted in turn. Two instances serve 200 refreshes a second, as real processes behind one
 //! address, and nobody is logged out.
 
 #![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
@@ -14,8 +14,11 @@ use tests::{
     fleet::{Fleet, Seen},
     ledger::Row,
     process::{AuthProcess, AuthProgram},
+    vanishing::Vanishing,
 };
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
     sync::{Mutex, MutexGuard},
     task::spawn_blocking,
     time::Instant,
@@ -28,6 +31,8 @@ struct Pair {
     programs: [AuthProgram; 2],
     instances: [AuthProcess; 2],
     balancer: Balancer,
+    /// How the instances reach the primary, unless it is by its socket.
+    network: Option<Vanishing>,
     _dir: TempDir,
     _alone: MutexGuard<'static, ()>,
 }
@@ -35,6 +40,10 @@ struct Pair {
 impl Pair {
     /// None where PostgreSQL is not installed.
     async fn start(replication: Replication, adopt: &str) -> Option<Self> {
+        Self::start_by(Way::Socket, replication, adopt).await
+    }
+
+    async fn start_by(way: Way, replication: Replication, adopt: &str) -> Option<Self> {
         // Together they would be slower than 200 refreshes a second.
         static ALONE: Mutex<()> = Mutex::const_new(());
         let alone = ALONE.lock().await;
@@ -45,26 +54,48 @@ impl Pair {
             io::Result::Ok(Some((Arc::new(primary), Arc::new(standby))))
         });
         let (primary, standby) = servers.await.unwrap().unwrap()?;
-        let url = primary.url_of_either(&standby, POSTGRES_DATABASE);
+        let mut url = primary.url_of_either(&standby, POSTGRES_DATABASE);
+        let network = match way {
+            Way::Socket => None,
+            Way::Network => Some(Vanishing::before(primary.socket()).await.unwrap()),
+        };
+        if let Some(Vanishing { address, .. }) = &network {
+            let standby = standby.url(POSTGRES_DATABASE);
+            url = standby.replace("postgres@", &format!("postgres@{address},"));
+        }
         let dir = TempDir::new().unwrap();
         let program = async || {
             let program = AuthProgram::in_dir(dir.path()).await;
-            program.with("--database-url", [url.as_str()]).with("--adopt", [adopt])
+            let program = program.with("--database-url", [url.as_str()]).with("--adopt", [adopt]);
+            program.with("--ops-listen", ["127.0.0.1:0"])
         };
         let programs = [program().await, program().await];
         let instances = [programs[0].start().await, programs[1].start().await];
         let addresses = programs.iter().map(|program| program.address).collect();
         let balancer = Balancer::start(addresses).await.unwrap();
-        Some(Self { primary, standby, programs, instances, balancer, _dir: dir, _alone: alone })
+        Some(Self {
+            primary,
+            standby,
+            programs,
+            instances,
+            balancer,
+            network,
+            _dir: dir,
+            _alone: alone,
+        })
     }
 
     async fn rows_of(&self, server: &Arc<Postgres>) -> BTreeMap<String, Row> {
         Database::Postgres(Arc::clone(server)).rows(&self.programs[0]).await
     }
 
-    /// Kills the primary, promotes the standby, and waits until every client has been answered by it.
+    /// Kills the primary, whose death nobody hears of if it is reached by a network, promotes the
+    /// standby, and waits until every client has been answered by it.
     async fn fail_over(&self, fleet: &Fleet) -> Failover {
         let died = Instant::now();
+        if let Some(network) = &self.network {
+            network.vanish();
+        }
         on(&self.primary, Postgres::kill).await;
         let known = self.rows_of(&self.standby).await;
         let acknowledged = fleet.ledger.generations();
@@ -94,6 +125,15 @@ impl Pair {
         }
         seen
     }
+}
+
+/// How the instances reach the primary.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By its socket, which tells of its death.
+    Socket,
+    /// By a network, from which it can vanish.
+    Network,
 }
 
 /// What a failover was like.
@@ -150,6 +190,35 @@ async fn an_asynchronous_standby_that_is_behind_adopts_each_session_once() {
     assert_eq!((seen.signed_in, seen.failed), (CLIENTS, 0));
 }
 
+/// Fault 47, of a machine instead of a process: nothing tells the instances that what they have asked
+/// of the former primary will never be answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_vanishes_without_a_word_is_left_too() {
+    let (way, replication) = (Way::Network, Replication::Synchronous);
+    let Some(mut pair) = Pair::start_by(way, replication, "false").await else { return };
+    let mut operations = Vec::new();
+    for instance in &mut pair.instances {
+        let line = instance.next_line().await.unwrap();
+        operations.push(line.strip_prefix("Operations are served on ").expect(&line).to_owned());
+    }
+    let standby = Arc::clone(&pair.standby);
+    let fleet = Fleet::start(&pair.balancer.url(), CLIENTS, PACE).await;
+    under_load(&fleet).await;
+    let before = fleet.ledger.tally().acknowledged;
+    let Failover { outage, .. } = pair.fail_over(&fleet).await;
+    for operations in &operations {
+        assert_eq!(ready(operations).await, "200", "the new primary is what is asked");
+    }
+    let seen = pair.end(fleet, &standby).await;
+    println!(
+        "vanished: {before} rotations acknowledged before, 0 lost; {} of {CLIENTS} clients logged \
+         out; nobody was answered for {outage:?}",
+        CLIENTS - seen.signed_in,
+    );
+    assert_eq!((seen.signed_in, seen.failed), (CLIENTS, 0));
+    assert!(outage < SOON, "nobody was answered for {outage:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_are_restarted_in_turn_and_no_caller_sees_it() {
     let Some(mut pair) = Pair::start(Replication::Asynchronous, "false").await else { return };
@@ -186,6 +255,16 @@ async fn all_go_on(fleet: &Fleet, since: &BTreeMap<String, u64>) {
     ledger.until(|_| is_newer(&ledger.generations())).await;
 }
 
+/// The status by which an instance says whether it is ready.
+async fn ready(operations: &str) -> String {
+    let mut stream = TcpStream::connect(operations).await.unwrap();
+    let request = b"GET /readyz HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split_whitespace().nth(1).unwrap_or_default().to_owned()
+}
+
 /// Waits for the programs that PostgreSQL comes with.
 async fn on<T: Send + 'static>(
     server: &Arc<Postgres>,
@@ -200,3 +279,6 @@ const CLIENTS: usize = 40;
 const PACE: Duration = Duration::from_millis(200);
 const WARM_UP: u64 = 400;
 const ROUNDS: usize = 2;
+/// A second until the servers are asked, one in which the former primary does not answer, a promotion,
+/// and room for a slow machine.
+const SOON: Duration = Duration::from_secs(8);

@@ -212,6 +212,12 @@ impl Postgres {
         format!("postgres://postgres@{}/{database}", self.host())
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join(".s.PGSQL.5432")
+    }
+
     fn host(&self) -> String {
         self.directory.path().display().to_string().replace('/', "%2F")
     }

@@ -33,7 +33,7 @@ impl CategoryStore for PostgresStore {
     }
 
     async fn insert_category(&self, category: &Category) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             sqlx::query(INSERT)
                 .bind(category.id.0)
@@ -55,7 +55,7 @@ impl CategoryStore for PostgresStore {
     }
 
     async fn update_category(&self, category: &Category, seen: &Etag) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let written = sqlx::query(UPDATE)
                 .bind(category.id.0)
@@ -87,7 +87,7 @@ impl CategoryStore for PostgresStore {
         seen: Option<&Etag>,
         stamp: Stamp,
     ) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let etag: Option<String> =
                 sqlx::query_scalar(HOLD).bind(id.0).fetch_optional(&mut *tx).await?;

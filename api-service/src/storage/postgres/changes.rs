@@ -49,21 +49,24 @@ impl ChangeStore for PostgresStore {
         limit: i64,
     ) -> Result<Option<Changes>, StoreError> {
         self.empty_inbox().await?;
-        let mut tx = self.begin_snapshot().await?;
-        let mark: Option<String> =
-            sqlx::query_scalar(MARK).bind(after.seq).fetch_optional(&mut *tx).await?;
-        if mark.is_none_or(|mark| mark != after.mark) {
-            return Ok(None);
-        }
-        let mut query = statements::changes("", reader, after.seq, limit);
-        let rows: Vec<Row> = query.build_query_as().fetch_all(&mut *tx).await?;
-        let more = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
-        let (seq, mark) = sqlx::query_as(LAST).fetch_one(&mut *tx).await?;
-        tx.commit().await?;
-        let changes: Result<Vec<_>, _> = rows.into_iter().map(Row::change).collect();
-        let changes = changes?;
-        let last = changes.last().map(|(key, _)| key.clone()).filter(|_| more);
-        Ok(Some(Changes { changes, until: last.unwrap_or(ChangeKey { seq, mark }) }))
+        retrying(&self.pool, async || {
+            let mut tx = self.begin_snapshot().await?;
+            let mark: Option<String> =
+                sqlx::query_scalar(MARK).bind(after.seq).fetch_optional(&mut *tx).await?;
+            if mark.is_none_or(|mark| mark != after.mark) {
+                return Ok(None);
+            }
+            let mut query = statements::changes("", reader, after.seq, limit);
+            let rows: Vec<Row> = query.build_query_as().fetch_all(&mut *tx).await?;
+            let more = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
+            let (seq, mark) = sqlx::query_as(LAST).fetch_one(&mut *tx).await?;
+            tx.commit().await?;
+            let changes: Result<Vec<_>, _> = rows.into_iter().map(Row::change).collect();
+            let changes = changes?;
+            let last = changes.last().map(|(key, _)| key.clone()).filter(|_| more);
+            Ok(Some(Changes { changes, until: last.unwrap_or(ChangeKey { seq, mark }) }))
+        })
+        .await
     }
 
     async fn resource(&self, id: ResourceId) -> Result<Option<Resource>, StoreError> {
@@ -88,7 +91,7 @@ impl ChangeStore for PostgresStore {
 
     async fn trim_changes(&self, before: Timestamp, most: i64) -> Result<u64, StoreError> {
         self.empty_inbox().await?;
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             take_turn(&mut tx, Turn::Log).await?;
             let oldest: Vec<(i64, i64)> =
@@ -125,7 +128,7 @@ impl PostgresStore {
             return Ok(());
         }
         loop {
-            let moved = retrying(async || {
+            let moved = retrying(&self.pool, async || {
                 let mut tx = self.begin().await?;
                 take_turn(&mut tx, Turn::Log).await?;
                 let moved = sqlx::query(NUMBER).bind(NUMBERED_AT_ONCE).execute(&mut *tx).await?;

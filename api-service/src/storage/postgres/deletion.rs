@@ -24,7 +24,7 @@ impl DeletionStore for PostgresStore {
     }
 
     async fn purge(&self, now: Timestamp, most: i64) -> Result<u64, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let purged =
                 sqlx::query(PURGE).bind(now.unix_millis()).bind(most).execute(&self.pool).await?;
             Ok(purged.rows_affected())

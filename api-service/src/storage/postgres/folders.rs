@@ -36,7 +36,7 @@ impl FolderStore for PostgresStore {
     }
 
     async fn insert_folder(&self, folder: &Folder, most: i64) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin_as(&folder.owner_id).await?;
             place(&mut tx, folder, 1).await?;
             let count: i64 =
@@ -65,7 +65,7 @@ impl FolderStore for PostgresStore {
     }
 
     async fn update_folder(&self, folder: &Folder, seen: &Etag) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin_as(&folder.owner_id).await?;
             let (etag, parent) = current(&mut tx, folder.id, &folder.owner_id).await?;
             if etag != *seen {
@@ -101,7 +101,7 @@ impl FolderStore for PostgresStore {
         seen: Option<&Etag>,
         stamp: Stamp,
     ) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin_as(owner).await?;
             let (etag, _) = current(&mut tx, id, owner).await?;
             if seen.is_some_and(|seen| *seen != etag) {

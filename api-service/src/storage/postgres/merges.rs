@@ -23,7 +23,7 @@ impl MergeStore for PostgresStore {
         into: &Target,
         most: i64,
     ) -> Result<Step, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let (etag, target) = hold_both(&mut tx, id, into.id).await?;
             let etag = etag.ok_or(StoreError::CategoryNotFound)?;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, Transaction,
+    Connection as _, PgConnection, Postgres, Transaction,
     migrate::{MigrateError, Migrator},
     postgres::PgPoolOptions,
 };
 use thiserror::Error;
 use transport::{
-    postgres::{self as shared, Bells, Probe, Servers, mend},
+    postgres::{self as shared, Bells, Pool, Probe, Servers, mend},
     schema::Schema,
 };
 
@@ -19,7 +19,7 @@ use crate::storage::StoreError;
 /// The store on PostgreSQL.
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresStore {
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
     pub(super) bells: Bells,
     pub(super) probe: Probe,
 }

@@ -2,19 +2,24 @@
 
 use std::fmt;
 
-use transport::postgres::{ATTEMPTS, was_rolled_back};
+use transport::postgres::{ATTEMPTS, Pool, was_rolled_back};
 
 use crate::storage::{ImportError, StoreError};
 
 /// Runs `attempt` again if the database sacrificed it to another transaction, or was shutting down
-/// or failing over before it could have done anything.
-pub(super) async fn retrying<T, E, F>(mut attempt: impl FnMut() -> F) -> Result<T, E>
+/// or failing over before it could have done anything. One that the former primary has not answered
+/// when another server is the primary has failed: it may have been done.
+pub(super) async fn retrying<T, E, F>(pool: &Pool, mut attempt: impl FnMut() -> F) -> Result<T, E>
 where
-    E: Failure,
+    E: Failure + From<StoreError>,
     F: Future<Output = Result<T, E>>,
 {
+    let mut once = async || match pool.unless_left(attempt()).await {
+        Ok(done) => done,
+        Err(unanswered) => Err(StoreError::Unavailable(unanswered.into()).into()),
+    };
     for _ in 1..ATTEMPTS {
-        match attempt().await {
+        match once().await {
             Err(error)
                 if matches!(
                     error.storage(), Some(StoreError::Unavailable(error)) if was_rolled_back(error)
@@ -25,7 +30,7 @@ where
             done => return done,
         }
     }
-    attempt().await
+    once().await
 }
 
 /// What an attempt fails with.

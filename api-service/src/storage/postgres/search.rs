@@ -69,7 +69,7 @@ impl SearchStore for PostgresStore {
     }
 
     async fn renew_documents(&self, limit: i64) -> Result<usize, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             // Instances that start at once take turns, and each sees what is left.
             take_turn(&mut tx, Turn::Documents).await?;

@@ -28,8 +28,10 @@ impl Store for PostgresStore {
     }
 
     fn measure(&self, metrics: &Metrics) {
-        watch_pool(metrics, "requests", &self.pool);
-        watch_pool(metrics, "changes", self.bells.pool());
+        for (name, pool) in [("requests", &self.pool), ("changes", self.bells.pool())] {
+            let pool = pool.clone();
+            watch_pool(metrics, name, move || pool.now());
+        }
     }
 
     async fn close(&self) {

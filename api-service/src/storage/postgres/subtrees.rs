@@ -48,7 +48,7 @@ impl SubtreeStore for PostgresStore {
         fresh: &Etag,
         most: i64,
     ) -> Result<Deleted, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin_as(owner).await?;
             let (etag, _) = current(&mut tx, id, owner).await?;
             if seen.is_some_and(|seen| *seen != etag) {

@@ -225,7 +225,7 @@ async fn what_a_deadlock_sacrificed_is_run_again() {
     sqlx::query("SET LOCAL deadlock_timeout = '30s'").execute(&mut *other).await.unwrap();
     sqlx::query("SELECT id FROM folders FOR UPDATE").execute(&mut *other).await.unwrap();
     let rival = async {
-        waiting_for_a_lock(&store.pool, 1).await;
+        waiting_for_a_lock(&store.pool.now(), 1).await;
         lock_owner(&mut other, "ada").await;
         other.commit().await.unwrap();
     };
@@ -242,7 +242,8 @@ async fn owners_do_not_wait_for_each_other() {
     let adas = store.begin_as("ada").await.unwrap();
     store.insert_folder(&a_folder("bob", None, "f"), 5_000).await.unwrap();
     // What ada writes has to wait: given no time to, it is unavailable.
-    let mut impatient = PgConnection::connect_with(&store.pool.connect_options()).await.unwrap();
+    let mut impatient =
+        PgConnection::connect_with(&store.pool.now().connect_options()).await.unwrap();
     sqlx::query("SET lock_timeout = '1ms'").execute(&mut impatient).await.unwrap();
     let refused = sqlx::query(LOCK_OWNER).bind("ada").execute(&mut impatient).await;
     let refused = StoreError::from(refused.map(drop).unwrap_err());

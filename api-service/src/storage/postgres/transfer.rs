@@ -63,7 +63,7 @@ impl TransferStore for PostgresStore {
         let owner = trees.first().map(|tree| &tree.owner_id).or(step.map(|step| &step.owner));
         let Some(owner) = owner else { return Ok(()) };
         let documents: Vec<_> = trees.iter().map(|tree| Document::of(&tree.content)).collect();
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin_as(owner).await?;
             let mut known = HashSet::new();
             for (i, tree) in trees.iter().enumerate() {
@@ -95,7 +95,7 @@ impl TransferStore for PostgresStore {
     }
 
     async fn trim_imports(&self, now: Timestamp, most: i64) -> Result<u64, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let removed =
                 sqlx::query(TRIM).bind(now.unix_millis()).bind(most).execute(&self.pool).await?;
             Ok(removed.rows_affected())

@@ -41,7 +41,7 @@ impl TreeStore for PostgresStore {
     async fn insert_tree(&self, tree: &Tree) -> Result<(), StoreError> {
         // Made before anybody waits for the transaction to end.
         let document = Document::of(&tree.content);
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin_as(&tree.owner_id).await?;
             hold_references(&mut tx, tree).await??;
             create(&mut tx, slice::from_ref(tree), slice::from_ref(&document)).await?;
@@ -52,7 +52,7 @@ impl TreeStore for PostgresStore {
 
     async fn update_tree(&self, tree: &Tree, seen: &Etag) -> Result<(), StoreError> {
         let document = Document::of(&tree.content);
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin_as(&tree.owner_id).await?;
             // A category is locked before any tree. But a tree that is gone comes before what it
             // referred to, and so does one that is another now: what was seen of it may refer to

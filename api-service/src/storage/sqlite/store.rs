@@ -31,8 +31,10 @@ impl Store for SqliteStore {
     }
 
     fn measure(&self, metrics: &Metrics) {
-        watch_pool(metrics, "readers", &self.reads);
-        watch_pool(metrics, "writer", &self.writes);
+        for (name, pool) in [("readers", &self.reads), ("writer", &self.writes)] {
+            let pool = pool.clone();
+            watch_pool(metrics, name, move || pool.clone());
+        }
     }
 
     async fn close(&self) {

@@ -1,11 +1,11 @@
 //! Moving sessions forward: one statement a group.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _, postgres::PgRow};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, postgres::PgRow};
 use token::clock::{Clock, Timestamp};
-use transport::postgres::{ATTEMPTS, was_rolled_back};
+use transport::postgres::{ATTEMPTS, Pool, was_rolled_back};
 use uuid::Uuid;
 
 use crate::storage::{
@@ -46,13 +46,13 @@ pub(super) const ADVANCE: &str = "
 /// Commits groups of advances with one statement each.
 #[derive(Debug)]
 pub(super) struct PostgresCommitter {
-    pool: PgPool,
+    pool: Pool,
     statement: Arc<str>,
     clock: Arc<dyn Clock>,
 }
 
 impl PostgresCommitter {
-    pub(super) fn new(pool: PgPool, now: DatabaseClock, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(pool: Pool, now: DatabaseClock, clock: Arc<dyn Clock>) -> Self {
         Self { pool, statement: now.within(ADVANCE), clock }
     }
 
@@ -87,18 +87,37 @@ impl PostgresCommitter {
         Ok(rows.into_iter().map(|row| Ok((row.try_get(0)?, row))).collect::<sqlx::Result<_>>()?)
     }
 
+    /// Moves them on a connection of the primary's, for as long as one of them may still move and the
+    /// primary is that server. Whether one that has not answered has moved them is not known.
     async fn commit_once(
         &self,
         members: &[&Advance],
         sent: Timestamp,
     ) -> Result<HashMap<Uuid, PgRow>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
+        let lives = members.iter().map(|advance| advance.deadline.0.saturating_since(sent));
+        let patience = lives.max().unwrap_or_default() + SLACK;
+        let (mut connection, mut left) = self.pool.acquire_until_left().await?;
+        match left.or(patience, self.commit_on(&mut connection, members, sent)).await {
+            Ok(moved) => moved,
+            Err(unanswered) => {
+                connection.close_on_drop();
+                Err(StoreError::Unavailable(unanswered.into()))
+            }
+        }
+    }
+
+    async fn commit_on(
+        &self,
+        connection: &mut PgConnection,
+        members: &[&Advance],
+        sent: Timestamp,
+    ) -> Result<HashMap<Uuid, PgRow>, StoreError> {
         let adoptions: Vec<_> = members
             .iter()
             .filter_map(|advance| Some((advance.session, advance.adoption.as_ref()?)))
             .collect();
         if adoptions.is_empty() {
-            return self.advance(&mut connection, members, sent).await;
+            return self.advance(connection, members, sent).await;
         }
         let mut tx = connection.begin().await?;
         let moved = self.advance(&mut tx, members, sent).await?;
@@ -149,6 +168,9 @@ impl CommitGroup for PostgresCommitter {
         }
     }
 }
+
+/// How long after its last moment a group's answer is waited for.
+const SLACK: Duration = Duration::from_secs(1);
 
 fn outcome(advance: &Advance, row: &PgRow) -> Outcome {
     let decoded = || -> Result<Advanced, StoreError> {

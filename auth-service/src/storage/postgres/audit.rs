@@ -18,7 +18,7 @@ use crate::{
 #[async_trait]
 impl AuditStore for PostgresStore {
     async fn record(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             for event in events {
                 insert(&mut tx, event).await?;
@@ -42,17 +42,20 @@ impl AuditStore for PostgresStore {
     }
 
     async fn remove_old_events(&self, retention: Duration, limit: u32) -> Result<u64, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let now = self.now.read(&mut connection).await?;
-        let removed = sqlx::query(
-            "DELETE FROM audit_events WHERE (time, id) IN
+        retrying(&self.pool, async || {
+            let mut connection = self.pool.acquire().await?;
+            let now = self.now.read(&mut connection).await?;
+            let removed = sqlx::query(
+                "DELETE FROM audit_events WHERE (time, id) IN
                  (SELECT time, id FROM audit_events WHERE time < $1 ORDER BY time LIMIT $2)",
-        )
-        .bind(now.saturating_sub(encode_duration(retention)))
-        .bind(i64::from(limit))
-        .execute(&mut *connection)
-        .await?;
-        Ok(removed.rows_affected())
+            )
+            .bind(now.saturating_sub(encode_duration(retention)))
+            .bind(i64::from(limit))
+            .execute(&mut *connection)
+            .await?;
+            Ok(removed.rows_affected())
+        })
+        .await
     }
 }
 

@@ -6,13 +6,13 @@ use std::{
 };
 
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, Transaction,
+    Connection as _, PgConnection, Postgres, Transaction,
     migrate::{MigrateError, Migrator},
     postgres::PgPoolOptions,
 };
 use token::clock::Clock;
 use transport::{
-    postgres::{Bells, Probe, Servers, mend, prepare},
+    postgres::{Bells, Pool, Probe, Servers, mend, prepare},
     schema::Schema,
 };
 
@@ -27,9 +27,9 @@ pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// Users, sessions and keys in a PostgreSQL database.
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresStore {
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
     /// Of the commits of groups alone.
-    pub(super) commits: PgPool,
+    pub(super) commits: Pool,
     pub(super) advances: GroupCommit,
     pub(super) bells: Bells,
     pub(super) probe: Probe,
@@ -121,7 +121,7 @@ async fn keep_plan(connection: &mut PgConnection) {
     }
 }
 
-async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
+async fn migrate(pool: &Pool) -> Result<(), OpenError> {
     let mut connection = pool.acquire().await.map_err(|error| unusable(&error))?;
     let refusal = match MIGRATIONS.run(&mut *connection).await {
         Ok(()) => return Ok(()),

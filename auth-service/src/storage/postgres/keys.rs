@@ -20,24 +20,27 @@ use crate::{
 #[async_trait]
 impl KeyStore for PostgresStore {
     async fn signing_keys(&self) -> Result<(Vec<StoredKey>, Timestamp), StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        // Before the keys, so that none looks older than it is.
-        let now = self.now.read(&mut connection).await?;
-        let keys = sqlx::query(
-            "SELECT kid, state, public_key, sealed_seed, create_time, state_time, longest_lead,
+        retrying(&self.pool, async || {
+            let mut connection = self.pool.acquire().await?;
+            // Before the keys, so that none looks older than it is.
+            let now = self.now.read(&mut connection).await?;
+            let keys = sqlx::query(
+                "SELECT kid, state, public_key, sealed_seed, create_time, state_time, longest_lead,
                     longest_retention
              FROM signing_keys ORDER BY create_time DESC, kid",
-        )
-        .fetch_all(&mut *connection)
-        .await?
-        .iter()
-        .map(decode::<_, KeyLookup, _>)
-        .collect::<Result<_, _>>()?;
-        Ok((keys, Timestamp::from_unix_millis(now)))
+            )
+            .fetch_all(&mut *connection)
+            .await?
+            .iter()
+            .map(decode::<_, KeyLookup, _>)
+            .collect::<Result<_, _>>()?;
+            Ok((keys, Timestamp::from_unix_millis(now)))
+        })
+        .await
     }
 
     async fn insert_first_key(&self, key: &SealedKey) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut connection = self.pool.acquire().await?;
             let now = self.now.read(&mut connection).await?;
             insert(&mut connection, key, KeyState::Active, now).await?;
@@ -51,7 +54,7 @@ impl KeyStore for PostgresStore {
         key: &SealedKey,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let now = self.now.read(&mut tx).await?;
             if !insert(&mut tx, key, KeyState::Next, now).await? {
@@ -70,7 +73,7 @@ impl KeyStore for PostgresStore {
         active: &str,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             // In this order, since only one may be active.
             for (kid, from, to) in [
@@ -117,7 +120,7 @@ impl KeyStore for PostgresStore {
         key: &SealedKey,
         event: &AuditEvent,
     ) -> Result<Withdrawal, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let locked = sqlx::query("SELECT 1 FROM signing_keys WHERE kid = $1 FOR UPDATE")
                 .bind(known)
@@ -162,7 +165,7 @@ impl KeyStore for PostgresStore {
     }
 
     async fn promise(&self, promised: Promised) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             sqlx::query(
                 "UPDATE signing_keys
                  SET longest_lead = greatest(longest_lead, $1),

@@ -31,7 +31,7 @@ impl LimitStore for PostgresStore {
         name: Subject,
         address: Option<(Subject, Pace)>,
     ) -> Result<Begun, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             if let Some((subject, pace)) = address
                 && let Some(left) = self.take_one(&mut tx, subject, pace).await?
@@ -52,7 +52,7 @@ impl LimitStore for PostgresStore {
     }
 
     async fn forgive(&self, attempt: &Attempt) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             if let Some((subject, pace)) = attempt.address
                 && let Some(due) = due(&mut tx, subject).await?
@@ -70,7 +70,7 @@ impl LimitStore for PostgresStore {
     }
 
     async fn unlock(&self, name: Subject, event: &AuditEvent) -> Result<bool, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let Some(guesses) = guesses(&mut tx, name).await?.filter(Guesses::counts) else {
                 return Ok(false);
@@ -84,7 +84,7 @@ impl LimitStore for PostgresStore {
     }
 
     async fn take(&self, paces: &[(Subject, Pace)]) -> Result<Option<Duration>, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             for (subject, pace) in in_order(paces) {
                 if let Some(left) = self.take_one(&mut tx, subject, pace).await? {
@@ -98,27 +98,30 @@ impl LimitStore for PostgresStore {
     }
 
     async fn remove_spent_counts(&self, limit: u32) -> Result<u64, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let now = self.now.read(&mut connection).await?;
-        let mut removed = 0;
-        // Who counts again meanwhile is waited for, and the row judged anew.
-        for (statement, before) in [
-            (
-                "DELETE FROM guesses WHERE last_attempt < $1 AND subject IN
+        retrying(&self.pool, async || {
+            let mut connection = self.pool.acquire().await?;
+            let now = self.now.read(&mut connection).await?;
+            let mut removed = 0;
+            // Who counts again meanwhile is waited for, and the row judged anew.
+            for (statement, before) in [
+                (
+                    "DELETE FROM guesses WHERE last_attempt < $1 AND subject IN
                      (SELECT subject FROM guesses WHERE last_attempt < $1
                       ORDER BY last_attempt LIMIT $2)",
-                now.saturating_sub(encode_duration(FORGOTTEN_AFTER)),
-            ),
-            (
-                "DELETE FROM paces WHERE due < $1 AND subject IN
+                    now.saturating_sub(encode_duration(FORGOTTEN_AFTER)),
+                ),
+                (
+                    "DELETE FROM paces WHERE due < $1 AND subject IN
                      (SELECT subject FROM paces WHERE due < $1 ORDER BY due LIMIT $2)",
-                now,
-            ),
-        ] {
-            let query = sqlx::query(statement).bind(before).bind(i64::from(limit));
-            removed += query.execute(&mut *connection).await?.rows_affected();
-        }
-        Ok(removed)
+                    now,
+                ),
+            ] {
+                let query = sqlx::query(statement).bind(before).bind(i64::from(limit));
+                removed += query.execute(&mut *connection).await?.rows_affected();
+            }
+            Ok(removed)
+        })
+        .await
     }
 }
 

@@ -37,9 +37,15 @@ impl Store for PostgresStore {
     }
 
     fn measure(&self, metrics: &Metrics) {
-        watch_pool(metrics, "requests", &self.pool);
-        watch_pool(metrics, "commits", &self.commits);
-        watch_pool(metrics, "revocations", self.bells.pool());
+        let pools = [
+            ("requests", &self.pool),
+            ("commits", &self.commits),
+            ("revocations", self.bells.pool()),
+        ];
+        for (name, pool) in pools {
+            let pool = pool.clone();
+            watch_pool(metrics, name, move || pool.now());
+        }
         self.advances.measure(metrics);
     }
 

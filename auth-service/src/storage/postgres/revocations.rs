@@ -38,7 +38,7 @@ impl RevocationStore for PostgresStore {
         last: LastAdmin,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             if last.forbids_roles(roles) {
                 leave_an_admin(&mut tx, user).await?;
@@ -71,14 +71,17 @@ impl RevocationStore for PostgresStore {
         since: Timestamp,
         life: Duration,
     ) -> Result<(Vec<Revocation>, Timestamp), StoreError> {
-        let mut connection = self.bells.pool().acquire().await?;
-        let now = self.now.read(&mut connection).await?;
-        let rows: Vec<RevocationRow> = sqlx::query_as(REVOCATIONS_SINCE)
-            .bind(since.unix_millis().max(now.saturating_sub(encode_duration(life))))
-            .fetch_all(&mut *connection)
-            .await?;
-        let revocations = rows.into_iter().map(decode_revocation).collect::<Result<_, _>>()?;
-        Ok((revocations, Timestamp::from_unix_millis(now)))
+        retrying(self.bells.pool(), async || {
+            let mut connection = self.bells.pool().acquire().await?;
+            let now = self.now.read(&mut connection).await?;
+            let rows: Vec<RevocationRow> = sqlx::query_as(REVOCATIONS_SINCE)
+                .bind(since.unix_millis().max(now.saturating_sub(encode_duration(life))))
+                .fetch_all(&mut *connection)
+                .await?;
+            let revocations = rows.into_iter().map(decode_revocation).collect::<Result<_, _>>()?;
+            Ok((revocations, Timestamp::from_unix_millis(now)))
+        })
+        .await
     }
 
     fn revoked(&self) -> watch::Receiver<()> {

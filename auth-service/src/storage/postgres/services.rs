@@ -29,7 +29,7 @@ impl ServiceStore for PostgresStore {
         service: &NewServiceAccount,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let written = sqlx::query(
                 "INSERT INTO service_accounts (id, name, name_key, secret_hash, roles, status,
@@ -83,7 +83,7 @@ impl ServiceStore for PostgresStore {
         overlap: Overlap,
         event: &AuditEvent,
     ) -> Result<SecretRotation, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             // One rotation of an account at a time; what it replaces is what the one before it set.
             let replaced: Option<Vec<u8>> = sqlx::query_scalar(
@@ -142,7 +142,7 @@ impl ServiceStore for PostgresStore {
         status: Status,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let now = self.now.read(&mut tx).await?;
             let set = match status {

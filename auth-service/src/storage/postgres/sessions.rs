@@ -62,7 +62,7 @@ impl SessionStore for PostgresStore {
         lost: &LostSession,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             // The lock makes whoever disables the user or ends their sessions wait, and then find
             // this row.
@@ -108,7 +108,7 @@ impl SessionStore for PostgresStore {
         reason: RevokeReason,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let now = self.now.read(&mut tx).await?;
             let revoked = sqlx::query(
@@ -144,7 +144,7 @@ impl SessionStore for PostgresStore {
         reason: RevokeReason,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let statement =
                 self.now.within("SELECT {now}, EXISTS (SELECT 1 FROM sessions WHERE id = $1)");
@@ -199,7 +199,7 @@ impl SessionStore for PostgresStore {
         user: UserId,
         event: &AuditEvent,
     ) -> Result<u64, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let now = self.now.read(&mut tx).await?;
             let live = end_all(&mut tx, user, now, RevokeReason::User).await?;
@@ -221,6 +221,7 @@ impl SessionStore for PostgresStore {
             create_time: Timestamp::from_unix_millis(i64::MAX),
             id: SessionId(Uuid::max()),
         });
+        retrying(&self.pool, async || {
         let mut connection = self.pool.acquire().await?;
         let now = self.now.read(&mut connection).await?;
         sqlx::query(
@@ -244,6 +245,8 @@ impl SessionStore for PostgresStore {
         .iter()
         .map(decode::<_, SessionLookup, _>)
         .collect()
+        })
+        .await
     }
 
     async fn remove_ended_sessions(
@@ -251,19 +254,22 @@ impl SessionStore for PostgresStore {
         ended_for: Duration,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let now = self.now.read(&mut connection).await?;
-        let removed = sqlx::query(
-            "DELETE FROM sessions WHERE id IN
+        retrying(&self.pool, async || {
+            let mut connection = self.pool.acquire().await?;
+            let now = self.now.read(&mut connection).await?;
+            let removed = sqlx::query(
+                "DELETE FROM sessions WHERE id IN
                  (SELECT id FROM sessions
                   WHERE absolute_until < $1 AND (revoked_at IS NULL OR revoked_at < $1)
                   LIMIT $2)",
-        )
-        .bind(now.saturating_sub(encode_duration(ended_for)))
-        .bind(i64::from(limit))
-        .execute(&mut *connection)
-        .await?;
-        Ok(removed.rows_affected())
+            )
+            .bind(now.saturating_sub(encode_duration(ended_for)))
+            .bind(i64::from(limit))
+            .execute(&mut *connection)
+            .await?;
+            Ok(removed.rows_affected())
+        })
+        .await
     }
 }
 

@@ -68,7 +68,7 @@ async fn fixture_on(options: PgConnectOptions) -> Fixture<PostgresStore> {
         }
         query.execute(&store.pool).await.unwrap();
     }
-    let database_clock = Some(store.pool.clone());
+    let database_clock = Some(store.pool.now());
     Fixture { store, clock, database_clock, _dir: None }
 }
 
@@ -148,7 +148,7 @@ async fn a_group_that_a_deadlock_sacrificed_is_committed_again() {
     for n in 1..=2 {
         with_user(&fixture, n).await;
     }
-    let pool = &fixture.store.pool;
+    let pool = &fixture.store.pool.now();
     let mut other = pool.begin().await.unwrap();
     // The group notices first, so it is the one that is sacrificed. It looks once: the other one has
     // until then to make it a deadlock.
@@ -173,7 +173,7 @@ async fn a_group_that_a_deadlock_sacrificed_is_committed_again() {
 async fn a_rotation_that_waited_too_long_for_its_row_changes_nothing() {
     let Some(fixture) = fixture().await else { return };
     with_user(&fixture, 1).await;
-    let pool = &fixture.store.pool;
+    let pool = &fixture.store.pool.now();
     let mut other = pool.begin().await.unwrap();
     lock(&mut other, 1).await;
     let mut late = advance(&fixture, 1, (0, 0), 1);
@@ -312,7 +312,7 @@ async fn what_one_instance_revokes_wakes_the_other() {
 #[tokio::test]
 async fn what_was_revoked_is_read_while_requests_hold_every_connection() {
     let Some(fixture) = fixture().await else { return };
-    let pool = &fixture.store.pool;
+    let pool = &fixture.store.pool.now();
     let mut held = Vec::new();
     for _ in 0..pool.options().get_max_connections() {
         held.push(pool.acquire().await.unwrap());
@@ -326,7 +326,7 @@ async fn what_was_revoked_is_read_while_requests_hold_every_connection() {
 #[tokio::test]
 async fn an_attempt_is_counted_by_four_statements() {
     let Some(fixture) = fixture().await else { return };
-    let pool = &fixture.store.pool;
+    let pool = &fixture.store.pool.now();
     // One connection is left, and has prepared whatever it ran.
     let mut held = Vec::new();
     for _ in 1..pool.options().get_max_connections() {

@@ -32,7 +32,7 @@ impl UserStore for PostgresStore {
         session: Option<&NewSession>,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let written = sqlx::query(
                 "INSERT INTO users (id, username, username_key, password_hash, password_version,
@@ -110,7 +110,7 @@ impl UserStore for PostgresStore {
         kept: SessionId,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let now = self.now.read(&mut tx).await?;
             let changed = sqlx::query(
@@ -149,7 +149,7 @@ impl UserStore for PostgresStore {
         proven: PasswordVersion,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             let inserted = insert_proven(&mut tx, session, proven).await?;
             if inserted {
@@ -168,7 +168,7 @@ impl UserStore for PostgresStore {
         last: LastAdmin,
         event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        retrying(async || {
+        retrying(&self.pool, async || {
             let mut tx = self.begin().await?;
             if last.forbids_status(status) {
                 leave_an_admin(&mut tx, user).await?;

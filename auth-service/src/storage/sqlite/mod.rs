@@ -28,7 +28,8 @@ impl Store for SqliteStore {
     }
 
     fn measure(&self, metrics: &Metrics) {
-        watch_pool(metrics, "readers", &self.reader);
+        let reader = self.reader.clone();
+        watch_pool(metrics, "readers", move || reader.clone());
         self.advances.measure(metrics);
     }
 

@@ -11,11 +11,13 @@ use std::{convert::Infallible, time::Duration};
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::sync::watch;
 
+use super::{Pool, Unanswered};
+
 /// Rings for what was written here, and for what was written anywhere.
 #[derive(Clone, Debug)]
 pub struct Bells {
     /// Nothing that waits for a connection to write may keep one from telling or hearing.
-    pool: PgPool,
+    pool: Pool,
     channel: &'static str,
     here: watch::Sender<()>,
     anywhere: watch::Sender<()>,
@@ -32,7 +34,7 @@ impl Bells {
     ///
     /// Outside of a tokio runtime.
     #[must_use]
-    pub fn hang(pool: PgPool, channel: &'static str) -> Self {
+    pub fn hang(pool: Pool, channel: &'static str) -> Self {
         let (here, anywhere) = (watch::Sender::new(()), watch::Sender::new(()));
         tokio::spawn(tell(pool.clone(), channel, here.subscribe()));
         Self { pool, channel, here, anywhere }
@@ -59,17 +61,16 @@ impl Bells {
 
     /// The connections that they tell and hear by.
     #[must_use]
-    pub const fn pool(&self) -> &PgPool {
+    pub const fn pool(&self) -> &Pool {
         &self.pool
     }
 }
 
 /// Tells the others of each ring; of those that came meanwhile at once.
-async fn tell(pool: PgPool, channel: &str, mut here: watch::Receiver<()>) {
+async fn tell(pool: Pool, channel: &str, mut here: watch::Receiver<()>) {
     while here.changed().await.is_ok() {
-        let told = sqlx::query("SELECT pg_notify($1, '')").bind(channel).execute(&pool).await;
-        match told {
-            Ok(_) => {}
+        match tell_once(&pool, channel).await {
+            Ok(()) => {}
             Err(error) if is_final(&error) => {
                 return tracing::debug!(%error, "other instances are not woken");
             }
@@ -78,15 +79,35 @@ async fn tell(pool: PgPool, channel: &str, mut here: watch::Receiver<()>) {
     }
 }
 
+async fn tell_once(pool: &Pool, channel: &str) -> Result<(), sqlx::Error> {
+    let (mut connection, mut left) = pool.acquire_until_left().await?;
+    let telling = sqlx::query("SELECT pg_notify($1, '')").bind(channel).execute(&mut *connection);
+    match left.or(PATIENCE, telling).await {
+        Ok(told) => told.map(drop),
+        Err(unanswered) => {
+            connection.close_on_drop();
+            Err(unanswered.into())
+        }
+    }
+}
+
 /// Rings when others tell, and after each interval in which they could not have.
-async fn hear(pool: PgPool, channel: &str, anywhere: watch::Sender<()>) {
+async fn hear(pool: Pool, channel: &str, anywhere: watch::Sender<()>) {
     loop {
-        let Err(error) = hear_until_it_fails(&pool, channel, &anywhere).await;
+        let (now, mut left) = pool.now_until_left();
+        // On the former primary nobody tells any more, and it may not say so.
+        let Err(error) = tokio::select! {
+            biased;
+            () = left.wait() => Err(Unanswered::Left.into()),
+            heard = hear_until_it_fails(&now, channel, &anywhere) => heard,
+        };
         if is_final(&error) {
             return tracing::debug!(%error, "other instances do not wake this one");
         }
         tracing::debug!(%error, "other instances do not wake this one for now");
-        tokio::time::sleep(RETRY).await;
+        if !left.is_over() {
+            tokio::time::sleep(RETRY).await;
+        }
     }
 }
 
@@ -117,4 +138,6 @@ fn is_final(error: &sqlx::Error) -> bool {
     }
 }
 
+/// How long the database may take to be told.
+const PATIENCE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 mod bells;
 mod connect;
+mod pool;
 mod primary;
 mod probe;
 mod retry;
@@ -10,6 +11,7 @@ mod servers;
 pub use self::{
     bells::Bells,
     connect::{mend, prepare},
+    pool::{Left, Pool, Unanswered},
     primary::Primary,
     probe::Probe,
     retry::{ATTEMPTS, was_rolled_back},

@@ -1,17 +1,17 @@
 //! Following the primary: whichever server takes the writes, the pools connect there.
 
-use std::{future::ready, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use sqlx::{
-    PgConnection, PgPool,
+    PgConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep},
-};
+use tokio::time::sleep;
 
-use super::servers::{Servers, Timeline, ask_all, newest, shown};
+use super::{
+    pool::Pool,
+    servers::{Servers, Timeline, ask_all, newest, shown},
+};
 
 /// The primary of a database, and the pools of connections to it.
 ///
@@ -23,14 +23,12 @@ pub struct Primary {
     at: usize,
     /// No server of an older one is written to any more.
     timeline: Timeline,
-    /// When the primary became another one.
-    moved: Arc<watch::Sender<Option<Instant>>>,
-    pools: Vec<PgPool>,
+    pools: Vec<Pool>,
 }
 
 impl Primary {
     pub(super) fn at(servers: Servers, at: usize, timeline: Timeline) -> Self {
-        Self { servers, at, timeline, moved: Arc::default(), pools: Vec::new() }
+        Self { servers, at, timeline, pools: Vec::new() }
     }
 
     /// How to connect to it, as things are.
@@ -44,19 +42,10 @@ impl Primary {
         shown(self.options())
     }
 
-    /// A pool of connections to it, which it makes when they are needed. Once another server is the
-    /// primary, no connection that was made before is used any more.
+    /// A pool of connections to it, which it makes when they are needed.
     #[must_use]
-    pub fn pool(&mut self, options: PgPoolOptions) -> PgPool {
-        if self.is_the_only_one() {
-            return options.connect_lazy_with(self.options().clone());
-        }
-        let moved = Arc::clone(&self.moved);
-        let options = options.before_acquire(move |_, connection| {
-            let is_of_now = moved.borrow().is_none_or(|moved| connection.age < moved.elapsed());
-            Box::pin(ready(Ok(is_of_now)))
-        });
-        let pool = options.connect_lazy_with(self.options().clone());
+    pub fn pool(&mut self, options: PgPoolOptions) -> Pool {
+        let pool = Pool::new(options, self.options().clone());
         self.pools.push(pool.clone());
         pool
     }
@@ -77,14 +66,12 @@ impl Primary {
     }
 
     async fn keep_looking(mut self) {
-        let closed = self.pools[0].close_event();
-        tokio::pin!(closed);
         let mut connections: Vec<Option<PgConnection>> =
             self.servers.all().iter().map(|_| None).collect();
         let mut answered = true;
         loop {
             tokio::select! {
-                () = &mut closed => return,
+                () = self.pools[0].closed() => return,
                 () = sleep(if answered { LOOK } else { SEARCH }) => {}
             }
             let asked = ask_all(&self.servers, connections).await;
@@ -114,12 +101,9 @@ impl Primary {
         }
         let former = self.shown();
         self.at = at;
-        // In this order: what is connected from now on is connected to the new one, and is younger
-        // than the move or is made once more.
         for pool in &self.pools {
-            pool.set_connect_options(self.options().clone());
+            pool.move_to(self.options());
         }
-        self.moved.send_replace(Some(Instant::now()));
         tracing::warn!(server = self.shown(), former, "the database has another primary");
     }
 }

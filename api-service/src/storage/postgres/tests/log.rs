@@ -57,7 +57,7 @@ async fn numbers_are_given_by_one_at_a_time() {
     // Not among those that the other one numbers.
     store.insert_folder(&second, 5_000).await.unwrap();
     let (read, ()) = tokio::join!(folders_after(&store, &begin), async {
-        waiting_for_a_lock(&store.pool, 1).await;
+        waiting_for_a_lock(&store.pool.now(), 1).await;
         other.commit().await.unwrap();
     });
     assert_eq!(read.0, [first.id, second.id]);
