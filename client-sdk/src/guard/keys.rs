@@ -39,7 +39,6 @@ struct Inner {
     source: Box<dyn KeySource>,
     clock: Arc<dyn Clock>,
     held: ArcSwapOption<Held>,
-    fetched: AtomicU64,
     failed: AtomicU64,
     flight: Mutex<Flight>,
     lookup_interval: Duration,
@@ -98,7 +97,6 @@ impl KeyCache {
             source: Box::new(source),
             clock,
             held: ArcSwapOption::empty(),
-            fetched: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             flight: Mutex::default(),
             lookup_interval: Duration::from_secs(5),
@@ -224,7 +222,6 @@ impl KeyCache {
                 let (fetched_at, overdue) = (now, false);
                 let held = Held { keys, version, fetched_at, due, overdue };
                 self.0.held.store(Some(Arc::new(held)));
-                self.0.fetched.fetch_add(1, Ordering::Relaxed);
                 self.flight().failed = false;
                 true
             }
@@ -247,9 +244,11 @@ impl KeyCache {
 
     /// How many fetches have brought keys and how many have not, and how old the keys are.
     pub(super) fn counted(&self) -> (u64, u64, Option<Duration>) {
-        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let age = self.any().map(|held| self.now().saturating_since(held.fetched_at));
-        (count(&self.0.fetched), count(&self.0.failed), age)
+        let held = self.any();
+        let age = held.as_ref().map(|held| self.now().saturating_since(held.fetched_at));
+        // The first keys have the number 0.
+        let fetched = held.map_or(0, |held| held.version + 1);
+        (fetched, self.0.failed.load(Ordering::Relaxed), age)
     }
 
     fn flight(&self) -> MutexGuard<'_, Flight> {
