@@ -1,19 +1,34 @@
 //! What the guard has done, and what it goes by.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use client_sdk::guard::{Guard, Statistics};
 use transport::metrics::Metrics;
 
-/// Tells what `guard` has done, whenever it is asked for.
+/// Tells what `guard` has done, whenever it is asked for. It is looked at once each time, by the first
+/// that is told: to count its hits is to take, one after another, all the locks that calls take.
 pub(super) fn guard_metrics(metrics: &Metrics, guard: &Guard) {
+    let last = Arc::new(Mutex::new(guard.statistics()));
+    let guard = guard.clone();
+    let look = {
+        let last = Arc::clone(&last);
+        move || {
+            let seen = guard.statistics();
+            let known = seen.known as f64;
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+            known
+        }
+    };
     let read = |read: fn(&Statistics) -> f64| {
-        let guard = guard.clone();
-        move || read(&guard.statistics())
+        let last = Arc::clone(&last);
+        move || read(&last.lock().unwrap_or_else(PoisonError::into_inner))
     };
     let help = "Good access tokens, by whether they were verified or known from before";
     let how = |how| [("how", how)];
-    metrics.total("guard_tokens_total", help, &how("known"), read(|seen| seen.known as f64));
+    metrics.total("guard_tokens_total", help, &how("known"), look);
     metrics.total("guard_tokens_total", help, &how("verified"), read(|seen| seen.verified as f64));
     let help = "Fetches of AuthService's keys, by outcome";
     let outcome = |outcome| [("outcome", outcome)];
