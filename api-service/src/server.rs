@@ -374,11 +374,9 @@ impl Server {
             () = self.app.keep_trimming() => Ok(()),
             () = keep_current(self.tls.as_ref(), LOOK_AT_CERTIFICATE) => Ok(()),
         };
-        // A database that does not answer keeps nobody.
-        let _ = timeout(CLOSING, self.app.close()).await;
-        if let Some(exporter) = &self.exporter {
-            exporter.flush().await;
-        }
+        // A database that does not answer keeps nobody, spans neither.
+        let flushed = OptionFuture::from(self.exporter.as_ref().map(Exporter::flush));
+        let _ = tokio::join!(timeout(CLOSING, self.app.close()), flushed);
         served
     }
 }

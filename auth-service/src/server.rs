@@ -314,18 +314,24 @@ impl Server {
             () = keep_current(self.tls.as_ref(), LOOK_AT_CERTIFICATE) => Ok(()),
             () = self.app.revocations.keep_reading(&*self.app.store, &*self.app.entropy) => Ok(()),
         };
-        // What is still to be stored is little, and a database that does not answer keeps nobody.
-        let _ = timeout(CLOSING, self.close()).await;
+        // What is still to be stored is little, and a database that does not answer keeps nobody,
+        // spans neither.
+        let _ = tokio::join!(timeout(CLOSING, self.close_store()), self.flush_spans());
         served
     }
 
     /// Stores what is still to be stored, and closes the database.
     pub async fn close(self) {
+        tokio::join!(self.close_store(), self.flush_spans());
+    }
+
+    async fn close_store(&self) {
         self.app.audit.flush().await;
         self.app.store.close().await;
-        if let Some(exporter) = &self.exporter {
-            exporter.flush().await;
-        }
+    }
+
+    async fn flush_spans(&self) {
+        OptionFuture::from(self.exporter.as_ref().map(Exporter::flush)).await;
     }
 
     /// The newest security events, newest first.
