@@ -220,6 +220,8 @@ UPDATE signing_keys SET state = 'retired' WHERE kid = 'first' AND state = 'activ
 
 UPDATE signing_keys SET state = 'active' WHERE kid = 'second' AND state = 'next';
 
+UPDATE signing_keys SET longest_lead = 1000 WHERE kid = 'second';
+
 UPDATE signing_keys SET state_time = 3000 WHERE kid IN ('second', 'first');
 
 SELECT kid, state, public_key, sealed_seed, create_time, state_time, longest_lead, longest_retention
@@ -240,6 +242,12 @@ DELETE FROM signing_keys WHERE kid = 'first' AND state = 'retired';
 INSERT INTO guesses (subject, attempts, forgiven, last_attempt, locked_until)
 VALUES (decode(repeat('03', 32), 'hex'), 0, 0, 0, 0) ON CONFLICT (subject) DO NOTHING;
 
+INSERT INTO guesses (subject, attempts, forgiven, last_attempt, locked_until)
+VALUES (decode(repeat('03', 32), 'hex'), 0, 0, 0, 0)
+ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject
+RETURNING attempts, forgiven, last_attempt, locked_until,
+          (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+
 SELECT attempts, forgiven, last_attempt, locked_until FROM guesses
 WHERE subject = decode(repeat('03', 32), 'hex') FOR UPDATE;
 
@@ -250,6 +258,10 @@ SET attempts = excluded.attempts, forgiven = excluded.forgiven,
     last_attempt = excluded.last_attempt, locked_until = excluded.locked_until;
 
 INSERT INTO paces (subject, due) VALUES (decode(repeat('04', 32), 'hex'), 0) ON CONFLICT DO NOTHING;
+
+INSERT INTO paces (subject, due) VALUES (decode(repeat('04', 32), 'hex'), 0)
+ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject
+RETURNING due, (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
 
 SELECT due FROM paces WHERE subject = decode(repeat('04', 32), 'hex') FOR UPDATE;
 
