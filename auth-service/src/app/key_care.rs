@@ -33,13 +33,13 @@ pub(crate) async fn keep_keys(app: &App) {
 }
 
 impl App {
-    /// The key that signs. Keys that were read too long ago, as after a suspension, are read again
-    /// first.
     /// Whether access tokens can be signed.
     pub(crate) async fn can_sign(&self) -> bool {
         self.signer().await.is_ok()
     }
 
+    /// The key that signs. Keys that were read too long ago, as after a suspension, are read again
+    /// first.
     pub(super) async fn signer(&self) -> Result<Arc<SigningKey>, AppError> {
         if let Some(signer) = self.keys.signer(self.clock.now()) {
             return Ok(signer);
