@@ -1,10 +1,6 @@
 //! Certificates and keys in PEM, and what is wrong with a file that holds none.
 
-use std::{
-    fmt, fs,
-    path::Path,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{fmt, fs, path::Path};
 
 use token::clock::Timestamp;
 use tokio_rustls::rustls::{
@@ -112,6 +108,5 @@ impl Named<'_> {
 
 /// An instant, for people.
 pub(crate) fn shown(at: Timestamp) -> impl fmt::Display {
-    let seconds = u64::try_from(at.unix_seconds()).unwrap_or_default();
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds))
+    humantime::format_rfc3339_seconds(at.into())
 }
