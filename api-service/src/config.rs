@@ -10,7 +10,7 @@ use client_sdk::guard::RevocationsBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 use tonic::transport::{Endpoint, Uri};
 use transport::{
-    config::{ConfigError, read_secret},
+    config::{ConfigError, is_loopback, read_secret},
     database_url::{self, DatabaseUrl},
     drain::GRACE,
     otlp::{self, Exporting},
@@ -387,11 +387,6 @@ impl fmt::Debug for ClientSecret {
 /// Ten years: instants on the wire end with the year 9999.
 const LONGEST_RETENTION: Duration = Duration::from_secs(3_650 * 86_400);
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-
-fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! How a program says which setting is wrong.
 
-use std::{fmt, fs, path::Path};
+use std::{fmt, fs, net::IpAddr, path::Path};
 
 use secrecy::SecretString;
 
@@ -39,6 +39,19 @@ pub fn read_secret(setting: &'static str, file: &Path) -> Result<SecretString, C
     })?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     Ok(secret.strip_suffix('\r').unwrap_or(secret).into())
+}
+
+/// Whether a URL's host is this machine, as far as its text tells.
+///
+/// ```
+/// use transport::config::is_loopback;
+///
+/// assert!(is_loopback("localhost") && is_loopback("[::1]") && !is_loopback("auth.example"));
+/// ```
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 impl fmt::Display for ConfigError {

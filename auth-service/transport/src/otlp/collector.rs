@@ -1,10 +1,10 @@
 //! Which collector.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use tonic::transport::{Endpoint, Uri};
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, is_loopback};
 
 /// The collector that `--otlp-endpoint` names. Spans tell who has done what, so they leave the machine
 /// unencrypted only if that is allowed.
@@ -25,11 +25,6 @@ pub fn collector(url: &str, insecure: bool) -> Result<Endpoint, ConfigError> {
                     collector here, or allow it with --insecure");
     }
     Ok(Endpoint::from(uri).connect_timeout(Duration::from_secs(2)))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]
