@@ -12,7 +12,10 @@ use tonic_health::pb::{
 };
 
 use super::Check;
-use crate::tls::{self, TlsFiles};
+use crate::{
+    serve::protected,
+    tls::{self, TlsFiles},
+};
 
 /// A port to look at.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +38,12 @@ pub struct Listening<'a> {
 /// Whether a service can listen there, or does so already. The second is told too.
 pub async fn listening(port: Listening<'_>) -> (Check, bool) {
     let Listening { name, setting, address, insecure, tls, service } = port;
-    if !insecure && tls.is_none() && !address.ip().is_loopback() {
-        let found = format!("{address} can be reached from other machines, unencrypted");
-        let mend = format!("set {setting} to 127.0.0.1, or allow it with --insecure");
-        return (Check::fail(name, found, mend), false);
+    if tls.is_none()
+        && let Err(refused) = protected(setting, address, insecure)
+    {
+        // Serving says both in one sentence.
+        let (found, mend) = refused.mend.split_once("; ").unwrap_or((&refused.mend, "see --help"));
+        return (Check::fail(name, found, format!("{setting}: {mend}")), false);
     }
     let check = match TcpListener::bind(address) {
         Ok(_) => Check::ok(name, format!("{address} is free")),
@@ -80,3 +85,31 @@ async fn shows(address: SocketAddr, files: &TlsFiles) -> bool {
 }
 
 const PATIENCE: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_the_open_is_refused_as_by_serving_with_every_way_to_mend_it() {
+        let port = Listening {
+            name: "port",
+            setting: "--listen",
+            address: ([0, 0, 0, 0], 0).into(),
+            insecure: false,
+            tls: None,
+            service: "a.Service",
+        };
+        let (check, is_running) = listening(port).await;
+        let expected = Check::fail(
+            "port",
+            "0.0.0.0:0 is reachable from other machines, and all that is said there would travel \
+             unencrypted",
+            "--listen: listen on 127.0.0.1, serve TLS where that can be (--tls-cert), or allow it \
+             with --insecure",
+        );
+        assert_eq!((format!("{check:?}"), is_running), (format!("{expected:?}"), false));
+        let allowed = listening(Listening { insecure: true, ..port }).await.0;
+        assert_eq!(allowed.verdict(), super::super::Verdict::Ok);
+    }
+}
