@@ -9,7 +9,7 @@ use std::{
 
 use http::{Request as HttpRequest, Response as HttpResponse};
 use token::clock::{ManualClock, Timestamp};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tonic::{Response, body::Body, server::NamedService, service::Routes, transport::Server};
 use tower_service::Service;
 use trace_context::{TraceContext, TraceIds};
@@ -133,9 +133,10 @@ async fn the_same_traces_are_exported_by_every_service() {
 
 #[tokio::test]
 async fn what_no_collector_takes_is_lost_and_counted_and_holds_nobody_up() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound, so that nobody else listens there, and not listening.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let nobody = format!("http://{}", held.local_addr().unwrap());
     let (exporter, metrics) = exporter(Endpoint::from_shared(nobody).unwrap(), 1);
     let ids = TraceIds::new([7; 16]);
     // The task that sends has no chance to run meanwhile.
