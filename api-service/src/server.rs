@@ -230,7 +230,9 @@ impl Server {
         let mut observer: Arc<dyn Observer> = Arc::new((rpcs, observer));
         // Whoever composes has validated the settings.
         let exporting = config.exporting().ok().flatten();
-        let start = |exporting: &_| Exporter::start(exporting, Arc::clone(&clock), &metrics);
+        let start = |exporting: &_| {
+            Exporter::start(exporting, &[SERVICE_NAME], Arc::clone(&clock), &metrics)
+        };
         let exporter = exporting.as_ref().map(start);
         if let Some(exporter) = &exporter {
             observer = Arc::new((exporter.clone(), observer));

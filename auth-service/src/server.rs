@@ -166,7 +166,8 @@ impl Server {
         app.measure(&metrics);
         let rpcs = RpcMetrics::new(&metrics, &SERVICES);
         let mut observer: Arc<dyn Observer> = Arc::new((rpcs, observer));
-        let start = |exporting: &_| Exporter::start(exporting, Arc::clone(&clock), &metrics);
+        let start =
+            |exporting: &_| Exporter::start(exporting, &SERVICES, Arc::clone(&clock), &metrics);
         let exporter = exporting.as_ref().map(start);
         if let Some(exporter) = &exporter {
             observer = Arc::new((exporter.clone(), observer));

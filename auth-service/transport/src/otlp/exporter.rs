@@ -1,6 +1,6 @@
 //! From ended RPCs to a collector.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{collections::HashSet, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use token::clock::Clock;
 use tokio::{
@@ -18,6 +18,7 @@ use super::message::{
     self, ERROR, Export, Exported, KeyValue, Resource, ResourceSpans, SERVER, ScopeSpans, Span,
 };
 use crate::{
+    methods::methods,
     metrics::{Counter, Metrics},
     observe::{Ended, Observer},
 };
@@ -39,6 +40,9 @@ pub struct Exporting {
 #[derive(Clone, Debug)]
 pub struct Exporter {
     queue: mpsc::Sender<Entry>,
+    /// Whoever makes up paths makes up no names: a call may be refused before anything looks for its
+    /// method.
+    methods: Arc<HashSet<String>>,
     clock: Arc<dyn Clock>,
     one_in: u64,
     queue_full: Counter,
@@ -52,13 +56,19 @@ enum Entry {
 }
 
 impl Exporter {
-    /// Starts to export. The collector need not be there yet.
+    /// Starts to export, for a server of these services of the contract (their full names), with health
+    /// and reflection beside them. The collector need not be there yet.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
     #[must_use]
-    pub fn start(exporting: &Exporting, clock: Arc<dyn Clock>, metrics: &Metrics) -> Self {
+    pub fn start(
+        exporting: &Exporting,
+        services: &[&str],
+        clock: Arc<dyn Clock>,
+        metrics: &Metrics,
+    ) -> Self {
         let help = "Spans that no collector was given, by cause";
         let [not_sent, queue_full] =
             metrics.counters("spans_lost_total", help, "cause", ["not_sent", "queue_full"]);
@@ -75,7 +85,8 @@ impl Exporter {
             fails: false,
         };
         tokio::spawn(send(sender, entries));
-        Self { queue, clock, one_in: one_in.get() as u64, queue_full }
+        let methods = Arc::new(methods(services).into_iter().map(|(name, _)| name).collect());
+        Self { queue, methods, clock, one_in: one_in.get() as u64, queue_full }
     }
 
     /// Resolves when all that was heard of before has been sent, or could not be in a few seconds.
@@ -88,6 +99,12 @@ impl Exporter {
             }
         };
         let _ = timeout(PATIENCE, flushed).await;
+    }
+
+    /// What a method of the contract is called; none if it is none.
+    fn method<'a>(&self, rpc: &Ended<'a>) -> Option<&'a str> {
+        let name = rpc.method.trim_start_matches('/');
+        self.methods.contains(name).then_some(name)
     }
 }
 
@@ -103,15 +120,16 @@ impl Observer for Exporter {
         }
         let now = u64::try_from(self.clock.now().unix_millis()).unwrap_or_default() * 1_000_000;
         let elapsed = u64::try_from(rpc.elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let method = self.method(rpc);
         let span = Span {
             trace_id: trace_id.to_vec(),
             span_id: context.span_id().to_bytes().to_vec(),
             parent_span_id: rpc.parent.map(|id| id.to_bytes().to_vec()).unwrap_or_default(),
-            name: name_of(rpc).to_owned(),
+            name: method.unwrap_or("unknown").to_owned(),
             kind: SERVER,
             start_time_unix_nano: now.saturating_sub(elapsed),
             end_time_unix_nano: now,
-            attributes: attributes(rpc),
+            attributes: attributes(rpc, method),
             status: blames_the_server(rpc.code).then_some(message::Status { code: ERROR }),
         };
         if self.queue.try_send(Entry::Span(span)).is_err() {
@@ -120,21 +138,13 @@ impl Observer for Exporter {
     }
 }
 
-/// Whoever makes up paths makes up no names.
-fn name_of<'a>(rpc: &Ended<'a>) -> &'a str {
-    match rpc.code {
-        Code::Unimplemented => "unknown",
-        _ => rpc.method.trim_start_matches('/'),
-    }
-}
-
 /// By OpenTelemetry's conventions for RPCs, and what is Evergreen's own.
-fn attributes(rpc: &Ended<'_>) -> Vec<KeyValue> {
+fn attributes(rpc: &Ended<'_>, method: Option<&str>) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::text("rpc.system", "grpc"),
         KeyValue::number("rpc.grpc.status_code", rpc.code as i64),
     ];
-    if let Some((service, method)) = name_of(rpc).split_once('/') {
+    if let Some((service, method)) = method.and_then(|method| method.split_once('/')) {
         attributes.push(KeyValue::text("rpc.service", service));
         attributes.push(KeyValue::text("rpc.method", method));
     }

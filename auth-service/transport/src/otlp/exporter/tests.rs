@@ -70,7 +70,8 @@ fn exporter(collector: Endpoint, one_in: usize) -> (Exporter, Metrics) {
     let metrics = Metrics::new("x", "1", NOW);
     let one_in = NonZeroUsize::new(one_in).unwrap();
     let exporting = Exporting { collector, service: "evergreen-test", version: "1", one_in };
-    (Exporter::start(&exporting, Arc::new(ManualClock::at(NOW)), &metrics), metrics)
+    let services = ["evergreen.auth.v1.AuthService"];
+    (Exporter::start(&exporting, &services, Arc::new(ManualClock::at(NOW)), &metrics), metrics)
 }
 
 fn ended(code: Code, span: TraceContext) -> Ended<'static> {
@@ -110,6 +111,34 @@ async fn an_rpc_becomes_a_span_of_its_trace() {
     let kept = collector.0.lock().unwrap();
     let resource = kept[0].resource_spans[0].resource.as_ref().unwrap();
     assert_eq!(resource.attributes[0], KeyValue::text("service.name", "evergreen-test"));
+}
+
+/// A guard refuses made-up methods as it does others, and a method may answer that it is not there.
+#[tokio::test]
+async fn a_method_has_its_name_and_a_made_up_one_has_none_whatever_is_answered() {
+    let collector = Collector::default();
+    let (exporter, _) = exporter(collector.start().await, 1);
+    let span = TraceIds::new([7; 16]).root();
+    let made_up = "/evergreen.auth.v1.AuthService/MadeUp";
+    for method in [REFRESH, "/grpc.health.v1.Health/Watch", made_up, "/made.up/Method", "/"] {
+        for code in [Code::Ok, Code::Unauthenticated, Code::Unimplemented] {
+            exporter.ended(&Ended { method, ..ended(code, span) });
+        }
+    }
+    exporter.flush().await;
+    let named = collector.spans().into_iter().map(|span| {
+        let has_method = span.attributes.iter().any(|attribute| attribute.key == "rpc.method");
+        (span.name, has_method)
+    });
+    let expected = [
+        (&REFRESH[1..], true),
+        ("grpc.health.v1.Health/Watch", true),
+        ("unknown", false),
+        ("unknown", false),
+        ("unknown", false),
+    ];
+    let expected = expected.iter().flat_map(|(name, has)| vec![((*name).to_owned(), *has); 3]);
+    assert_eq!(named.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
 #[tokio::test]
