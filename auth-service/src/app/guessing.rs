@@ -62,7 +62,10 @@ impl App {
     /// password, and keeps no wrong one out of the log.
     pub(super) async fn prove(self: &Arc<Self>, guess: Guess) -> Result<Proven, AppError> {
         let overloaded = || AppError::Overloaded { retry_after: passwords::RETRY_AFTER };
-        let turn = self.limits.guesses.turn(guess.name).await.ok_or_else(overloaded)?;
+        let turn = self.limits.guesses.turn(guess.name).await.ok_or_else(|| {
+            self.meters.limited.logins_of_name.inc();
+            overloaded()
+        })?;
         let hash = self.passwords.admit()?.turn().await;
         let app = Arc::clone(self);
         let proving = async move {

@@ -30,6 +30,7 @@ pub(super) struct Logins {
 pub(super) struct Limited {
     pub(super) locked_name: Counter,
     pub(super) logins_of_address: Counter,
+    pub(super) logins_of_name: Counter,
     pub(super) refreshes_of_address: Counter,
     pub(super) refreshes_of_session: Counter,
     pub(super) registrations_of_address: Counter,
@@ -82,6 +83,7 @@ impl Meters {
         let [
             locked_name,
             logins_of_address,
+            logins_of_name,
             refreshes_of_address,
             refreshes_of_session,
             registrations_of_address,
@@ -94,6 +96,7 @@ impl Meters {
             [
                 "locked_name",
                 "logins_of_address",
+                "logins_of_name",
                 "refreshes_of_address",
                 "refreshes_of_session",
                 "registrations_of_address",
@@ -127,6 +130,7 @@ impl Meters {
             limited: Limited {
                 locked_name,
                 logins_of_address,
+                logins_of_name,
                 refreshes_of_address,
                 refreshes_of_session,
                 registrations_of_address,

@@ -31,6 +31,7 @@ pub(super) struct Served {
     pub(super) app: Arc<App>,
     pub(super) rpc: AuthRpc,
     pub(super) clock: Arc<ManualClock>,
+    pub(super) metrics: Metrics,
     _dir: TempDir,
 }
 
@@ -47,13 +48,13 @@ pub(super) async fn serve(change: impl FnOnce(&mut Config)) -> Served {
     change(&mut config);
     let entropy = Arc::new(SeededEntropy::new(1));
     let server = Server::open(config, clock.clone(), entropy, Arc::new(Recorder::new()));
-    let app = server.await.unwrap().app;
+    let Server { app, metrics, .. } = server.await.unwrap();
     app.add_user(Administrator::OPERATOR, "ada", PASSWORD.into(), vec![Role::Editor])
         .await
         .unwrap();
     app.passwords.made.take();
     let rpc = AuthRpc::new(Arc::clone(&app), Duration::from_secs(10));
-    Served { app, rpc, clock, _dir: dir }
+    Served { app, rpc, clock, metrics, _dir: dir }
 }
 
 impl Served {
@@ -91,6 +92,13 @@ impl Served {
         let request =
             RefreshRequest { token, key: None, after_superseded: false, deadline, origin };
         self.app.refresh(request).await
+    }
+
+    /// How many calls this limit has refused.
+    pub(super) fn limited(&self, limit: &str) -> usize {
+        let name = format!("evergreen_auth_limited_total{{limit=\"{limit}\"}} ");
+        let text = self.metrics.render();
+        text.lines().find_map(|line| line.strip_prefix(&name)).expect(limit).parse().unwrap()
     }
 
     async fn events(&self, kind: &str) -> usize {

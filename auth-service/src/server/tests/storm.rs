@@ -105,6 +105,7 @@ async fn a_storm_of_logins_under_one_name_takes_one_place_of_the_queue() {
     for _ in 0..STORM - QUEUED - 1 {
         assert!(matches!(of_one.recv().await.unwrap(), AppError::Overloaded { .. }));
     }
+    assert_eq!(served.limited("logins_of_name"), STORM - QUEUED - 1);
     let mut of_others = try_each((0..QUEUED).map(|n| format!("name-{n}")).collect());
     assert!(matches!(of_others.recv().await.unwrap(), AppError::Overloaded { .. }));
 
