@@ -178,7 +178,7 @@ impl App {
     }
 }
 
-const REFRESHES: [&str; 11] = [
+const REFRESHES: [&str; 12] = [
     "adopted",
     "expired",
     "failed",
@@ -190,6 +190,7 @@ const REFRESHES: [&str; 11] = [
     "revoked",
     "rotated",
     "superseded",
+    "unproved",
 ];
 
 fn outcome(answer: Result<Refreshed, &AppError>) -> &'static str {
@@ -197,6 +198,7 @@ fn outcome(answer: Result<Refreshed, &AppError>) -> &'static str {
         Ok(Refreshed::Adopted) => "adopted",
         Ok(Refreshed::Repeated) => "repeated",
         Ok(Refreshed::Rotated) => "rotated",
+        Err(AppError::CertificateMismatch) => "unproved",
         Err(AppError::DeadlineExceeded) => "late",
         Err(AppError::RefreshSuperseded) => "superseded",
         Err(AppError::RefreshTokenExpired) => "expired",
