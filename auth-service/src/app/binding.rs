@@ -24,7 +24,7 @@ impl App {
         let Some(bound_to) = claims.bound_to.filter(|key| origin.key != Some(*key)) else {
             return Ok(());
         };
-        self.limit_address(origin)?;
+        self.limit_mismatch(SessionId(claims.session), origin)?;
         let shown = match origin.key {
             Some(key) => format!("key {}", key.encode()),
             None => "no certificate".to_owned(),

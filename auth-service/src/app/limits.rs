@@ -16,7 +16,10 @@ use crate::{
     domain::{
         id::SessionId,
         network::Networks,
-        pace::{Pace, REFRESHES, REFRESHES_OF_ADDRESS, REGISTRATIONS, SECRETS, Subject, network},
+        pace::{
+            MISMATCHES, Pace, REFRESHES, REFRESHES_OF_ADDRESS, REGISTRATIONS, SECRETS, Subject,
+            network,
+        },
     },
 };
 
@@ -27,6 +30,8 @@ pub(crate) struct Limits {
     proxies: Networks,
     pub(super) guesses: Turns,
     sessions: Buckets<SessionId>,
+    /// Apart from [`Self::sessions`], which are their owners' to use up.
+    mismatches: Buckets<SessionId>,
     networks: Buckets<Vec<u8>>,
 }
 
@@ -39,6 +44,7 @@ impl Limits {
             proxies,
             guesses: Turns::new(waiting),
             sessions: Buckets::new(REFRESHES),
+            mismatches: Buckets::new(MISMATCHES),
             networks: Buckets::new(REFRESHES_OF_ADDRESS),
         }
     }
@@ -71,6 +77,22 @@ impl App {
         of_session.map_err(|retry_after| {
             self.meters.limited.refreshes_of_session.inc();
             AppError::TooFast { what: "refreshes of this session", retry_after }
+        })?;
+        self.limit_address(origin)
+    }
+
+    /// Refuses to look any further at a session's token without its key, if that has been shown too
+    /// often, or from an address as above. Each is an audit event, and whoever has one stolen token must
+    /// not have those of others be lost; so this counts wherever they ask from.
+    pub(super) fn limit_mismatch(
+        &self,
+        session: SessionId,
+        origin: Origin,
+    ) -> Result<(), AppError> {
+        let of_session = self.limits.mismatches.take(session, self.clock.now());
+        of_session.map_err(|retry_after| {
+            self.meters.limited.mismatches_of_session.inc();
+            AppError::TooFast { what: "uses of this session without its key", retry_after }
         })?;
         self.limit_address(origin)
     }

@@ -49,6 +49,9 @@ pub(crate) const SECRETS: Pace = Pace::new(30, Duration::from_secs(10));
 /// processes that share a store are started at once, each of which may repeat what was not answered
 /// some times a second.
 pub(crate) const REFRESHES: Pace = Pace::new(50, Duration::from_millis(100));
+/// Uses of a session's tokens without the key that they are bound to. An honest client that has lost its
+/// certificate hears so the first time.
+pub(crate) const MISMATCHES: Pace = Pace::new(20, Duration::from_secs(30));
 /// Refreshes from an address, behind which may be a gateway with the sessions of a whole company, all
 /// of them run out: ten thousand at once, and the refreshes of nearly a million sessions after.
 pub(crate) const REFRESHES_OF_ADDRESS: Pace = Pace::new(10_000, Duration::from_millis(1));

@@ -12,6 +12,7 @@ use evergreen_proto::auth::v1::{
 };
 use futures_util::future::join_all;
 use secrecy::ExposeSecret as _;
+use token::KeyDigest;
 use tonic::{Code, Request, Status, transport::server::TcpConnectInfo};
 use tonic_types::StatusExt as _;
 use transport::{deadline::Deadline, status::reason_of};
@@ -87,8 +88,11 @@ impl Served {
     }
 
     pub(super) async fn refresh(&self, from: [u8; 4], token: &str) -> Result<Issued, AppError> {
+        self.refresh_of(Origin { address: Some(from.into()), key: None }, token).await
+    }
+
+    async fn refresh_of(&self, origin: Origin, token: &str) -> Result<Issued, AppError> {
         let deadline = Deadline(self.clock.now() + Duration::from_secs(10));
-        let origin = Origin { address: Some(from.into()), key: None };
         let request =
             RefreshRequest { token, key: None, after_superseded: false, deadline, origin };
         self.app.refresh(request).await
@@ -391,4 +395,40 @@ async fn a_session_that_refreshes_too_fast_is_told_to_wait_and_loses_nothing() {
     for _ in 0..100 {
         token = served.refresh(LOOPBACK, token.expose_secret()).await.unwrap().refresh_token;
     }
+}
+
+/// The owner's refreshes are not the thief's to use up, and the log is not theirs to fill, even from
+/// where addresses are not counted.
+#[tokio::test]
+async fn a_stolen_token_without_its_key_makes_few_events() {
+    let served = serve(|config| {
+        config.bind_sessions = true;
+        config.tls_cert = Some("server.pem".into());
+        config.tls_key = Some("server.key".into());
+        config.tls_client_ca = Some("clients.pem".into());
+        config.trusted_proxies = Some("192.0.2.0/24".parse().unwrap());
+    })
+    .await;
+    let me = Origin { address: Some(ELSEWHERE.into()), key: Some(KeyDigest::of(b"mine")) };
+    let login = served.app.login("ada", PASSWORD.into(), String::new(), me).await;
+    let token = login.unwrap().refresh_token;
+    let token = token.expose_secret();
+    let steal = async || served.refresh(ELSEWHERE, token).await.unwrap_err();
+    for _ in 0..20 {
+        assert!(matches!(steal().await, AppError::CertificateMismatch));
+    }
+    for _ in 0..100 {
+        let AppError::TooFast { retry_after, .. } = steal().await else { panic!("it is told") };
+        assert_eq!(retry_after, Duration::from_secs(30));
+    }
+    assert_eq!(served.limited("mismatches_of_session"), 100);
+    assert_eq!(served.events("refresh_certificate_mismatch").await, 20);
+    let text = served.metrics.render();
+    for (outcome, count) in [("unproved", 20), ("limited", 100), ("failed", 0)] {
+        let line = format!("evergreen_auth_refreshes_total{{outcome=\"{outcome}\"}} {count}\n");
+        assert!(text.contains(&line), "{text}");
+    }
+    served.refresh_of(me, token).await.expect("the owner has a pace of their own");
+    served.clock.advance(Duration::from_secs(30));
+    assert!(matches!(steal().await, AppError::CertificateMismatch));
 }
