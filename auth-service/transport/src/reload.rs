@@ -9,7 +9,7 @@ use crate::{
     process::change_log,
     service_manager::ServiceManager,
     settings::{Effective, Program, read},
-    tls::Tls,
+    tls::Renewed,
 };
 
 /// What a service runs with, and how it is read again.
@@ -73,11 +73,11 @@ impl Reloading<'_> {
     }
 }
 
-/// Looks at a server's certificate at once. What is wrong with it is in the log.
-pub async fn certificate(tls: Option<&Tls>) {
+/// Looks at a certificate's files at once. What is wrong with them is in the log.
+pub async fn certificate(tls: Option<&impl Renewed>) {
     let Some(tls) = tls.cloned() else { return };
     // A disk that hangs must not keep others from running.
-    let _ = tokio::task::spawn_blocking(move || tls.reload()).await;
+    let _ = tokio::task::spawn_blocking(move || tls.read_again(true)).await;
 }
 
 /// What is logged unless settings say otherwise.

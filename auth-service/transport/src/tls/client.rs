@@ -1,106 +1,200 @@
-//! The files of a client's TLS.
+//! A client's TLS, while it runs.
 
-use std::{path::Path, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc};
 
-use token::clock::Timestamp;
-use tonic::transport::{Certificate as Pem, ClientTlsConfig, Endpoint, Identity};
+use token::clock::{Clock, Timestamp};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        ClientConfig, RootCertStore,
+        sign::SingleCertAndKey,
+        version::{TLS12, TLS13},
+    },
+};
+use tonic::transport::{Channel, Endpoint};
 
-use super::pem::Named;
-use crate::config::ConfigError;
+use super::{
+    ClientFiles, HTTP2, Renewed,
+    connector::Connector,
+    current::{Contents, Current, Files},
+    files::Time,
+    pem::Named,
+    provider,
+};
+use crate::{config::ConfigError, metrics::Metrics};
 
-/// Whom a client trusts, and who it is: files in PEM, each with the setting that names it.
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "a client has these files and no others")]
-pub struct ClientFiles<'a> {
-    /// The CAs whose servers are trusted, instead of those that the machine trusts.
-    pub ca: (&'static str, Option<&'a Path>),
-    /// The certificate that is shown to servers which ask for one.
-    pub certificate: (&'static str, Option<&'a Path>),
-    /// Its key.
-    pub key: (&'static str, Option<&'a Path>),
-}
+/// What a client's handshakes go by. It is replaced when its files are: whom it trusts, and what it
+/// shows. A connection keeps what it began with, and so do the calls on it. Clones are the same one.
+///
+/// For a client that ends soon there is [`ClientFiles::secure`].
+#[derive(Clone)]
+pub struct ClientTls(Current<Kept>);
 
-impl ClientFiles<'_> {
-    /// Whether the settings go together, with each other and with a URL of this scheme. The files are
-    /// not looked at.
+impl ClientTls {
+    /// Reads the files, and, if they name no CA, those that the machine trusts, which are kept for as
+    /// long as this is.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], for the first that does not.
-    pub fn validate(&self, is_https: bool) -> Result<(), ConfigError> {
-        let Self { ca, certificate, key } = self;
-        let (lacking, given) = match (certificate.1, key.1) {
-            (Some(_), None) => (key, certificate),
-            (None, Some(_)) => (certificate, key),
-            _ => {
-                let set = [ca, certificate].into_iter().find(|(_, path)| path.is_some());
-                return match set.filter(|_| !is_https) {
-                    Some((setting, _)) => Err(ConfigError::new(
-                        setting,
-                        "is of no use for an http:// URL, which is plaintext; use https://",
-                    )),
-                    None => Ok(()),
-                };
-            }
-        };
-        Err(ConfigError::new(lacking.0, format!("must be given with {}", given.0)))
+    /// [`ConfigError`], which names the setting and what to do: a file is missing, or holds nothing of
+    /// use; the key is another certificate's; the certificate is not good at this time; no CA is
+    /// trusted.
+    pub fn open(files: ClientFiles<'_>, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
+        files.validate(true)?;
+        Current::open(Kept::of(files)?, clock).map(Self)
     }
 
-    /// `endpoint`, over TLS by these files if its URL is `https`.
+    /// A channel to the server of `endpoint`, which connects when it is first used, and each time by
+    /// what is in force then. Its URL is `https`; what it says of TLS itself does not count.
+    #[must_use]
+    pub fn connect_lazy(&self, endpoint: Endpoint) -> Channel {
+        Channel::new(Connector::new(self.clone(), &endpoint), endpoint)
+    }
+
+    /// [`Renewed::read_again`], because somebody asked.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], if they cannot be used, or the machine trusts no CA and none is named.
-    pub fn secure(&self, endpoint: Endpoint) -> Result<Endpoint, ConfigError> {
-        let is_https = endpoint.uri().scheme_str() == Some("https");
-        self.validate(is_https)?;
-        if !is_https {
-            return Ok(endpoint);
-        }
-        let mut tls = ClientTlsConfig::new().timeout(PATIENCE);
-        tls = match self.ca() {
-            Some(named) => {
-                let pem = named.read()?;
-                named.authorities(&pem)?;
-                tls.ca_certificate(Pem::from_pem(&*pem))
-            }
-            None => tls.with_enabled_roots(),
-        };
-        if let Some((certificate, key)) = self.identity() {
-            let (chain, private) = (certificate.read()?, key.read()?);
-            key.key_of(&private, certificate, certificate.certificates(&chain)?)?;
-            tls = tls.identity(Identity::from_pem(&*chain, &*private));
-        }
-        endpoint.tls_config(tls).map_err(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            let cause = cause.unwrap_or_else(|| error.to_string());
-            let mend = "name the CA of the server, or install those that machines trust \
-                        (ca-certificates)";
-            ConfigError::new(self.ca.0, format!("{cause}; {mend}"))
-        })
+    /// As [`Self::open`]; it is logged too.
+    pub fn reload(&self) -> Result<bool, ConfigError> {
+        self.read_again(true)
     }
 
     /// Until when the client's own certificate is good, if it has one.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`], if it is not at `now`, or cannot be read.
-    pub fn good_until(&self, now: Timestamp) -> Result<Option<Timestamp>, ConfigError> {
-        let Some((certificate, _)) = self.identity() else { return Ok(None) };
-        let chain = certificate.certificates(&certificate.read()?)?;
-        Ok(Some(certificate.judged(&chain, now)?))
+    #[must_use]
+    pub fn not_after(&self) -> Option<Timestamp> {
+        self.0.loaded().not_after
     }
 
-    fn ca(&self) -> Option<Named<'_>> {
-        self.ca.1.map(|path| Named { setting: self.ca.0, path })
+    /// Tells until when the certificate of a client is good, whenever it is asked for; of a client
+    /// without one too, so that the same rules fit all.
+    ///
+    /// # Panics
+    ///
+    /// If `metrics` has it already.
+    pub fn measure(tls: Option<&Self>, metrics: &Metrics) {
+        let tls = tls.cloned();
+        let help = "Until when the certificate that is shown to other services is good, in seconds \
+                    since 1970; 0 if none is";
+        metrics.reading("client_certificate_expiry_timestamp_seconds", help, &[], move || {
+            let not_after = tls.as_ref().and_then(Self::not_after);
+            not_after.map_or(0.0, |not_after| not_after.unix_seconds() as f64)
+        });
     }
 
-    fn identity(&self) -> Option<(Named<'_>, Named<'_>)> {
-        let named =
-            |(setting, path): (&'static str, Option<_>)| Some(Named { setting, path: path? });
-        named(self.certificate).zip(named(self.key))
+    pub(super) fn connector(&self) -> TlsConnector {
+        TlsConnector::from(self.0.loaded().config)
     }
 }
 
-/// For a handshake.
-const PATIENCE: Duration = Duration::from_secs(5);
+impl Renewed for ClientTls {
+    fn read_again(&self, asked: bool) -> Result<bool, ConfigError> {
+        self.0.read_again(asked)
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClientTls").field(&self.0).finish()
+    }
+}
+
+/// [`ClientFiles`] that stay.
+#[derive(Debug)]
+struct Kept {
+    ca: (&'static str, Option<PathBuf>),
+    certificate: (&'static str, Option<PathBuf>),
+    key: (&'static str, Option<PathBuf>),
+    /// Those that the machine trusts, if no others are named.
+    machine: Arc<RootCertStore>,
+}
+
+/// What handshakes go by.
+#[derive(Clone)]
+struct Loaded {
+    /// As a whole, and with it what it knows of the servers' sessions: one that is resumed would be of
+    /// the certificate that it began with.
+    config: Arc<ClientConfig>,
+    not_after: Option<Timestamp>,
+}
+
+impl Kept {
+    fn of(files: ClientFiles<'_>) -> Result<Self, ConfigError> {
+        let kept = |(setting, path): (_, Option<&std::path::Path>)| (setting, path.map(Into::into));
+        let machine = match files.ca {
+            (_, Some(_)) => RootCertStore::empty(),
+            (setting, None) => of_machine(setting)?,
+        };
+        Ok(Self {
+            ca: kept(files.ca),
+            certificate: kept(files.certificate),
+            key: kept(files.key),
+            machine: Arc::new(machine),
+        })
+    }
+
+    fn files(&self) -> ClientFiles<'_> {
+        let Self { ca, certificate, key, .. } = self;
+        let [ca, certificate, key] =
+            [ca, certificate, key].map(|(setting, path)| (*setting, path.as_deref()));
+        ClientFiles { ca, certificate, key }
+    }
+}
+
+impl Files for Kept {
+    type Loaded = Loaded;
+
+    fn read(&self) -> Result<Contents, ConfigError> {
+        let files = self.files();
+        Contents::read(files.identity(), files.trusted())
+    }
+
+    fn load(&self, read: &Contents, clock: &Arc<dyn Clock>) -> Result<Loaded, ConfigError> {
+        let files = self.files();
+        let roots = match (files.trusted(), &read.ca) {
+            (Some(named), Some(pem)) => Arc::new(named.authorities(pem)?),
+            _ => Arc::clone(&self.machine),
+        };
+        let time = Arc::new(Time(Arc::clone(clock)));
+        let builder = ClientConfig::builder_with_details(provider(), time)
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .expect("the provider has ciphers for both versions")
+            .with_root_certificates(roots);
+        let (mut config, not_after) = match (files.identity(), &read.identity) {
+            (Some((certificate, key)), Some((chain, private))) => {
+                let chain = certificate.certificates(chain)?;
+                let not_after = certificate.judged(&chain, clock.now())?;
+                let identity = SingleCertAndKey::from(key.key_of(private, certificate, chain)?);
+                (builder.with_client_cert_resolver(Arc::new(identity)), Some(not_after))
+            }
+            _ => (builder.with_no_client_auth(), None),
+        };
+        config.alpn_protocols = vec![HTTP2.to_vec()];
+        Ok(Loaded { config: Arc::new(config), not_after })
+    }
+
+    fn setting(&self) -> &'static str {
+        self.files().identity().map_or(self.ca.0, |(certificate, _)| certificate.setting)
+    }
+
+    fn identity(&self) -> Option<(Named<'_>, Named<'_>)> {
+        self.files().identity()
+    }
+
+    fn not_after(loaded: &Loaded) -> Option<Timestamp> {
+        loaded.not_after
+    }
+}
+
+/// Those that the machine trusts.
+fn of_machine(setting: &'static str) -> Result<RootCertStore, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    // Some that cannot be read are no reason to do without the others.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        let mend = "this machine trusts no CA; name the CA of the server, or install those that \
+                    machines trust (ca-certificates)";
+        return Err(ConfigError::new(setting, mend));
+    }
+    Ok(roots)
+}

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::digest::{Context, Digest, SHA256};
 use clap::ValueEnum;
 use token::clock::{Clock, Timestamp};
 use tokio_rustls::rustls::{
@@ -17,9 +16,13 @@ use tokio_rustls::rustls::{
     time_provider::TimeProvider,
     version::{TLS12, TLS13},
 };
-use zeroize::Zeroizing;
 
-use super::{HTTP2, pem::Named, provider};
+use super::{
+    HTTP2,
+    current::{Contents, Files},
+    pem::Named,
+    provider,
+};
 use crate::config::ConfigError;
 
 /// Whether clients show a certificate, where some are trusted.
@@ -46,13 +49,6 @@ pub struct TlsFiles {
 struct Clients {
     ca: PathBuf,
     auth: ClientAuth,
-}
-
-/// The files as they were read.
-pub(super) struct Contents {
-    certificate: Zeroizing<Vec<u8>>,
-    key: Zeroizing<Vec<u8>>,
-    ca: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// What handshakes go by.
@@ -112,7 +108,7 @@ impl TlsFiles {
     ///
     /// [`ConfigError`]: a server cannot use the files, and why.
     pub fn good_until(&self, now: Timestamp) -> Result<Timestamp, ConfigError> {
-        Ok(self.read()?.parse(self, now)?.not_after)
+        Ok(self.parse(&self.read()?, now)?.not_after)
     }
 
     /// The certificate itself, without those that lead to its CA.
@@ -122,10 +118,17 @@ impl TlsFiles {
         Ok(all.swap_remove(0))
     }
 
-    pub(super) fn read(&self) -> Result<Contents, ConfigError> {
-        let ca = self.named_ca().map(Named::read).transpose()?;
-        let certificate = self.named_certificate().read()?;
-        Ok(Contents { certificate, key: self.named_key().read()?, ca })
+    fn parse(&self, read: &Contents, now: Timestamp) -> Result<Parsed, ConfigError> {
+        let (certificate, key) = (self.named_certificate(), self.named_key());
+        let (chain, private) = read.identity.as_ref().expect("a server's are read");
+        let chain = certificate.certificates(chain)?;
+        let not_after = certificate.judged(&chain, now)?;
+        let identity = key.key_of(private, certificate, chain)?;
+        let judge = match (&read.ca, self.named_ca(), &self.clients) {
+            (Some(pem), Some(named), Some(clients)) => Some(judge(pem, named, clients.auth)?),
+            _ => None,
+        };
+        Ok(Parsed { identity, judge, not_after })
     }
 
     fn named_certificate(&self) -> Named<'_> {
@@ -141,25 +144,15 @@ impl TlsFiles {
     }
 }
 
-impl Contents {
-    /// Tells these contents from others.
-    pub(super) fn digest(&self) -> Digest {
-        let mut digest = Context::new(&SHA256);
-        let none = Zeroizing::default();
-        for part in [&self.certificate, &self.key, self.ca.as_ref().unwrap_or(&none)] {
-            digest.update(&part.len().to_be_bytes());
-            digest.update(part);
-        }
-        digest.finish()
+impl Files for TlsFiles {
+    type Loaded = Loaded;
+
+    fn read(&self) -> Result<Contents, ConfigError> {
+        Contents::read(self.identity(), self.named_ca())
     }
 
-    /// What handshakes go by from now on; `files` are those that this was read from.
-    pub(super) fn load(
-        &self,
-        files: &TlsFiles,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Loaded, ConfigError> {
-        let Parsed { identity, judge, not_after } = self.parse(files, clock.now())?;
+    fn load(&self, read: &Contents, clock: &Arc<dyn Clock>) -> Result<Loaded, ConfigError> {
+        let Parsed { identity, judge, not_after } = self.parse(read, clock.now())?;
         let time = Arc::new(Time(Arc::clone(clock)));
         let builder = ServerConfig::builder_with_details(provider(), time)
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -179,16 +172,16 @@ impl Contents {
         Ok(Loaded { config: Arc::new(config), not_after })
     }
 
-    fn parse(&self, files: &TlsFiles, now: Timestamp) -> Result<Parsed, ConfigError> {
-        let (certificate, key) = (files.named_certificate(), files.named_key());
-        let chain = certificate.certificates(&self.certificate)?;
-        let not_after = certificate.judged(&chain, now)?;
-        let identity = key.key_of(&self.key, certificate, chain)?;
-        let judge = match (&self.ca, files.named_ca(), &files.clients) {
-            (Some(pem), Some(named), Some(clients)) => Some(judge(pem, named, clients.auth)?),
-            _ => None,
-        };
-        Ok(Parsed { identity, judge, not_after })
+    fn setting(&self) -> &'static str {
+        CERTIFICATE
+    }
+
+    fn identity(&self) -> Option<(Named<'_>, Named<'_>)> {
+        Some((self.named_certificate(), self.named_key()))
+    }
+
+    fn not_after(loaded: &Loaded) -> Option<Timestamp> {
+        Some(loaded.not_after)
     }
 }
 
@@ -214,9 +207,9 @@ fn judge(
     judge.build().map_err(|error| named.wrong(&error.to_string()))
 }
 
-/// The server's clock, by which the certificates of clients are judged too.
+/// The process's clock, by which the other side's certificates are judged too.
 #[derive(Debug)]
-struct Time(Arc<dyn Clock>);
+pub(super) struct Time(pub(super) Arc<dyn Clock>);
 
 impl TimeProvider for Time {
     fn current_time(&self) -> Option<UnixTime> {

@@ -28,6 +28,8 @@ use crate::{
     doctor::{self, Listening, Verdict},
 };
 
+mod renewed_client;
+
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(SystemClock::new().now()))
 }
