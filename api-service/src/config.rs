@@ -81,7 +81,7 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_API_AUTH_CA", value_name = "FILE")]
     pub auth_ca: Option<PathBuf>,
 
-    /// The file of the certificate to show to AuthService, in PEM
+    /// The file of the certificate to show to AuthService, in PEM. A new one counts within seconds
     #[arg(long, env = "EVERGREEN_API_AUTH_CLIENT_CERT", value_name = "FILE")]
     pub auth_client_cert: Option<PathBuf>,
 
@@ -316,14 +316,13 @@ impl Config {
         }
     }
 
-    /// Where AuthService is, and how to speak to it: the files of TLS are read.
+    /// Where AuthService is, and how to speak to it, without TLS.
     pub(crate) fn auth_endpoint(&self) -> Result<Endpoint, ConfigError> {
-        let endpoint = Endpoint::from(self.auth_url()?)
+        Ok(Endpoint::from(self.auth_url()?)
             .connect_timeout(Duration::from_secs(2))
             // A connection that swallows packets is given up, and with it the stream of revocations.
             .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE);
-        self.auth_files().secure(endpoint)
+            .keep_alive_timeout(KEEP_ALIVE))
     }
 
     fn auth_url(&self) -> Result<Uri, ConfigError> {

@@ -20,5 +20,5 @@ pub use self::storage::memory::MemoryDatabase;
 pub use self::{
     config::{ClientSecret, Config},
     error::StartError,
-    server::{CareError, SeedError, Server, backup, doctor, restore},
+    server::{CareError, Files, SeedError, Server, backup, doctor, restore},
 };

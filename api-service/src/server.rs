@@ -3,7 +3,7 @@
 use std::{io, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use client_sdk::{
-    Session,
+    ServiceRefresher, Session,
     guard::{
         AuthServiceKeys, AuthServiceRevocations, Guard, GuardLayer, KeyCache, Revocations,
         RevocationsBuilder, WhileSilent,
@@ -33,7 +33,7 @@ use transport::{
     otlp::Exporter,
     overload::Connections,
     serve::{ServeError, Serving, connections},
-    tls::{LOOK_AT_CERTIFICATE, Tls, keep_current},
+    tls::{ClientTls, LOOK_AT_CERTIFICATE, Tls, keep_current},
 };
 
 use crate::{
@@ -51,14 +51,16 @@ use crate::{
 #[cfg(any(test, feature = "simulation"))]
 use crate::storage::memory::{MemoryDatabase, MemoryStore};
 
+mod auth;
 mod backup;
 mod doctor;
 mod measured;
 #[cfg(test)]
 mod tests;
 
-use self::measured::guard_metrics;
+use self::{auth::AuthService, measured::guard_metrics};
 pub use self::{
+    auth::Files,
     backup::{CareError, backup, restore},
     doctor::doctor,
 };
@@ -78,6 +80,8 @@ pub struct Server {
     most_connections: NonZeroUsize,
     most_requests: NonZeroUsize,
     tls: Option<Tls>,
+    /// What is shown to AuthService, and whom is trusted there.
+    auth_tls: Option<ClientTls>,
     drain: Drain,
     operations: Option<TcpListener>,
     metrics: Metrics,
@@ -106,10 +110,11 @@ impl Server {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StartError> {
         config.validate()?;
-        let guard = guard(&config, &clock, &entropy);
-        let revocations = revocations(&config, &clock, &entropy).await?;
-        let opened = Self::open_with_guard(config, clock, entropy, observer, guard?).await?;
-        Ok(Self { revocations, ..opened })
+        let auth = AuthService::of(&config, &clock)?;
+        let guard = guard(&config, &auth, &clock, &entropy);
+        let revocations = revocations(&config, &auth, &clock, &entropy).await?;
+        let opened = Self::open_with_guard(config, clock, entropy, observer, guard).await?;
+        Ok(Self { revocations, auth_tls: auth.tls, ..opened })
     }
 
     /// [`Self::open`], with a guard of its own.
@@ -252,6 +257,7 @@ impl Server {
             most_connections: max_connections,
             most_requests: max_requests,
             tls: None,
+            auth_tls: None,
             drain,
             operations: None,
             metrics,
@@ -280,6 +286,12 @@ impl Server {
     #[must_use]
     pub fn with_tls(self, tls: Tls) -> Self {
         Self { tls: Some(tls), ..self }
+    }
+
+    /// The files that settings name and that can be read again while it serves.
+    #[must_use]
+    pub fn files(&self) -> Files {
+        Files(self.auth_tls.clone())
     }
 
     /// Cuts the calls under way once `hurry` says true, instead of waiting for them, if it has been
@@ -330,6 +342,7 @@ impl Server {
         C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
         Tls::measure(self.tls.as_ref(), &self.metrics);
+        ClientTls::measure(self.auth_tls.as_ref(), &self.metrics);
         let service = ApiServiceServer::new(Rpc::new(self.app.clone()))
             .max_decoding_message_size(MOST_MESSAGE_BYTES)
             .max_encoding_message_size(MOST_MESSAGE_BYTES);
@@ -375,6 +388,7 @@ impl Server {
             () = self.app.keep_telling() => Ok(()),
             () = self.app.keep_trimming() => Ok(()),
             () = keep_current(self.tls.as_ref(), LOOK_AT_CERTIFICATE) => Ok(()),
+            () = keep_current(self.auth_tls.as_ref(), LOOK_AT_CERTIFICATE) => Ok(()),
         };
         // A database that does not answer keeps nobody, spans neither.
         let flushed = OptionFuture::from(self.exporter.as_ref().map(Exporter::flush));
@@ -396,17 +410,19 @@ fn readiness(app: &App) -> Readiness {
 /// Judges by AuthService's keys.
 fn guard(
     config: &Config,
+    auth: &AuthService,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
-) -> Result<Guard, ConfigError> {
-    let keys = AuthServiceKeys::new(config.auth_endpoint()?.connect_lazy());
+) -> Guard {
+    let keys = AuthServiceKeys::new(auth.connect_lazy());
     let keys = KeyCache::new(keys, Arc::clone(clock)).entropy(Arc::clone(entropy));
-    Ok(Guard::new(&config.issuer, &config.audience, keys))
+    Guard::new(&config.issuer, &config.audience, keys)
 }
 
 /// AuthService's revocations, if there is an account to follow them with.
 async fn revocations(
     config: &Config,
+    auth: &AuthService,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Option<RevocationsBuilder>, ConfigError> {
@@ -414,8 +430,7 @@ async fn revocations(
         tracing::warn!("--client-id is not set: revoked sessions live until their tokens run out");
         return Ok(None);
     };
-    let auth = config.auth_endpoint()?;
-    let session = Session::service(auth.clone(), id, secret)
+    let session = Session::with_credentials(ServiceRefresher::new(auth.connect_lazy(), id, secret))
         .clock(Arc::clone(clock))
         .entropy(Arc::clone(entropy))
         .connect()

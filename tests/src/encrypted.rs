@@ -17,7 +17,8 @@ use crate::{PASSWORD, World};
 pub struct Encrypted {
     /// The services; none of its bare clients fits them.
     pub world: World,
-    /// Signs for servers and clients. The servers' files are called `auth` and `api`.
+    /// Signs for servers and clients. The servers' files are called `auth` and `api`, and those of what
+    /// ApiService shows to AuthService `api-service`.
     pub authority: Authority,
 }
 
@@ -27,6 +28,15 @@ impl Encrypted {
     pub async fn start(
         clients: ClientAuth,
         change: impl FnOnce(&mut auth_service::Config),
+    ) -> Self {
+        Self::start_all(clients, change, |_| {}).await
+    }
+
+    /// The same with other settings of ApiService, too.
+    pub async fn start_all(
+        clients: ClientAuth,
+        change: impl FnOnce(&mut auth_service::Config),
+        change_api: impl FnOnce(&mut api_service::Config),
     ) -> Self {
         let authority = Authority::new();
         let ca = Some(authority.file().to_owned());
@@ -45,6 +55,7 @@ impl Encrypted {
                 config.auth_ca.clone_from(&ca);
                 config.auth_client_cert = Some(shown.certificate);
                 config.auth_client_key = Some(shown.key);
+                change_api(config);
             },
         );
         Self { world: world.await, authority }

@@ -46,6 +46,7 @@ pub(super) async fn serve(
         say(&format!("Operations are served on {}", operations.local_addr()?));
         server = server.with_operations(operations);
     }
+    let files = server.files();
     manager.ready();
     let stop = async {
         signals.first().await;
@@ -54,6 +55,7 @@ pub(super) async fn serve(
     let reloading = Reloading { program, started_with: effective, manager: &manager };
     let again = async || {
         certificate(tls.as_ref()).await;
+        files.read_again().await;
     };
     tokio::select! {
         biased;

@@ -95,7 +95,8 @@ async fn clock_of(connection: &mut PgConnection) -> Option<Timestamp> {
 async fn auth_service(config: &Config) -> Check {
     const NAME: &str = "AuthService";
     let url = &config.auth_url;
-    let endpoint = match config.auth_endpoint() {
+    let secured = config.auth_endpoint().and_then(|endpoint| config.auth_files().secure(endpoint));
+    let endpoint = match secured {
         Ok(endpoint) => endpoint.timeout(PATIENCE),
         Err(error) => return Check::fail(NAME, error.setting, error.mend),
     };

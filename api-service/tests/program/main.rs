@@ -6,5 +6,6 @@ mod backup;
 mod damage;
 mod doctor;
 mod harness;
+mod life;
 mod settings;
 mod unit;
