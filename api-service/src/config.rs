@@ -15,6 +15,7 @@ use transport::{
     drain::GRACE,
     otlp::{self, Exporting},
     overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
+    ports::Addresses,
     process::log_filter,
     serve::protected,
     tls::{ClientAuth, ClientFiles, TlsFiles},
@@ -295,6 +296,21 @@ impl Config {
         let collector = otlp::collector(url, self.insecure)?;
         let (service, version) = ("evergreen-api", env!("CARGO_PKG_VERSION"));
         Ok(Some(Exporting { collector, service, version, one_in: self.trace_one_in }))
+    }
+
+    /// Where to listen, and by what.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], if a file of TLS is missed by the others.
+    pub fn addresses(&self) -> Result<Addresses, ConfigError> {
+        Ok(Addresses {
+            setting: "--listen",
+            listen: self.listen,
+            operations: self.ops_listen,
+            tls: self.tls()?,
+            insecure: self.insecure,
+        })
     }
 
     /// The files of TLS; none if plaintext is served.

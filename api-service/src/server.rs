@@ -33,6 +33,7 @@ use transport::{
     otlp::Exporter,
     overload::Connections,
     serve::{ServeError, Serving, connections},
+    service::Service,
     tls::{ClientTls, LOOK_AT_CERTIFICATE, Tls, keep_current},
 };
 
@@ -281,54 +282,7 @@ impl Server {
         self.app.close().await;
     }
 
-    /// Speaks nothing but TLS on the listener that [`Self::run`] is given, by a certificate that is
-    /// looked at every few seconds. Keep a clone of it, to have it looked at sooner.
-    #[must_use]
-    pub fn with_tls(self, tls: Tls) -> Self {
-        Self { tls: Some(tls), ..self }
-    }
-
-    /// The files that settings name and that can be read again while it serves.
-    #[must_use]
-    pub fn files(&self) -> Files {
-        Files(self.auth_tls.clone())
-    }
-
-    /// Cuts the calls under way once `hurry` says true, instead of waiting for them, if it has been
-    /// told to stop.
-    #[must_use]
-    pub fn hurried_by(self, hurry: watch::Receiver<bool>) -> Self {
-        Self { drain: self.drain.unless(hurry), ..self }
-    }
-
-    /// Serves operations over HTTP on `listener`, for as long as it runs: what
-    /// [`ops`](transport::ops) says.
-    ///
-    /// The other port never waits for this one; the end of both does, for some seconds at the most.
-    #[must_use]
-    pub fn with_operations(self, listener: TcpListener) -> Self {
-        Self { operations: Some(listener), ..self }
-    }
-
-    /// Serves on `listener` until `shutdown` resolves, lets the calls under way end within their time,
-    /// and closes the database.
-    ///
-    /// # Errors
-    ///
-    /// [`ServeError`], if the transport fails.
-    pub async fn run(
-        self,
-        listener: TcpListener,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(), ServeError> {
-        let incoming = Connections::of(listener, self.most_connections);
-        match self.tls.clone() {
-            Some(tls) => self.run_on(tls.accept(incoming), shutdown).await,
-            None => self.run_on(incoming, shutdown).await,
-        }
-    }
-
-    /// [`Self::run`], on connections from anywhere, as they are.
+    /// [`Service::run`], on connections from anywhere, as they are.
     ///
     /// # Errors
     ///
@@ -394,6 +348,40 @@ impl Server {
         let flushed = OptionFuture::from(self.exporter.as_ref().map(Exporter::flush));
         let _ = tokio::join!(timeout(CLOSING, self.app.close()), flushed);
         served
+    }
+}
+
+impl Service for Server {
+    const NAME: &'static str = "ApiService";
+
+    type Files = Files;
+
+    fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    fn with_operations(self, listener: TcpListener) -> Self {
+        Self { operations: Some(listener), ..self }
+    }
+
+    fn hurried_by(self, hurry: watch::Receiver<bool>) -> Self {
+        Self { drain: self.drain.unless(hurry), ..self }
+    }
+
+    fn files(&self) -> Files {
+        Files(self.auth_tls.clone())
+    }
+
+    async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServeError> {
+        let incoming = Connections::of(listener, self.most_connections);
+        match self.tls.clone() {
+            Some(tls) => self.run_on(tls.accept(incoming), shutdown).await,
+            None => self.run_on(incoming, shutdown).await,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use transport::{
     drain::GRACE,
     otlp::{self, Exporting},
     overload::{DEFAULT_CONNECTIONS, DEFAULT_REQUESTS},
+    ports::Addresses,
     process::log_filter,
     serve::protected,
     tls::{ClientAuth, TlsFiles},
@@ -349,6 +350,21 @@ impl Config {
             "--bind-sessions",
             "needs --tls-client-ca: without it no client shows a certificate",
         )
+    }
+
+    /// Where to listen, and by what.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], if a file of TLS is missed by the others.
+    pub fn addresses(&self) -> Result<Addresses, ConfigError> {
+        Ok(Addresses {
+            setting: "--listen",
+            listen: self.listen,
+            operations: self.ops_listen,
+            tls: self.tls()?,
+            insecure: self.insecure,
+        })
     }
 
     /// The files of TLS; none if plaintext is served.

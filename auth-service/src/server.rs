@@ -33,6 +33,7 @@ use transport::{
     overload::Connections,
     page_token::PageTokens,
     serve::{ServeError, Serving, connections},
+    service::{self, Service},
     tls::{LOOK_AT_CERTIFICATE, Tls, keep_current},
 };
 
@@ -215,56 +216,7 @@ impl Server {
         Self::open_on(Arc::new(store), Place::Inline, config, clock, entropy, observer).await
     }
 
-    /// Serves operations over HTTP on `listener`, for as long as it runs: what
-    /// [`ops`](transport::ops) says, and the public keys, those of `GetJwks`, at
-    /// `/.well-known/jwks.json`.
-    ///
-    /// The other port never waits for this one; the end of both does, for some seconds at the most.
-    #[must_use]
-    pub fn with_operations(self, listener: TcpListener) -> Self {
-        Self { operations: Some(listener), ..self }
-    }
-
-    /// Speaks nothing but TLS on the listener that [`Self::run`] is given, by a certificate that is
-    /// looked at every few seconds. Keep a clone of it, to have it looked at sooner.
-    #[must_use]
-    pub fn with_tls(self, tls: Tls) -> Self {
-        Self { tls: Some(tls), ..self }
-    }
-
-    /// What can be read again while it serves.
-    #[must_use]
-    pub fn files(&self) -> Files {
-        Files(Arc::clone(&self.app))
-    }
-
-    /// Cuts the calls under way once `hurry` says true, instead of waiting for them, if it has been
-    /// told to stop.
-    #[must_use]
-    pub fn hurried_by(mut self, hurry: watch::Receiver<bool>) -> Self {
-        self.serving.drain = self.serving.drain.unless(hurry);
-        self
-    }
-
-    /// Serves on `listener` until `shutdown` resolves and the calls under way have ended, or their
-    /// time to end is over.
-    ///
-    /// # Errors
-    ///
-    /// [`ServeError`].
-    pub async fn run(
-        self,
-        listener: TcpListener,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(), ServeError> {
-        let incoming = Connections::of(listener, self.most_connections);
-        match self.tls.clone() {
-            Some(tls) => self.run_on(tls.accept(incoming), shutdown).await,
-            None => self.run_on(incoming, shutdown).await,
-        }
-    }
-
-    /// [`Self::run`], on connections from anywhere, as they are.
+    /// [`Service::run`], on connections from anywhere, as they are.
     ///
     /// # Errors
     ///
@@ -424,14 +376,49 @@ impl Server {
     }
 }
 
-/// The files of a server that can be read again while it serves.
+impl Service for Server {
+    const NAME: &'static str = "AuthService";
+
+    type Files = Files;
+
+    fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// The public keys are served there too, those of `GetJwks`: at `/.well-known/jwks.json`.
+    fn with_operations(self, listener: TcpListener) -> Self {
+        Self { operations: Some(listener), ..self }
+    }
+
+    fn hurried_by(mut self, hurry: watch::Receiver<bool>) -> Self {
+        self.serving.drain = self.serving.drain.unless(hurry);
+        self
+    }
+
+    fn files(&self) -> Files {
+        Files(Arc::clone(&self.app))
+    }
+
+    async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServeError> {
+        let incoming = Connections::of(listener, self.most_connections);
+        match self.tls.clone() {
+            Some(tls) => self.run_on(tls.accept(incoming), shutdown).await,
+            None => self.run_on(incoming, shutdown).await,
+        }
+    }
+}
+
+/// The ring of master keys, which can be read again while it serves.
 #[derive(Clone, Debug)]
 pub struct Files(Arc<App>);
 
-impl Files {
-    /// Reads the ring of master keys again. If that cannot be, the one in use stays, and the log says
-    /// why.
-    pub async fn read_again(&self) {
+impl service::Files for Files {
+    /// Reads the ring of master keys again.
+    async fn read_again(&self) {
         match self.0.master.read_again().await {
             Ok(signs) => tracing::info!(signs, "the master keys were read again"),
             Err(error) => {

@@ -29,7 +29,7 @@ use tokio::{
 };
 use tonic::{Code, body::Body};
 use tower::ServiceExt as _;
-use transport::recorder::Recorder;
+use transport::{recorder::Recorder, service::Service as _};
 
 /// What `evergreen up --demo` starts, on free ports.
 struct Demo {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use token::clock::Clock;
 use tonic::transport::{Channel, Endpoint};
-use transport::{config::ConfigError, reload::certificate, tls::ClientTls};
+use transport::{config::ConfigError, reload::certificate, service, tls::ClientTls};
 
 use crate::config::Config;
 
@@ -38,14 +38,13 @@ impl AuthService {
     }
 }
 
-/// The files of a server that can be read again while it serves.
+/// The certificate that is shown to AuthService, and whom to trust there: both can be read again
+/// while it serves.
 #[derive(Clone, Debug)]
 pub struct Files(pub(super) Option<ClientTls>);
 
-impl Files {
-    /// Reads the certificate that is shown to AuthService again, and whom to trust there. If they
-    /// cannot be used, those in use stay, and the log says why.
-    pub async fn read_again(&self) {
+impl service::Files for Files {
+    async fn read_again(&self) {
         certificate(self.0.as_ref()).await;
     }
 }

@@ -15,7 +15,7 @@ use token::{
     entropy::SystemEntropy,
 };
 use transport::{
-    commands::{Doctor, Failure, Shown, failed},
+    commands::{Doctor, Failure, Shown, check_config, failed},
     observe::LogObserver,
     process::start_log,
     reload::{LOG, USUAL_LOG},
@@ -108,7 +108,10 @@ async fn carry_out(
     match command {
         Command::Serve(shown) => serve::serve(shown, program, effective).await,
         Command::Migrate(settings) => serve::migrate(settings.config).await,
-        Command::CheckConfig(shown) => serve::check_config(&shown, effective),
+        Command::CheckConfig(shown) => {
+            let sound = shown.settings.config.validate();
+            check_config(shown.print_config, effective, sound)
+        }
         Command::Doctor(doctor) => return Ok(care::doctor(doctor).await),
         Command::Backup(backup) => backup.run().await,
         Command::Restore(restore) => restore.run().await,

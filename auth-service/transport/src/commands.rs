@@ -64,6 +64,24 @@ pub fn print_config(effective: &Effective, sound: Result<(), ConfigError>) -> Re
     Ok(sound?)
 }
 
+/// Says that the settings are sound, or prints them.
+///
+/// # Errors
+///
+/// Why they are not sound.
+pub fn check_config(
+    print: bool,
+    effective: &Effective,
+    sound: Result<(), ConfigError>,
+) -> Result<(), Failure> {
+    if print {
+        return print_config(effective, sound);
+    }
+    sound?;
+    say("the settings are sound");
+    Ok(())
+}
+
 /// A line on standard output. That it is closed is no reason to stop serving.
 pub fn say(line: &str) {
     let _ = writeln!(stdout(), "{line}");

@@ -57,6 +57,9 @@ pub enum ServeError {
     /// The descriptors for reflection cannot be read.
     #[error("the reflection service could not be built")]
     Reflection(#[source] tonic_reflection::server::Error),
+    /// A file of TLS cannot be used.
+    #[error(transparent)]
+    Tls(ConfigError),
     /// The transport failed.
     #[error("the server stopped")]
     Transport(#[source] tonic::transport::Error),

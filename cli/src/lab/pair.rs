@@ -1,11 +1,16 @@
 //! Starting and stopping the services.
 
-use std::{error::Error, net::SocketAddr, sync::Arc};
+use std::{error::Error, io, net::SocketAddr, sync::Arc};
 
 use auth_service::{ServiceCredentials, UserKind};
 use token::{clock::Clock, entropy::SystemEntropy};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
-use transport::{observe::Observer, serve::bind, tls::Tls};
+use tokio::{sync::watch, task::JoinHandle};
+use transport::{
+    observe::Observer,
+    ports::{Addresses, Ports},
+    service::Service,
+    tls::Tls,
+};
 
 use super::account::api_account;
 
@@ -26,6 +31,19 @@ pub struct Running {
 }
 
 impl Running {
+    /// Lets `server` serve on its ports.
+    fn of(server: impl Service + 'static, ports: Ports) -> io::Result<Self> {
+        let (address, operations) = (ports.address()?, ports.operations()?);
+        let tls = ports.tls().cloned();
+        let (stop, mut told) = watch::channel(false);
+        let told = async move {
+            // A sender that is gone means the same as one that said so.
+            let _ = told.wait_for(|stop| *stop).await;
+        };
+        let task = tokio::spawn(async { Ok(ports.run(server, told).await?) });
+        Ok(Self { address, operations, tls, stop, task })
+    }
+
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
@@ -65,32 +83,17 @@ pub async fn start_auth(
     observer: Arc<dyn Observer>,
     demo_user: bool,
 ) -> Result<(Running, Accounts), Failure> {
-    let tls = Tls::given(config.tls()?, Arc::clone(&clock))?;
-    let may_be_reached = config.insecure || tls.is_some();
-    let listener = bind("--auth-listen", config.listen, may_be_reached).await?;
-    let address = listener.local_addr()?;
+    let addresses = Addresses { setting: "--auth-listen", ..config.addresses()? };
+    let ports = addresses.bind(Arc::clone(&clock)).await?;
     let data_dir = config.data_dir.clone();
-    let operations = match config.ops_listen {
-        Some(address) => Some(bind("--ops-listen", address, config.insecure).await?),
-        None => None,
-    };
-    let mut server =
+    let server =
         auth_service::Server::open(config, clock, Arc::new(SystemEntropy), observer).await?;
     let demo_user = match demo_user {
         true => Some(server.ensure_user(DEMO_USER, DEMO_PASSWORD, UserKind::Editor).await?),
         false => None,
     };
     let api = api_account(&server, &data_dir).await?;
-    let served = operations.as_ref().map(TcpListener::local_addr).transpose()?;
-    if let Some(operations) = operations {
-        server = server.with_operations(operations);
-    }
-    if let Some(tls) = &tls {
-        server = server.with_tls(tls.clone());
-    }
-    let (stop, told) = stop();
-    let task = tokio::spawn(async { Ok(server.run(listener, told).await?) });
-    Ok((Running { address, operations: served, tls, stop, task }, Accounts { demo_user, api }))
+    Ok((Running::of(server, ports)?, Accounts { demo_user, api }))
 }
 
 /// Who an AuthService knows when it starts.
@@ -122,38 +125,14 @@ pub async fn start_api(
     observer: Arc<dyn Observer>,
     demo_owner: Option<&str>,
 ) -> Result<Running, Failure> {
-    let tls = Tls::given(config.tls()?, Arc::clone(&clock))?;
-    let may_be_reached = config.insecure || tls.is_some();
-    let listener = bind("--api-listen", config.listen, may_be_reached).await?;
-    let address = listener.local_addr()?;
-    let operations = match config.ops_listen {
-        Some(address) => Some(bind("--ops-listen", address, config.insecure).await?),
-        None => None,
-    };
-    let mut server =
+    let addresses = Addresses { setting: "--api-listen", ..config.addresses()? };
+    let ports = addresses.bind(Arc::clone(&clock)).await?;
+    let server =
         api_service::Server::open(config, clock, Arc::new(SystemEntropy), observer).await?;
     if let Some(owner) = demo_owner {
         server.seed_demo(owner).await?;
     }
-    if let Some(tls) = &tls {
-        server = server.with_tls(tls.clone());
-    }
-    let served = operations.as_ref().map(TcpListener::local_addr).transpose()?;
-    if let Some(operations) = operations {
-        server = server.with_operations(operations);
-    }
-    let (stop, told) = stop();
-    let task = tokio::spawn(async { Ok(server.run(listener, told).await?) });
-    Ok(Running { address, operations: served, tls, stop, task })
-}
-
-fn stop() -> (watch::Sender<bool>, impl Future<Output = ()>) {
-    let (sender, mut receiver) = watch::channel(false);
-    let told = async move {
-        // A sender that is gone means the same as one that said so.
-        let _ = receiver.wait_for(|stop| *stop).await;
-    };
-    (sender, told)
+    Ok(Running::of(server, ports)?)
 }
 
 /// The user that `--demo` makes.

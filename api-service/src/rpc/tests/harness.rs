@@ -16,7 +16,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt as _;
-use transport::{observe::LogObserver, serve::ServeError};
+use transport::{observe::LogObserver, serve::ServeError, service::Service as _};
 
 use crate::{Config, MemoryDatabase, Server};
 

@@ -23,7 +23,7 @@ use tokio::{
     time::timeout,
 };
 use tonic::{Code, transport::Endpoint};
-use transport::{recorder::Recorder, serve::ServeError};
+use transport::{recorder::Recorder, serve::ServeError, service::Service as _};
 
 use super::*;
 use crate::{Config, Server, app::Administrator};
