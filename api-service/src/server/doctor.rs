@@ -6,8 +6,7 @@ use evergreen_proto::{
     api::v1::api_service_server::SERVICE_NAME,
     auth::v1::{GetJwksRequest, auth_service_client::AuthServiceClient},
 };
-use sqlx::PgConnection;
-use token::clock::{Clock, Timestamp};
+use token::clock::Clock;
 use transport::{
     doctor::{self, Check, Listening, Report, Verdict},
     postgres::Servers,
@@ -79,16 +78,8 @@ async fn on_postgres(servers: Servers, clock: &dyn Clock) -> (Check, Option<Chec
     let (database, connection) =
         doctor::postgres(servers, schema, postgres::RIGHTS, &postgres::MIGRATIONS).await;
     let Some(mut connection) = connection else { return (database, None) };
-    let before = clock.now();
-    let there = clock_of(&mut connection).await;
-    let compare = |there| doctor::against_database(before, there, clock.now(), CLOCKS_DIFFER);
-    (database, there.map(compare))
-}
-
-async fn clock_of(connection: &mut PgConnection) -> Option<Timestamp> {
-    let statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-    let millis = sqlx::query_scalar(statement).fetch_one(connection).await;
-    millis.ok().map(Timestamp::from_unix_millis)
+    let agrees = doctor::against_postgres(&mut connection, clock, CLOCKS_DIFFER).await;
+    (database, agrees)
 }
 
 /// Without its keys no call is let in.

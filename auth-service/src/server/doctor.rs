@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use evergreen_proto::auth::v1::auth_service_server::SERVICE_NAME;
-use sqlx::PgConnection;
-use token::clock::{Clock, Timestamp};
+use token::clock::Clock;
 use transport::{
     doctor::{self, Check, Listening, Report},
     postgres::Servers,
@@ -14,7 +13,7 @@ use crate::{
     app::{KeysError, read_ring, unseal},
     config::Config,
     storage::{
-        postgres::{self, DatabaseClock},
+        postgres,
         sealed_keys::{self, InUse},
         sqlite,
     },
@@ -105,14 +104,8 @@ async fn on_postgres(config: &Config, servers: Servers, clock: &dyn Clock) -> Fo
         doctor::postgres(servers, None, postgres::RIGHTS, &postgres::MIGRATIONS).await;
     let Some(mut connection) = connection else { return Found::only(database) };
     let keys = sealed_keys::of_postgres(&mut connection).await.ok();
-    let before = clock.now();
-    let there = clock_of(&mut connection).await;
-    let compare = |there| doctor::against_database(before, there, clock.now(), config.clock_skew);
-    Found { database, keys, clock: there.map(compare) }
-}
-
-async fn clock_of(connection: &mut PgConnection) -> Option<Timestamp> {
-    DatabaseClock::SERVER.read(connection).await.ok().map(Timestamp::from_unix_millis)
+    let clock = doctor::against_postgres(&mut connection, clock, config.clock_skew).await;
+    Found { database, keys, clock }
 }
 
 /// The master keys, and whether they open the signing keys.

@@ -6,7 +6,8 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use token::clock::Timestamp;
+use sqlx::PgConnection;
+use token::clock::{Clock, Timestamp};
 
 use super::Check;
 
@@ -34,8 +35,7 @@ pub fn against_files(now: Timestamp, files: &[&Path]) -> Check {
 
 /// Whether the clock that said `before` and then `after` agrees with a server's, which said `there`
 /// in between, within `allowed`.
-#[must_use]
-pub fn against_database(
+fn against_database(
     before: Timestamp,
     there: Timestamp,
     after: Timestamp,
@@ -53,6 +53,20 @@ pub fn against_database(
     } else {
         Check::ok(CLOCK, found)
     }
+}
+
+/// Whether `clock` agrees with that of the PostgreSQL server at the other end, within `allowed`. None if
+/// it does not say what it has.
+pub async fn against_postgres(
+    connection: &mut PgConnection,
+    clock: &dyn Clock,
+    allowed: Duration,
+) -> Option<Check> {
+    let statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+    let before = clock.now();
+    let there = sqlx::query_scalar(statement).fetch_one(connection).await.ok()?;
+    let there = Timestamp::from_unix_millis(there);
+    Some(against_database(before, there, clock.now(), allowed))
 }
 
 fn written(path: &PathBuf) -> Option<Timestamp> {

@@ -11,7 +11,7 @@ mod report;
 
 pub use self::{
     certificate::{certificate, client_certificate},
-    clock::{against_database, against_files},
+    clock::{against_files, against_postgres},
     database::{postgres, sqlite},
     files::{directory, given_secret, secret_file},
     network::{Listening, listening},
