@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,6 +14,7 @@ use token::{
     entropy::Entropy,
 };
 use tokio::sync::Mutex;
+use transport::whole_file::{self, IfThere};
 use zeroize::Zeroizing;
 
 use crate::app::error::{AppError, KeysError};
@@ -123,37 +123,20 @@ fn unreadable(path: &Path, source: io::Error) -> KeysError {
     KeysError::Unreadable { path: path.display().to_string(), source }
 }
 
-/// Writes a ring of one new key: wholly or not at all, and never over a file that is there.
+/// Writes a ring of one new key, and none over a file that is there.
 fn create_ring(path: &Path, entropy: &dyn Entropy) -> io::Result<()> {
-    let key = MasterKey::generate(entropy);
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let unfinished = path.with_extension("new");
-    let mut options = fs::File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
+    let key = MasterKey::generate(entropy).to_line();
+    let text = Zeroizing::new(format!(
+        "# Evergreen's master keys, one a line; the first one signs. Keep them secret,\n\
+         # and keep a copy apart from the database: without them every session ends.\n\
+         {}\n",
+        *key
+    ));
+    match whole_file::write(path, text.as_bytes(), IfThere::Keep) {
+        // One that appeared meanwhile counts.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        written => written,
     }
-    let mut file = options.open(&unfinished)?;
-    writeln!(
-        file,
-        "# Evergreen's master keys, one a line; the first one signs. Keep them secret,"
-    )?;
-    writeln!(file, "# and keep a copy apart from the database: without them every session ends.")?;
-    writeln!(file, "{}", *key.to_line())?;
-    file.sync_all()?;
-    // A link, unlike a rename, does not replace a ring that appeared meanwhile: that one counts.
-    let linked = fs::hard_link(&unfinished, path);
-    fs::remove_file(&unfinished)?;
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        linked => linked?,
-    }
-    fs::File::open(directory)?.sync_all()
 }
 
 /// A flood of made-up key names costs at most one read of the file in this time.

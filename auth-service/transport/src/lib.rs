@@ -36,3 +36,4 @@ mod severed;
 pub mod sqlite;
 pub mod status;
 pub mod tls;
+pub mod whole_file;

@@ -1,15 +1,12 @@
 //! ApiService's own account, where both services are one program's.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use auth_service::{Server, ServiceCredentials};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use token::entropy::{Entropy, SystemEntropy};
+use transport::whole_file::{self, IfThere};
 
 use super::Failure;
 
@@ -50,16 +47,8 @@ fn read(path: &Path) -> Result<Option<ServiceCredentials>, Failure> {
     }
 }
 
-/// Wholly or not at all.
 fn write(path: &Path, account: &ServiceCredentials) -> io::Result<()> {
-    let unfinished = path.with_extension("new");
-    let mut options = fs::File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&unfinished)?;
     let (id, secret) = (&account.client_id, account.client_secret.expose_secret());
-    writeln!(file, "{}", json!({ "client_id": id, "client_secret": secret }))?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)
+    let text = format!("{}\n", json!({ "client_id": id, "client_secret": secret }));
+    whole_file::write(path, text.as_bytes(), IfThere::Replace)
 }

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use transport::whole_file::{self, IfThere};
+
 /// Makes a folder and what is above it. One that is there stays as it is.
 pub(super) fn folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -17,12 +19,7 @@ pub(super) fn folder(path: &Path) -> io::Result<()> {
 
 /// Puts `bytes` in the place of what the file holds, wholly or not at all.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("new");
-    let mut file =
-        private(OpenOptions::new().write(true).create(true).truncate(true), &unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)
+    whole_file::write(path, bytes, IfThere::Replace)
 }
 
 /// Writes a file that was not there: `stem.extension`, or `stem-2.extension` and so on.

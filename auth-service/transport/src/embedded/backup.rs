@@ -1,8 +1,7 @@
 //! A copy of a database, while it is in use.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +9,7 @@ use std::{
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use thiserror::Error;
 
-use super::{beside, new_private, sync_directory};
+use crate::whole_file::{IfThere, beside, new_private, put};
 
 /// Why there is no backup.
 #[derive(Debug, Error)]
@@ -77,15 +76,15 @@ pub async fn backup(database: &Path, target: &Path) -> Result<u64, BackupError> 
         io::ErrorKind::AlreadyExists => BackupError::Exists(unfinished.clone()),
         _ => BackupError::Unwritable { file: unfinished.clone(), source },
     })?;
-    let done = match copy(database, &unfinished).await {
-        Ok(()) => put_in_place(&unfinished, target),
-        Err(source) => Err(BackupError::Database { database: database.to_owned(), source }),
-    };
-    let removed = fs::remove_file(&unfinished);
-    let size = done?;
-    let unwritable = |source| BackupError::Unwritable { file: target.to_owned(), source };
-    removed.and_then(|()| sync_directory(target)).map_err(unwritable)?;
-    Ok(size)
+    if let Err(source) = copy(database, &unfinished).await {
+        let _ = fs::remove_file(&unfinished);
+        return Err(BackupError::Database { database: database.to_owned(), source });
+    }
+    let put = put(&unfinished, target, IfThere::Keep);
+    put.and_then(|()| Ok(fs::metadata(target)?.len())).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(target.to_owned()),
+        _ => BackupError::Unwritable { file: target.to_owned(), source },
+    })
 }
 
 async fn copy(database: &Path, into: &Path) -> Result<(), sqlx::Error> {
@@ -98,19 +97,6 @@ async fn copy(database: &Path, into: &Path) -> Result<(), sqlx::Error> {
     let mut connection = options.connect().await?;
     sqlx::query("VACUUM INTO $1").bind(path).execute(&mut connection).await?;
     connection.close().await
-}
-
-fn put_in_place(unfinished: &Path, target: &Path) -> Result<u64, BackupError> {
-    let unwritable = |source: io::Error| match source.kind() {
-        io::ErrorKind::AlreadyExists => BackupError::Exists(target.to_owned()),
-        _ => BackupError::Unwritable { file: target.to_owned(), source },
-    };
-    let file = File::open(unfinished).map_err(unwritable)?;
-    file.sync_all().map_err(unwritable)?;
-    let size = file.metadata().map_err(unwritable)?.len();
-    // A link, unlike a rename, does not replace a file that appeared meanwhile.
-    fs::hard_link(unfinished, target).map_err(unwritable)?;
-    Ok(size)
 }
 
 const PATIENCE: Duration = Duration::from_secs(5);

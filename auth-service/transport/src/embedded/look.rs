@@ -7,8 +7,7 @@ use sqlx::{
     sqlite::SqliteConnectOptions,
 };
 
-use super::beside;
-use crate::schema::Schema;
+use crate::{schema::Schema, whole_file::beside};
 
 /// Opens `file` to be read, and changes nothing.
 ///

@@ -10,8 +10,12 @@ use sqlx::{ConnectOptions as _, Connection as _, migrate::Migrator, sqlite::Sqli
 use thiserror::Error;
 use token::clock::Timestamp;
 
-use super::{beside, has_log, look, new_private, sync_directory};
-use crate::{data_dir::DataDir, schema::Schema};
+use super::{has_log, look};
+use crate::{
+    data_dir::DataDir,
+    schema::Schema,
+    whole_file::{IfThere, beside, new_private, put},
+};
 
 /// Why nothing was restored: the former database is as it was.
 #[derive(Debug, Error)]
@@ -88,8 +92,7 @@ pub async fn restore(
             true => Some(keep(&database, now).await?),
             false => None,
         };
-        fs::rename(&copy, &database).map_err(failed(&database))?;
-        sync_directory(&database).map_err(failed(&database))?;
+        put(&copy, &database, IfThere::Replace).map_err(failed(&database))?;
         Ok(former)
     };
     let restored = restored.await;
