@@ -63,10 +63,13 @@ pub(super) trait Files: Send + Sync + fmt::Debug + 'static {
 /// Files as they were read.
 pub(super) struct Contents {
     /// The certificate and its key.
-    pub(super) identity: Option<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)>,
+    pub(super) identity: Option<(Pem, Pem)>,
     /// The CAs that the other side's certificate must be of.
-    pub(super) ca: Option<Zeroizing<Vec<u8>>>,
+    pub(super) ca: Option<Pem>,
 }
+
+/// The text of a file, which may be a key's.
+type Pem = Zeroizing<Vec<u8>>;
 
 impl Contents {
     pub(super) fn read(
