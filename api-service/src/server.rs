@@ -319,6 +319,7 @@ impl Server {
             trace_ids: self.trace_ids,
             request_life: self.request_timeout,
             uploads: &["/evergreen.api.v1.ApiService/ImportTrees"],
+            waiting: &[],
             most_requests: self.most_requests,
             drain: self.drain,
         };

@@ -181,6 +181,7 @@ impl Server {
             trace_ids,
             request_life,
             uploads: &[],
+            waiting: &HASHING,
             most_requests,
             drain: Drain::within(config.drain_grace),
         };
@@ -555,6 +556,13 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// What every name of AuthService's own metrics begins with.
 const METRICS_PREFIX: &str = "evergreen_auth";
 const SERVICES: [&str; 2] = [AUTH_SERVICE, ADMIN_SERVICE];
+/// RPCs that wait for a password hash, and under a name for each other.
+const HASHING: [&str; 4] = [
+    "/evergreen.auth.v1.AuthService/Register",
+    "/evergreen.auth.v1.AuthService/Login",
+    "/evergreen.auth.v1.AuthService/ChangePassword",
+    "/evergreen.auth.v1.AdminService/CreateUser",
+];
 /// The largest request of the contract is a changed password.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 

@@ -169,6 +169,7 @@ async fn keys_come_from_the_auth_service_that_is_named() {
         trace_ids: Arc::new(TraceIds::new([7; 16])),
         request_life: Duration::from_secs(5),
         uploads: &[],
+        waiting: &[],
         most_requests: DEFAULT_REQUESTS,
         drain: Drain::within(Duration::ZERO),
     };

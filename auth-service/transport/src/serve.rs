@@ -129,6 +129,9 @@ pub struct Serving {
     pub uploads: &'static [&'static str],
     /// How many requests of ours may be under way at once; streams do not count.
     pub most_requests: NonZeroUsize,
+    /// The paths of RPCs that do not count either, since they mostly wait for something that is limited
+    /// by itself. They have places of their own.
+    pub waiting: &'static [&'static str],
     /// How long calls may go on when it is told to stop.
     pub drain: Drain,
 }
@@ -176,6 +179,16 @@ impl Serving {
         };
         let (cut, is_cut) = watch::channel(false);
         let incoming = incoming.map(|accepted| accepted.map(|io| Severed::by(io, is_cut.clone())));
+        let known: Vec<_> = limited(services).collect();
+        debug_assert!(
+            self.waiting.iter().all(|path| known.iter().any(|known| known == path)),
+            "each is in the contract: {:?}",
+            self.waiting
+        );
+        let waiting = self.waiting.iter().map(|path| (*path).to_owned());
+        let admission = AdmissionLayer::default()
+            .limit(known, Arc::new(Admission::new(self.most_requests)))
+            .limit(waiting, Arc::new(Admission::constant(MOST_WAITING)));
         let serving = Server::builder()
             .max_concurrent_streams(MOST_STREAMS)
             .http2_max_header_list_size(MOST_HEADER_BYTES)
@@ -184,7 +197,7 @@ impl Serving {
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .layer(ObserveLayer::new(self.observer, self.trace_ids))
             .layer(DeadlineLayer::new(self.clock, self.request_life).uploads(self.uploads))
-            .layer(AdmissionLayer::new(Admission::new(self.most_requests, limited(services))))
+            .layer(admission)
             .layer(MapResponseLayer::new(oversize::explain::<Body>))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, left);
@@ -210,6 +223,8 @@ fn limited(services: &[&str]) -> impl Iterator<Item = String> {
     ours.filter(|(_, is_unary)| *is_unary).map(|(name, _)| format!("/{name}"))
 }
 
+/// How many requests may wait for something of their own: they take some memory, and little else.
+const MOST_WAITING: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is more than zero");
 /// Keys, tokens and trace contexts take two or three.
 const MOST_HEADER_BYTES: u32 = 64 * 1024;
 /// How often a client that says nothing is asked whether it is still there, so that the connections of

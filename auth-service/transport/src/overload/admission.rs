@@ -8,7 +8,7 @@
 //! takes to keep the machine busy ([`Limit`]).
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     num::NonZeroUsize,
     pin::Pin,
     sync::{
@@ -40,7 +40,6 @@ pub struct Admission {
     started: Instant,
     /// When a request last found a place at once, in milliseconds since the start.
     spare: AtomicU64,
-    limited: HashSet<String>,
     /// Requests that were answered since the window began.
     answered: AtomicU64,
     /// When the window may end, in milliseconds since the start.
@@ -101,18 +100,27 @@ impl Drop for Place {
 }
 
 impl Admission {
-    /// At most `requests` at once to the paths in `limited`. Not limited are streams, which last for as
-    /// long as somebody listens, and what must be answered however much there is to do.
+    /// At most `requests` at once, and in a lasting overload as few of them as keep the machine busy.
     #[must_use]
-    pub fn new(requests: NonZeroUsize, limited: impl IntoIterator<Item = String>) -> Self {
-        let most = requests.get().min(Semaphore::MAX_PERMITS);
+    pub fn new(requests: NonZeroUsize) -> Self {
         let processors = available_parallelism().map_or(1, NonZeroUsize::get);
-        let limit = Limit::new(LEAST_A_PROCESSOR * processors, most);
+        Self::between(LEAST_A_PROCESSOR * processors, requests)
+    }
+
+    /// At most `requests` at once, and always as many: for those that wait under way for something of
+    /// their own, which is limited by itself.
+    #[must_use]
+    pub fn constant(requests: NonZeroUsize) -> Self {
+        Self::between(requests.get(), requests)
+    }
+
+    fn between(least: usize, most: NonZeroUsize) -> Self {
+        let most = most.get().min(Semaphore::MAX_PERMITS);
+        let limit = Limit::new(least, most);
         Self {
             places: Arc::new(Semaphore::new(most)),
             started: Instant::now(),
             spare: AtomicU64::new(0),
-            limited: limited.into_iter().collect(),
             answered: AtomicU64::new(0),
             window_end: AtomicU64::new(WINDOW),
             window: Mutex::new(Window { began: 0, limit }),
@@ -187,14 +195,22 @@ impl Admission {
 }
 
 /// Applies [`Admitted`].
-#[derive(Clone, Debug)]
-pub struct AdmissionLayer(Arc<Admission>);
+#[derive(Clone, Debug, Default)]
+pub struct AdmissionLayer(Arc<HashMap<String, Arc<Admission>>>);
 
 impl AdmissionLayer {
-    /// All services that it is applied to share the places.
+    /// Requests to `paths` share the places of `admission`. Those to paths that are named nowhere take
+    /// none: streams, which last for as long as somebody listens, and what must be answered however much
+    /// there is to do.
     #[must_use]
-    pub fn new(admission: Admission) -> Self {
-        Self(Arc::new(admission))
+    pub fn limit(
+        mut self,
+        paths: impl IntoIterator<Item = String>,
+        admission: Arc<Admission>,
+    ) -> Self {
+        let limited = paths.into_iter().map(|path| (path, Arc::clone(&admission)));
+        Arc::make_mut(&mut self.0).extend(limited);
+        self
     }
 }
 
@@ -202,7 +218,7 @@ impl<S> Layer<S> for AdmissionLayer {
     type Service = Admitted<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Admitted { inner, admission: Arc::clone(&self.0) }
+        Admitted { inner, admissions: Arc::clone(&self.0) }
     }
 }
 
@@ -211,7 +227,7 @@ impl<S> Layer<S> for AdmissionLayer {
 #[derive(Clone, Debug)]
 pub struct Admitted<S> {
     inner: S,
-    admission: Arc<Admission>,
+    admissions: Arc<HashMap<String, Arc<Admission>>>,
 }
 
 impl<S, B, R> Service<Request<B>> for Admitted<S>
@@ -228,17 +244,19 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let state = if !self.admission.limited.contains(request.uri().path()) {
-            State::Running { future: self.inner.call(request), place: None }
-        } else if let place @ Some(_) = self.admission.take() {
+        let Some(admission) = self.admissions.get(request.uri().path()) else {
+            let state = State::Running { future: self.inner.call(request), place: None };
+            return ResponseFuture { state };
+        };
+        let state = if let place @ Some(_) = admission.take() {
             State::Running { future: self.inner.call(request), place }
-        } else if let Some(line) = self.admission.wait() {
+        } else if let Some(line) = admission.wait() {
             // The service that was polled ready goes into the future; a clone, which may not be
             // ready, stays behind.
             let clone = self.inner.clone();
             let service = std::mem::replace(&mut self.inner, clone);
             State::Waiting {
-                place: Box::pin(Arc::clone(&self.admission.places).acquire_owned()),
+                place: Box::pin(Arc::clone(&line.0.places).acquire_owned()),
                 line,
                 end: tokio::time::sleep(PATIENCE),
                 waiting: Some((service, request)),
@@ -333,9 +351,9 @@ fn refusal<R: Default>() -> Response<R> {
 }
 
 /// As long as this a burst may last.
-const BURST: Duration = Duration::from_millis(100);
-/// How long a request waits at the most.
-const PATIENCE: Duration = Duration::from_secs(1);
+const BURST: Duration = Duration::from_secs(1);
+/// How long a request waits at the most: half of the life of one.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// As many may always be under way, so that none of the processors waits for work.
 const LEAST_A_PROCESSOR: usize = 4;
 /// How long is looked at before how many may be under way changes, in milliseconds; longer where less
@@ -365,19 +383,26 @@ mod tests {
     #[derive(Clone)]
     struct Bench {
         layer: AdmissionLayer,
+        admission: Arc<Admission>,
         begun: Arc<AtomicUsize>,
         go: Arc<Semaphore>,
     }
 
     impl Bench {
         fn new() -> Self {
-            let layer = AdmissionLayer::new(Admission::new(TWO, ["/pkg.Service/Get".to_owned()]));
-            Self { layer, begun: Arc::default(), go: Arc::new(Semaphore::new(0)) }
+            Self::of(Admission::new(TWO))
+        }
+
+        fn of(admission: Admission) -> Self {
+            let admission = Arc::new(admission);
+            let paths = ["/pkg.Service/Get".to_owned()];
+            let layer = AdmissionLayer::default().limit(paths, Arc::clone(&admission));
+            Self { layer, admission, begun: Arc::default(), go: Arc::new(Semaphore::new(0)) }
         }
 
         /// Whether it was answered by the service.
         async fn call(self, method: &str) -> bool {
-            let Self { layer, begun, go } = self;
+            let Self { layer, begun, go, .. } = self;
             let service = layer.layer(service_fn(async |_: Request<()>| {
                 begun.fetch_add(1, Ordering::Relaxed);
                 go.acquire().await.unwrap().forget();
@@ -434,7 +459,7 @@ mod tests {
         // With a place to spare again, the next burst is a burst.
         bench.go.add_permits(1);
         assert!(bench.clone().call("Get").await);
-        assert!(bench.layer.0.is_burst());
+        assert!(bench.admission.is_burst());
     }
 
     #[tokio::test(start_paused = true)]
@@ -444,7 +469,7 @@ mod tests {
         settle().await;
         let line: JoinSet<_> = (0..9).map(|_| bench.clone().call("Get")).collect();
         settle().await;
-        assert_eq!(bench.layer.0.waiting.load(Ordering::Relaxed), 9);
+        assert_eq!(bench.admission.waiting.load(Ordering::Relaxed), 9);
         let before = Instant::now();
         assert_eq!(line.join_all().await, [false; 9]);
         assert_eq!(before.elapsed().as_millis() / 10, PATIENCE.as_millis() / 10);
@@ -452,16 +477,15 @@ mod tests {
         settle().await;
         drop(hung_up);
         settle().await;
-        assert_eq!(bench.layer.0.waiting.load(Ordering::Relaxed), 0);
+        assert_eq!(bench.admission.waiting.load(Ordering::Relaxed), 0);
     }
 
     /// A machine that does one request a millisecond, however many are under way.
     #[tokio::test(start_paused = true)]
     async fn fewer_are_under_way_in_a_lasting_overload_and_all_places_come_back_after_it() {
         let most = NonZeroUsize::new(512).unwrap();
-        let admission = Admission::new(most, ["/pkg.Service/Get".to_owned()]);
-        let bench = Bench { layer: AdmissionLayer::new(admission), ..Bench::new() };
-        let admission = Arc::clone(&bench.layer.0);
+        let bench = Bench::of(Admission::new(most));
+        let admission = Arc::clone(&bench.admission);
         let mut calls = JoinSet::new();
         for _ in 0..5_000 {
             for _ in 0..4 {
@@ -486,6 +510,22 @@ mod tests {
         assert_eq!(admission.limit.load(Ordering::Relaxed), 512);
         assert_eq!(admission.places.available_permits(), 512, "no place is lost");
         assert_eq!(admission.surplus.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_requests_wait_for_something_else_all_places_stay() {
+        let most = NonZeroUsize::new(100).unwrap();
+        let bench = Bench::of(Admission::constant(most));
+        let mut calls = JoinSet::new();
+        for _ in 0..3_000 {
+            for _ in 0..4 {
+                calls.spawn(bench.clone().call("Get"));
+            }
+            settle().await;
+            bench.go.add_permits(1);
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        assert_eq!(bench.begun(), 100 + 3_000);
     }
 
     #[tokio::test(start_paused = true)]

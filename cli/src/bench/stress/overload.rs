@@ -49,7 +49,7 @@ pub(super) struct Overload {
     #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     round: Duration,
     /// How long an overload has gone on before it is measured
-    #[arg(long, default_value = "3s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "8s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     lead: Duration,
     /// Rounds
     #[arg(long, default_value_t = 3, value_name = "N")]
