@@ -355,7 +355,7 @@ const BURST: Duration = Duration::from_secs(1);
 /// How long a request waits at the most: half of the life of one.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// As many may always be under way, so that none of the processors waits for work.
-const LEAST_A_PROCESSOR: usize = 4;
+const LEAST_A_PROCESSOR: usize = 2;
 /// How long is looked at before how many may be under way changes, in milliseconds; longer where less
 /// than [`ENOUGH`] was answered, as few answers say little.
 const WINDOW: u64 = 100;

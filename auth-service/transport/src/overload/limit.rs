@@ -14,6 +14,8 @@ pub(super) struct Limit {
     most: usize,
     /// The answers a second of the best window, which is forgotten little by little: requests change.
     best: f64,
+    /// Whether fewer have been as good ever since there was a place to spare: then half is tried next.
+    falling: bool,
 }
 
 /// What a window of time showed.
@@ -28,7 +30,7 @@ pub(super) enum Seen {
 impl Limit {
     /// Begins with `most`, and never lets fewer be under way than `least`, or `most` if that is less.
     pub(super) fn new(least: usize, most: usize) -> Self {
-        Self { now: most, least: least.clamp(1, most), most, best: 0.0 }
+        Self { now: most, least: least.clamp(1, most), most, best: 0.0, falling: true }
     }
 
     pub(super) fn now(&self) -> usize {
@@ -37,18 +39,24 @@ impl Limit {
 
     /// How many may be under way from now on.
     pub(super) fn after(&mut self, seen: Seen) -> usize {
-        let fewer = match seen {
+        // Up faster than down: where too few are under way, answers are lost.
+        let more = self.now + self.now / 4 + 1;
+        let next = match seen {
             Seen::Spare => {
-                self.best = 0.0;
-                false
+                (self.best, self.falling) = (0.0, true);
+                more
             }
             Seen::Full(rate) => {
                 self.best = (self.best * REMEMBERED).max(rate);
-                rate >= self.best * AS_MUCH
+                let as_good = rate >= self.best * AS_MUCH;
+                self.falling &= as_good;
+                match (as_good, self.falling) {
+                    (true, true) => self.now / 2,
+                    (true, false) => self.now - self.now / 5,
+                    (false, _) => more,
+                }
             }
         };
-        // Up faster than down: where too few are under way, answers are lost.
-        let next = if fewer { self.now - self.now / 5 } else { self.now + self.now / 4 + 1 };
         self.now = next.clamp(self.least, self.most);
         self.now
     }

@@ -91,7 +91,7 @@ pub(super) async fn folders(user: &User, count: u32) -> Result<Vec<String>, Fail
 
 /// The `n`th tree of a user: eight nodes, words that every tree has, words that some have, and one
 /// that no other tree has.
-pub(in crate::bench) fn tree(user: u32, n: u32, folder_id: &str) -> Tree {
+pub(super) fn tree(user: u32, n: u32, folder_id: &str) -> Tree {
     let word = |i: u32| WORDS[(n.wrapping_mul(7).wrapping_add(i * 13) as usize) % WORDS.len()];
     let nodes = (0..8).map(|i| TreeNode {
         node_id: format!("n{i}"),

@@ -13,7 +13,6 @@ use serde_json::json;
 use tempfile::TempDir;
 use transport::database_url::DatabaseUrl;
 
-pub(super) use self::fill::tree;
 use self::{
     bare::bare_rate,
     fill::Size,

@@ -4,10 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use evergreen_proto::api::v1::{
-    CreateFolderRequest, Folder, ImportTreesRequest, ListTreesRequest,
-    api_service_client::ApiServiceClient,
+    CreateFolderRequest, Folder, GetFolderSubtreeRequest, api_service_client::ApiServiceClient,
 };
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 use tonic::{
     Request,
@@ -20,15 +19,9 @@ use super::{
     load::{Answers, Call, closed, open},
     programs::{CHEAP_HASHES, Programs},
 };
-use crate::{
-    bench::{connect, scale::tree},
-    errors::Error,
-    lab::Failure,
-    output::Table,
-    paint,
-};
+use crate::{bench::connect, errors::Error, lab::Failure, output::Table, paint};
 
-/// Ask ApiService for more lists than it can answer, and compare with the most that it can
+/// Ask ApiService for more than it can answer, and compare with the most that it can
 ///
 /// The most is that of a few callers who ask again when they are answered, however many do best. Then
 /// callers come at a multiple of that pace, whatever becomes of those before. Where there are two
@@ -36,9 +29,10 @@ use crate::{
 /// who take the services' time.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Overload {
-    /// Trees in a list, which decides how long an answer takes
-    #[arg(long, default_value_t = 1_000, value_name = "N")]
-    trees: u32,
+    /// Folders in an answer, which decides how long it takes. Refusing and asking take time too, and
+    /// should be little beside it
+    #[arg(long, default_value_t = 5_000, value_name = "N")]
+    folders: u32,
     /// How many times as many calls as can be answered
     #[arg(long, default_value_t = 10.0, value_name = "N")]
     times: f64,
@@ -78,7 +72,6 @@ impl Overload {
     pub(super) async fn run(self, programs: Programs, json: bool) -> Result<(), Failure> {
         let programs = programs.apart_from_callers().await?;
         programs.make_user(&CHEAP_HASHES).await?;
-        let page_size = i32::try_from(self.trees)?;
         let account = programs.account().await?;
         let auth = programs.auth(&CHEAP_HASHES).await?;
         let api = programs.api(&auth, &account, &[]).await?;
@@ -88,12 +81,11 @@ impl Overload {
         for _ in 0..self.connections.max(1) {
             clients.push(ApiServiceClient::new(connect(&api.url).await?));
         }
-        fill(clients[0].clone(), &bearer, self.trees).await?;
+        fill(&clients, &bearer, self.folders).await?;
         let call = Arc::new(move |caller: usize| {
             let mut client = clients[caller % clients.len()].clone();
-            let request = ListTreesRequest { page_size, ..ListTreesRequest::default() };
-            let request = bearing(request, &bearer);
-            async move { client.list_trees(request).await.map(drop) }
+            let request = bearing(GetFolderSubtreeRequest::default(), &bearer);
+            async move { client.get_folder_subtree(request).await.map(drop) }
         });
 
         let mut rounds = Vec::new();
@@ -170,9 +162,9 @@ impl Overload {
         }
         paint::line(table.render(None))?;
         paint::line(format_args!(
-            "Lists of {} trees. At most: by so many callers who wait for their answers. Answered and \
+            "Answers of {} folders. At most: by so many callers who wait for their answers. Answered and \
              refused: with {} times as many calls.",
-            self.trees, self.times
+            self.folders, self.times
         ))
     }
 }
@@ -184,22 +176,24 @@ fn bearing<T>(message: T, bearer: &MetadataValue<Ascii>) -> Request<T> {
 }
 
 async fn fill(
-    mut client: ApiServiceClient<Channel>,
+    clients: &[ApiServiceClient<Channel>],
     bearer: &MetadataValue<Ascii>,
-    trees: u32,
+    folders: u32,
 ) -> Result<(), Failure> {
-    let folder = Folder { name: "All".into(), ..Folder::default() };
-    let request = bearing(CreateFolderRequest { folder: Some(folder) }, bearer);
-    let folder = client.create_folder(request).await?.into_inner().folder.unwrap_or_default();
-    let bar = paint::progress(trees.into(), "trees");
-    let progress = bar.clone();
-    let all = stream::iter(0..trees).map(move |n| {
-        progress.inc(1);
-        ImportTreesRequest { tree: Some(tree(0, n, &folder.folder_id)) }
-    });
-    client.import_trees(bearing(all, bearer)).await?;
+    let bar = paint::progress(folders.into(), "folders");
+    let made = stream::iter((0..folders).zip(clients.iter().cycle()))
+        .map(async |(n, client)| {
+            let folder = Folder { name: format!("Folder {n}"), ..Folder::default() };
+            let request = bearing(CreateFolderRequest { folder: Some(folder) }, bearer);
+            client.clone().create_folder(request).await?;
+            bar.inc(1);
+            Ok::<_, Failure>(())
+        })
+        .buffer_unordered(AT_ONCE);
+    made.try_collect::<()>().await?;
     bar.finish_and_clear();
     Ok(())
 }
 
+const AT_ONCE: usize = 16;
 const CALLERS: [usize; 5] = [1, 2, 4, 8, 16];
