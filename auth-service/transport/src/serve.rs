@@ -187,8 +187,8 @@ impl Serving {
         );
         let waiting = self.waiting.iter().map(|path| (*path).to_owned());
         let admission = AdmissionLayer::default()
-            .limit(known, Arc::new(Admission::new(self.most_requests)))
-            .limit(waiting, Arc::new(Admission::constant(MOST_WAITING)));
+            .limit(known, &Arc::new(Admission::new(self.most_requests)))
+            .limit(waiting, &Arc::new(Admission::constant(MOST_WAITING)));
         let serving = Server::builder()
             .max_concurrent_streams(MOST_STREAMS)
             .http2_max_header_list_size(MOST_HEADER_BYTES)

@@ -206,9 +206,9 @@ impl AdmissionLayer {
     pub fn limit(
         mut self,
         paths: impl IntoIterator<Item = String>,
-        admission: Arc<Admission>,
+        admission: &Arc<Admission>,
     ) -> Self {
-        let limited = paths.into_iter().map(|path| (path, Arc::clone(&admission)));
+        let limited = paths.into_iter().map(|path| (path, Arc::clone(admission)));
         Arc::make_mut(&mut self.0).extend(limited);
         self
     }
@@ -396,7 +396,7 @@ mod tests {
         fn of(admission: Admission) -> Self {
             let admission = Arc::new(admission);
             let paths = ["/pkg.Service/Get".to_owned()];
-            let layer = AdmissionLayer::default().limit(paths, Arc::clone(&admission));
+            let layer = AdmissionLayer::default().limit(paths, &admission);
             Self { layer, admission, begun: Arc::default(), go: Arc::new(Semaphore::new(0)) }
         }
 

@@ -203,7 +203,7 @@ impl Visitor {
                 folders.list_folders(ListFoldersRequest::default()),
                 categories.list_categories(ListCategoriesRequest::default()),
             );
-            (trees?, folders?, categories?);
+            let _answers = (trees?, folders?, categories?);
             self.done.calls.fetch_add(3, Ordering::Relaxed);
             tokio::time::sleep(PAUSE).await;
         }

@@ -60,7 +60,7 @@ impl Answers {
         self.refused.0.len() as f64 / self.length.as_secs_f64()
     }
 
-    fn of(calls: Vec<(Duration, bool)>, length: Duration) -> Self {
+    fn of(calls: &[(Duration, bool)], length: Duration) -> Self {
         let took = |was_answered| {
             let calls = calls.iter().filter(|(_, answered)| *answered == was_answered);
             Latencies::of(calls.map(|(took, _)| *took).collect())
@@ -101,7 +101,8 @@ pub(super) async fn closed<C: Call>(
     });
     let calls = calling.collect::<JoinSet<_>>().join_all().await;
     let length = start.elapsed();
-    Ok(Answers::of(calls.into_iter().collect::<Result<Vec<_>, _>>()?.concat(), length))
+    let calls = calls.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+    Ok(Answers::of(&calls, length))
 }
 
 /// So many calls a second, whatever becomes of those before: what is answered within `length`, once it
@@ -142,7 +143,7 @@ pub(super) async fn open<C: Call>(
     for ended in calling.join_all().await {
         ended?;
     }
-    Ok(Answers::of(calls, length))
+    Ok(Answers::of(&calls, length))
 }
 
 /// How long a call took, and whether it was answered, or told to come back.
