@@ -160,7 +160,7 @@ impl Admission {
         }
         let seen = match self.spare.load(Ordering::Relaxed) >= window.began {
             true => Seen::Spare,
-            false => Seen::Full(answered as f64 * 1e3 / length as f64),
+            false => Seen::Full { answers: answered, rate: answered as f64 * 1e3 / length as f64 },
         };
         let before = window.limit.now();
         let after = window.limit.after(seen);

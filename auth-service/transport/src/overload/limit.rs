@@ -23,8 +23,8 @@ pub(super) struct Limit {
 pub(super) enum Seen {
     /// There was a place to spare.
     Spare,
-    /// There was none, and so many answers a second.
-    Full(f64),
+    /// There was none, so many answers, and so many a second.
+    Full { answers: u64, rate: f64 },
 }
 
 impl Limit {
@@ -46,9 +46,9 @@ impl Limit {
                 (self.best, self.falling) = (0.0, true);
                 more
             }
-            Seen::Full(rate) => {
+            Seen::Full { answers, rate } => {
                 self.best = (self.best * REMEMBERED).max(rate);
-                let as_good = rate >= self.best * AS_MUCH;
+                let as_good = rate >= self.best * as_much(answers);
                 self.falling &= as_good;
                 match (as_good, self.falling) {
                     (true, true) => self.now / 2,
@@ -64,8 +64,12 @@ impl Limit {
 
 /// How much of the best window is left of it in the next one.
 const REMEMBERED: f64 = 0.98;
-/// What part of the best is as much: no two windows are the same.
-const AS_MUCH: f64 = 0.9;
+
+/// What part of the best is as much. No two windows are the same, and those with few answers the least:
+/// of `n` answers that come by chance, two windows differ by more than 1.5 / √n one time in seven.
+fn as_much(answers: u64) -> f64 {
+    1.0 - (1.5 / (answers.max(1) as f64).sqrt()).clamp(0.1, 0.5)
+}
 
 #[cfg(test)]
 mod tests {
@@ -74,7 +78,7 @@ mod tests {
     /// A machine that is busy with this many requests, and does no more with more of them.
     fn answers(limit: &Limit, busy_with: usize, most: f64) -> Seen {
         let part = limit.now.min(busy_with) as f64 / busy_with as f64;
-        Seen::Full(most * part)
+        Seen::Full { answers: 1_000, rate: most * part }
     }
 
     /// The least, the most and the mean of what may be under way, once it has been found.
@@ -111,7 +115,7 @@ mod tests {
         let mut limit = Limit::new(8, 1024);
         for rate in [2000.0; 40].into_iter().chain([20.0; 300]) {
             let part = (limit.now.min(16) as f64) / 16.0;
-            limit.after(Seen::Full(rate * part));
+            limit.after(Seen::Full { answers: 1_000, rate: rate * part });
         }
         assert!(limit.now < 32, "{limit:?}");
         let windows = (0..).take_while(|_| limit.after(Seen::Spare) < 1024).count();
@@ -121,8 +125,19 @@ mod tests {
     #[test]
     fn the_most_is_never_exceeded_and_may_be_one() {
         let mut limit = Limit::new(8, 1);
-        for seen in [Seen::Spare, Seen::Full(1.0), Seen::Full(0.0), Seen::Spare] {
+        let full = |rate| Seen::Full { answers: 100, rate };
+        for seen in [Seen::Spare, full(1.0), full(0.0), Seen::Spare] {
             assert_eq!(limit.after(seen), 1);
         }
+    }
+
+    /// Four in ten more or less, as it may be with a few dozen answers.
+    #[test]
+    fn a_machine_that_answers_little_is_found_out_through_the_noise() {
+        let mut limit = Limit::new(2, 128);
+        for answers in [35, 28, 41, 30, 36, 27, 39, 33, 29, 38, 31, 34] {
+            limit.after(Seen::Full { answers, rate: answers as f64 });
+        }
+        assert!(limit.now() <= 4, "{limit:?}");
     }
 }
