@@ -113,7 +113,8 @@ pub struct Config {
         long,
         env = "EVERGREEN_API_CLIENT_SECRET",
         hide_env_values = true,
-        value_name = "SECRET"
+        value_name = "SECRET",
+        allow_hyphen_values = true
     )]
     pub client_secret: Option<ClientSecret>,
 

@@ -17,7 +17,7 @@ pub(super) enum KeysCommand {
 pub(super) struct RotateKey {
     /// This key is known to others: withdraw it at once with the ones that sign now and next, and
     /// with every token that they signed; see `keys list`. Once more does nothing
-    #[arg(long, value_name = "KID")]
+    #[arg(long, value_name = "KID", allow_hyphen_values = true)]
     compromised: Option<String>,
     #[command(flatten)]
     settings: Settings,

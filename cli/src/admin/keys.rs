@@ -33,7 +33,13 @@ enum Command {
     Rotate {
         /// A key that is known to others: withdraw it at once, with the ones that sign now and next
         /// and every token that they signed
-        #[arg(long, value_name = "KID", default_value = "", hide_default_value = true)]
+        #[arg(
+            long,
+            value_name = "KID",
+            default_value = "",
+            hide_default_value = true,
+            allow_hyphen_values = true
+        )]
         compromised: String,
     },
 }
