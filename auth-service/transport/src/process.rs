@@ -51,7 +51,7 @@ pub fn change_log(filter: &str) -> bool {
 /// Lets this process have as many files open as it may: each connection is one. Most systems allow 1024
 /// at first, for the sake of programs that use select(2), and more to those that ask.
 ///
-/// That it may not is no reason not to start; `most_open_files` says what came of it.
+/// That it may not is no reason not to start; the metric `process_max_fds` says what came of it.
 pub fn raise_open_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
