@@ -78,11 +78,15 @@ pub fn protected(
     if insecure || address.ip().is_loopback() {
         return Ok(());
     }
-    let mend = "is reachable from other machines, and all that is said there would travel \
-                unencrypted; listen on 127.0.0.1, serve TLS where that can be (--tls-cert), or \
-                allow it with --insecure";
-    Err(ConfigError::new(setting, format!("{address} {mend}")))
+    Err(ConfigError::new(setting, format!("{address} {EXPOSED}; {PROTECT}")))
 }
+
+/// What is wrong with plaintext on such an address.
+pub(crate) const EXPOSED: &str =
+    "is reachable from other machines, and all that is said there would travel unencrypted";
+/// How to mend that.
+pub(crate) const PROTECT: &str =
+    "listen on 127.0.0.1, serve TLS where that can be (--tls-cert), or allow it with --insecure";
 
 /// A listener on `address`; port 0 picks a free one.
 ///

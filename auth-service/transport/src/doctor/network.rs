@@ -13,7 +13,7 @@ use tonic_health::pb::{
 
 use super::Check;
 use crate::{
-    serve::protected,
+    serve::{EXPOSED, PROTECT, protected},
     tls::{self, TlsFiles},
 };
 
@@ -38,12 +38,9 @@ pub struct Listening<'a> {
 /// Whether a service can listen there, or does so already. The second is told too.
 pub async fn listening(port: Listening<'_>) -> (Check, bool) {
     let Listening { name, setting, address, insecure, tls, service } = port;
-    if tls.is_none()
-        && let Err(refused) = protected(setting, address, insecure)
-    {
-        // Serving says both in one sentence.
-        let (found, mend) = refused.mend.split_once("; ").unwrap_or((&refused.mend, "see --help"));
-        return (Check::fail(name, found, format!("{setting}: {mend}")), false);
+    if tls.is_none() && protected(setting, address, insecure).is_err() {
+        let found = format!("{address} {EXPOSED}");
+        return (Check::fail(name, found, format!("{setting}: {PROTECT}")), false);
     }
     let check = match TcpListener::bind(address) {
         Ok(_) => Check::ok(name, format!("{address} is free")),
