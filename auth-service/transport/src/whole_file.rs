@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicUsize, Ordering},
@@ -91,10 +92,7 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// A file that was not there, its owner's alone.
 pub(crate) fn new_private(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.create_new(true).write(true).open(path)
+    File::options().mode(0o600).create_new(true).write(true).open(path)
 }
 
 /// Makes durable which files there are in the directory of `path`.
