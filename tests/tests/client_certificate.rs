@@ -16,21 +16,21 @@ use std::{
 use evergreen_proto::{
     api::v1::ListTreesRequest,
     auth::v1::{
-        GetJwksRequest, LoginRequest, LogoutRequest, RegisterRequest, TokenPair,
+        GetJwksRequest, LoginRequest, LogoutRequest, TokenPair,
         auth_service_client::AuthServiceClient,
     },
 };
 use private_authority::{Authority, Signed, now_for};
-use tests::{PASSWORD, bearing, encrypted::Encrypted, reason};
+use tests::{PASSWORD, ask, bearing, encrypted::Encrypted, reason};
 use token::clock::SystemClock;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
+    io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     sync::watch,
     time::timeout,
 };
 use tonic::{Code, transport::Endpoint};
-use transport::tls::{ClientAuth, ClientFiles, ClientTls, Distrust};
+use transport::tls::{ClientAuth, ClientFiles, ClientTls, Distrust, Renewed as _};
 
 /// What connections to a server go through, until they are cut.
 struct Wire {
@@ -75,13 +75,9 @@ impl Wire {
 
 /// What the metrics of ApiService say.
 async fn metric(operations: SocketAddr, name: &str) -> String {
-    let mut stream = TcpStream::connect(operations).await.unwrap();
-    let request = "GET /metrics HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.unwrap_or_else(|| panic!("{name}: {answer}")).to_owned()
+    let (_, metrics) = ask(operations, "/metrics").await;
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("{name}: {metrics}")).to_owned()
 }
 
 /// Logs out, and waits until ApiService refuses the token. It asks again and again: there is no event
@@ -107,7 +103,7 @@ async fn revoked(services: &Encrypted, session: &TokenPair, at_auth: &Signed, at
     assert_eq!(refused, "SESSION_REVOKED");
 }
 
-async fn asked(endpoint: Endpoint) -> bool {
+async fn is_answered(endpoint: Endpoint) -> bool {
     AuthServiceClient::new(endpoint.connect_lazy()).get_jwks(GetJwksRequest {}).await.is_ok()
 }
 
@@ -134,9 +130,8 @@ async fn revocations_are_followed_by_a_certificate_that_came_while_it_ran() {
     let (wire, former) = (wire.unwrap(), &services.authority);
     let operations = services.world.api.operations.unwrap();
     let me = former.client("me");
+    services.register("ada", Some(&me)).await;
     let mut auth = services.auth_client(Some(&me));
-    let request = RegisterRequest { username: "ada".into(), password: PASSWORD.into() };
-    auth.register(request).await.unwrap();
     let mut login = async || {
         let (username, password) = ("ada".into(), PASSWORD.into());
         let request = LoginRequest { username, password, ..LoginRequest::default() };
@@ -157,13 +152,13 @@ async fn revocations_are_followed_by_a_certificate_that_came_while_it_ran() {
     fs::copy(shown("api-service").certificate, &before.certificate).unwrap();
     fs::copy(shown("api-service").key, &before.key).unwrap();
     fs::copy(next.file(), &trusted).unwrap();
-    assert_eq!(services.world.auth.tls.as_ref().unwrap().reload(), Ok(true));
+    assert_eq!(services.world.auth.tls.as_ref().unwrap().read_again(true), Ok(true));
     let life = now_for(Duration::from_secs(700 * 86_400));
     let renewed = next.client_for("renewed", &life);
     fs::copy(&renewed.key, shown("api-service").key).unwrap();
     fs::copy(&renewed.certificate, shown("api-service").certificate).unwrap();
-    assert!(!asked(services.auth(Some(&before))).await, "the former one is of no use");
-    assert!(asked(services.auth(Some(&renewed))).await);
+    assert!(!is_answered(services.auth(Some(&before))).await, "the former one is of no use");
+    assert!(is_answered(services.auth(Some(&renewed))).await);
     let noticed = async {
         let name = "evergreen_api_client_certificate_expiry_timestamp_seconds";
         while metric(operations, name).await != life.end.as_secs().to_string() {}

@@ -33,7 +33,7 @@ use tonic::{Code, Status, transport::Endpoint};
 use tower::Layer as _;
 use transport::{
     observe::LogObserver,
-    tls::{ClientAuth, Distrust},
+    tls::{ClientAuth, Distrust, Renewed as _},
 };
 
 async fn asked(endpoint: Endpoint) -> Result<(), Status> {
@@ -147,7 +147,7 @@ async fn a_stream_outlives_the_certificate_that_it_began_with() {
     let mut changes = client.watch_changes(watch).await.unwrap().into_inner();
     let before = shown(api, authority).await;
     let renewed = authority.server("api");
-    assert_eq!(api.tls.as_ref().unwrap().reload(), Ok(true));
+    assert_eq!(api.tls.as_ref().unwrap().read_again(true), Ok(true));
     assert_ne!(before, renewed.der);
     assert_eq!(shown(api, authority).await, renewed.der);
 

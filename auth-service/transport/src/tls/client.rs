@@ -51,15 +51,6 @@ impl ClientTls {
         Channel::new(Connector::new(self.clone(), &endpoint), endpoint)
     }
 
-    /// [`Renewed::read_again`], because somebody asked.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::open`]; it is logged too.
-    pub fn reload(&self) -> Result<bool, ConfigError> {
-        self.read_again(true)
-    }
-
     /// Until when the client's own certificate is good, if it has one.
     #[must_use]
     pub fn not_after(&self) -> Option<Timestamp> {

@@ -37,15 +37,6 @@ impl Tls {
         files.map(|files| Self::open(files, clock)).transpose()
     }
 
-    /// [`Renewed::read_again`], because somebody asked.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::open`]; it is logged too.
-    pub fn reload(&self) -> Result<bool, ConfigError> {
-        self.read_again(true)
-    }
-
     /// Until when the certificate is good.
     #[must_use]
     pub fn not_after(&self) -> Timestamp {

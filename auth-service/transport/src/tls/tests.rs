@@ -141,20 +141,20 @@ async fn a_new_certificate_is_for_new_connections_and_a_bad_one_for_none() {
     let (old, at_server) = tokio::join!(wire.shake(&authority, None), served.next());
     let (mut old, mut at_server) = (old.unwrap(), at_server.unwrap().unwrap());
     assert_eq!(shown(&old), first.der);
-    assert_eq!(tls.reload(), Ok(false));
+    assert_eq!(tls.read_again(true), Ok(false));
 
     // The certificate came, and its key not yet.
     let key = fs::read(&first.key).unwrap();
     let second = authority.server("server");
     let new_key = fs::read(&second.key).unwrap();
     fs::write(&second.key, &key).unwrap();
-    let refused = tls.reload().unwrap_err();
+    let refused = tls.read_again(true).unwrap_err();
     assert_eq!(refused.setting, "--tls-key");
     let (during, _) = tokio::join!(wire.shake(&authority, None), served.next());
     assert_eq!(shown(&during.unwrap()), first.der);
 
     fs::write(&second.key, new_key).unwrap();
-    assert_eq!(tls.reload(), Ok(true));
+    assert_eq!(tls.read_again(true), Ok(true));
     let (new, _) = tokio::join!(wire.shake(&authority, None), served.next());
     assert_eq!(shown(&new.unwrap()), second.der);
     // The connection that was there before has noticed nothing.

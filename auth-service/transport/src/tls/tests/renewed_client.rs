@@ -49,7 +49,7 @@ async fn new_connections_show_the_new_certificate_and_files_that_do_not_fit_chan
     let mut server = Asking::of(&authority);
     let (mut old, mut at_server) = server.connect(&tls).await;
     assert_eq!(server.shown(&tls).await, first.der);
-    assert_eq!(tls.reload(), Ok(false));
+    assert_eq!(tls.read_again(true), Ok(false));
     let first_key = fs::read(&first.key).unwrap();
 
     let expired = Duration::from_secs(1)..Duration::from_secs(2_000_000);
@@ -57,7 +57,7 @@ async fn new_connections_show_the_new_certificate_and_files_that_do_not_fit_chan
     let second = authority.client("second");
     let (certificate, key) =
         (fs::read(&second.certificate).unwrap(), fs::read(&second.key).unwrap());
-    let refused = || tls.reload().unwrap_err().setting;
+    let refused = || tls.read_again(true).unwrap_err().setting;
     assert_eq!(refused(), "--cert", "it has expired");
     // The certificate came, and its key not yet.
     fs::write(&first.certificate, &certificate).unwrap();
@@ -71,7 +71,7 @@ async fn new_connections_show_the_new_certificate_and_files_that_do_not_fit_chan
 
     fs::write(&first.certificate, &certificate).unwrap();
     fs::write(&first.key, key).unwrap();
-    assert_eq!(tls.reload(), Ok(true));
+    assert_eq!(tls.read_again(true), Ok(true));
     assert_eq!(server.shown(&tls).await, second.der);
     // The connection that was there before has noticed nothing.
     at_server.write_all(b"still here").await.unwrap();
@@ -103,7 +103,7 @@ async fn no_session_of_the_former_certificate_is_resumed() {
     assert_eq!(kind().await, HandshakeKind::Full);
     assert_eq!(kind().await, HandshakeKind::Resumed);
     authority.client("me");
-    assert_eq!(tls.reload(), Ok(true));
+    assert_eq!(tls.read_again(true), Ok(true));
     assert_eq!(kind().await, HandshakeKind::Full);
 }
 
@@ -122,7 +122,7 @@ async fn whom_a_client_trusts_is_renewed_too() {
     };
     assert_eq!(Distrust::cause_of(&refused), Some(Distrust::Untrusted));
     fs::copy(next.file(), &ca).unwrap();
-    assert_eq!(tls.reload(), Ok(true));
+    assert_eq!(tls.read_again(true), Ok(true));
     assert_eq!(server.shown(&tls).await, me.der);
 }
 
@@ -133,16 +133,14 @@ async fn a_new_certificate_is_noticed_without_a_word() {
     let tls = ClientTls::open(files(authority.file(), &me), clock()).unwrap();
     let long = now_for(Duration::from_secs(700 * 86_400));
     authority.client_for("me", &long);
-    let noticed = async {
-        let long = Some(long.end.as_secs());
-        while tls.not_after().map(|end| end.unix_seconds().unsigned_abs()) != long {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
-    tokio::select! {
-        () = keep_current(Some(&tls), LOOK_AT_CERTIFICATE) => unreachable!("it goes on"),
-        () = noticed => {}
-    }
+    let before = tls.not_after();
+    let mut keeping = pin!(keep_current(Some(&tls), Duration::from_secs(10)));
+    assert!(timeout(Duration::from_secs(9), &mut keeping).await.is_err());
+    assert_eq!(tls.not_after(), before);
+    // Time stands still while the files are read.
+    assert!(timeout(Duration::from_secs(2), &mut keeping).await.is_err());
+    let after = tls.not_after().unwrap().unix_seconds().unsigned_abs();
+    assert_eq!(after, long.end.as_secs());
 }
 
 #[tokio::test]
