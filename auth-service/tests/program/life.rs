@@ -1,13 +1,6 @@
 //! Starting, reading settings again and stopping, as the program that looks after services sees it.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    os::unix::net::UnixDatagram,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
-
+use service_program::Managed;
 use tokio_stream::StreamExt as _;
 use tonic::{
     Code, Request,
@@ -21,64 +14,12 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest,
 };
 
-use crate::harness::{Place, place};
+use crate::harness::place;
 
-/// A service under a service manager. It is killed if it goes before it has ended.
-struct Managed {
-    child: Child,
-    manager: UnixDatagram,
-    channel: Channel,
-    log: std::path::PathBuf,
-}
-
-impl Managed {
-    async fn start(place: &Place, args: &[&str]) -> Self {
-        let socket = place.path("notify");
-        let manager = UnixDatagram::bind(&socket).unwrap();
-        manager.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let serve = ["serve", "--listen=127.0.0.1:0", "--data-dir=data"];
-        let log = place.path("log");
-        let mut child = place
-            .program(&[&serve, args].concat())
-            .env("NOTIFY_SOCKET", &socket)
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("AuthService is ready on ").expect(&line);
-        let channel = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let channel = channel.connect().await.unwrap();
-        let managed = Self { child, manager, channel, log };
-        assert_eq!(managed.told().first().unwrap(), "READY=1");
-        managed
-    }
-
-    /// What the service manager is told next, a line each.
-    fn told(&self) -> Vec<String> {
-        let mut buffer = [0; 512];
-        let length = self.manager.recv(&mut buffer).unwrap();
-        let text = String::from_utf8(buffer[..length].to_vec()).unwrap();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([name, &self.child.id().to_string()]).status();
-        assert!(done.unwrap().success());
-    }
-
-    fn ended(mut self) -> (Option<i32>, String) {
-        let code = self.child.wait().unwrap().code();
-        (code, fs::read_to_string(&self.log).unwrap())
-    }
-}
-
-impl Drop for Managed {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// How to reach it.
+async fn channel(service: &Managed) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();
+    endpoint.connect().await.unwrap()
 }
 
 /// A call that lasts for as long as its sender does.
@@ -97,13 +38,14 @@ async fn call_that_goes_on(channel: Channel) -> tokio::sync::mpsc::Sender<Server
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_is_told_at_once_to_who_watches_and_to_the_service_manager() {
     let place = place();
-    let service = Managed::start(&place, &[]).await;
+    let service = place.manage(&[]);
+    let channel = channel(&service).await;
     let watched = Request::new(HealthCheckRequest { service: String::new() });
-    let watching = HealthClient::new(service.channel.clone()).watch(watched).await;
+    let watching = HealthClient::new(channel.clone()).watch(watched).await;
     let mut watching = watching.unwrap().into_inner();
     let serving = watching.next().await.unwrap().unwrap();
     assert_eq!(serving.status(), ServingStatus::Serving);
-    let going_on = call_that_goes_on(service.channel.clone()).await;
+    let going_on = call_that_goes_on(channel).await;
     service.signal("-TERM");
     assert_eq!(service.told().first().unwrap(), "STOPPING=1");
     let left = watching.next().await.unwrap().unwrap();
@@ -119,8 +61,8 @@ async fn a_stop_is_told_at_once_to_who_watches_and_to_the_service_manager() {
 async fn calls_that_do_not_end_are_cut_after_the_grace_or_at_the_second_signal() {
     let place = place();
     for (grace, is_hurried) in [("1s", false), ("10m", true)] {
-        let service = Managed::start(&place, &["--drain-grace", grace]).await;
-        let _going_on = call_that_goes_on(service.channel.clone()).await;
+        let service = place.manage(&["--drain-grace", grace]);
+        let _going_on = call_that_goes_on(channel(&service).await).await;
         service.signal("-TERM");
         assert_eq!(service.told().first().unwrap(), "STOPPING=1");
         if is_hurried {
@@ -129,7 +71,6 @@ async fn calls_that_do_not_end_are_cut_after_the_grace_or_at_the_second_signal()
         let (code, log) = service.ended();
         assert_eq!(code, Some(3), "{log}");
         assert!(log.contains("calls were still under way"), "{log}");
-        fs::remove_file(place.path("notify")).unwrap();
     }
 }
 
@@ -137,25 +78,17 @@ async fn calls_that_do_not_end_are_cut_after_the_grace_or_at_the_second_signal()
 async fn settings_are_read_again_and_those_that_need_a_restart_are_named() {
     let place = place();
     let file = place.write("auth.toml", "hash_queue = 9\n");
-    let service = Managed::start(&place, &["--config", &file]).await;
-    let reloaded = || {
-        service.signal("-HUP");
-        let told = service.told();
-        assert_eq!(told[0], "RELOADING=1");
-        assert!(told[1].starts_with("MONOTONIC_USEC="), "{told:?}");
-        assert_eq!(service.told().first().unwrap(), "READY=1");
-        fs::read_to_string(&service.log).unwrap()
-    };
+    let service = place.manage(&["--config", &file]);
     place.write("auth.toml", "hash_queue = 10\nissuer = \"elsewhere\"\nlog = \"error\"\n");
-    let log = reloaded();
+    let log = service.reloaded();
     assert!(!log.contains("the settings were read again"), "errors alone are logged now: {log}");
     place.write("auth.toml", "hash_queue = 10\nissuer = \"elsewhere\"\nlog = \"info\"\n");
-    let log = reloaded();
+    let log = service.reloaded();
     assert!(log.contains("the settings were read again"), "{log}");
     assert!(log.contains("issuer, hash_queue"), "{log}");
     assert!(log.contains("the master keys were read again"), "{log}");
     place.write("auth.toml", "hash_queue = many\n");
-    let log = reloaded();
+    let log = service.reloaded();
     assert!(log.contains("auth.toml:1: ") && log.contains("those that are in force stay"), "{log}");
     service.signal("-INT");
     assert_eq!(service.ended().0, Some(0));

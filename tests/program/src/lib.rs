@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics on what it did not expect")]
 #![expect(clippy::missing_panics_doc, reason = "every step of a test may panic")]
 
+mod managed;
 pub mod unit;
 pub mod upgrade;
 
@@ -17,6 +18,8 @@ use std::{
 
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
+
+pub use self::managed::Managed;
 
 /// Which program it is.
 #[derive(Clone, Copy, Debug)]
@@ -130,13 +133,26 @@ impl Place {
 
     /// Starts the service, and waits until it is ready.
     pub fn serve(&self, args: &[&str]) -> Serving {
-        let serve = ["serve", "--listen", "127.0.0.1:0"];
-        let mut program = self.program(&[&serve, self.program.data, args].concat());
+        let mut program = self.serving(args);
         let mut child = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Serving { address: self.ready(&mut child), child }
+    }
+
+    /// The same, under a service manager.
+    pub fn manage(&self, args: &[&str]) -> Managed {
+        Managed::start(self, args)
+    }
+
+    /// The program, as a service on the data directory.
+    fn serving(&self, args: &[&str]) -> Command {
+        self.program(&[&["serve", "--listen=127.0.0.1:0"], self.program.data, args].concat())
+    }
+
+    /// Waits until it is ready, and tells where.
+    fn ready(&self, child: &mut Child) -> SocketAddr {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix(self.program.ready).expect(&line);
-        Serving { address: address.parse().unwrap(), child }
+        line.trim().strip_prefix(self.program.ready).expect(&line).parse().unwrap()
     }
 }
 
