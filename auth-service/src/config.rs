@@ -122,8 +122,8 @@ pub struct Config {
     #[arg(long, env = "EVERGREEN_AUTH_MAX_CONNECTIONS", default_value_t = DEFAULT_CONNECTIONS, value_name = "N")]
     pub max_connections: NonZeroUsize,
 
-    /// Requests at a time, streams and what waits for a password hash aside; more wait in line, and are told to come
-    /// back where the line is long and stays so
+    /// Requests at a time, streams and what waits for a password hash aside; more wait in line, and
+    /// are told to come back where the line is long and stays so
     #[arg(long, env = "EVERGREEN_AUTH_MAX_REQUESTS", default_value_t = DEFAULT_REQUESTS, value_name = "N")]
     pub max_requests: NonZeroUsize,
 
