@@ -222,29 +222,29 @@ impl SessionStore for PostgresStore {
             id: SessionId(Uuid::max()),
         });
         retrying(&self.pool, async || {
-        let mut connection = self.pool.acquire().await?;
-        let now = self.now.read(&mut connection).await?;
-        sqlx::query(
-            "SELECT s.id, s.user_id, s.device_name, s.create_time, s.auth_time, s.generation, s.nonces,
-                    s.last_keyed, s.rotated_at, s.idle_until, s.absolute_until, s.revoked_at,
-                    u.status AS user_status, u.roles AS user_roles,
-                    u.roles_version AS user_roles_version
-             FROM sessions s JOIN users u ON u.id = s.user_id
-             WHERE s.user_id = $1 AND s.revoked_at IS NULL
-               AND s.idle_until > $2 AND s.absolute_until > $2
-               AND (s.create_time, s.id) < ($3, $4)
-             ORDER BY s.create_time DESC, s.id DESC LIMIT $5",
-        )
-        .bind(user.0)
-        .bind(now)
-        .bind(after.create_time.unix_millis())
-        .bind(after.id.0)
-        .bind(i64::from(limit))
-        .fetch_all(&mut *connection)
-        .await?
-        .iter()
-        .map(decode::<_, SessionLookup, _>)
-        .collect()
+            let mut connection = self.pool.acquire().await?;
+            let now = self.now.read(&mut connection).await?;
+            sqlx::query(
+                "SELECT s.id, s.user_id, s.device_name, s.create_time, s.auth_time, s.generation,
+                        s.nonces, s.last_keyed, s.rotated_at, s.idle_until, s.absolute_until,
+                        s.revoked_at, u.status AS user_status, u.roles AS user_roles,
+                        u.roles_version AS user_roles_version
+                 FROM sessions s JOIN users u ON u.id = s.user_id
+                 WHERE s.user_id = $1 AND s.revoked_at IS NULL
+                   AND s.idle_until > $2 AND s.absolute_until > $2
+                   AND (s.create_time, s.id) < ($3, $4)
+                 ORDER BY s.create_time DESC, s.id DESC LIMIT $5",
+            )
+            .bind(user.0)
+            .bind(now)
+            .bind(after.create_time.unix_millis())
+            .bind(after.id.0)
+            .bind(i64::from(limit))
+            .fetch_all(&mut *connection)
+            .await?
+            .iter()
+            .map(decode::<_, SessionLookup, _>)
+            .collect()
         })
         .await
     }
