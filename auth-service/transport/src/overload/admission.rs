@@ -30,7 +30,10 @@ use tonic::Code;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::limit::{Limit, Seen};
+use super::{
+    limit::{Limit, Seen},
+    spread::Spread,
+};
 use crate::status::retry_later;
 
 /// How many requests may be under way, and since when there was no place to spare.
@@ -51,6 +54,7 @@ pub struct Admission {
     surplus: AtomicUsize,
     /// Requests that wait for a place.
     waiting: AtomicUsize,
+    spread: Spread,
 }
 
 /// The time that is being looked at.
@@ -127,7 +131,16 @@ impl Admission {
             limit: AtomicUsize::new(most),
             surplus: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
+            spread: Spread::default(),
         }
+    }
+
+    /// What a request is told that gets no place.
+    fn refusal<R: Default>(&self) -> Response<R> {
+        let message =
+            "more is asked for than can be answered; nothing was begun, come back a little later";
+        let after = self.spread.after(RETRY_AFTER);
+        retry_later(Code::ResourceExhausted, reason::OVERLOADED, message, after).into_http()
     }
 
     /// A place, if there is one to spare.
@@ -262,7 +275,7 @@ where
                 waiting: Some((service, request)),
             }
         } else {
-            State::Refused
+            State::Refused { admission: Arc::clone(admission) }
         };
         ResponseFuture { state }
     }
@@ -289,7 +302,7 @@ pin_project_lite::pin_project! {
             end: Sleep,
             waiting: Option<(S, Request<B>)>,
         },
-        Refused,
+        Refused { admission: Arc<Admission> },
         // The place is given back when the response has begun: what is left of it is being sent.
         Running { #[pin] future: F, place: Option<Place> },
     }
@@ -318,10 +331,10 @@ where
                     }
                     Poll::Pending => {
                         ready!(end.poll(cx));
-                        return Poll::Ready(Ok(refusal()));
+                        return Poll::Ready(Ok(line.0.refusal()));
                     }
                 },
-                StateProj::Refused => return Poll::Ready(Ok(refusal())),
+                StateProj::Refused { admission } => return Poll::Ready(Ok(admission.refusal())),
                 StateProj::Running { future, place } => {
                     let response = ready!(future.poll(cx));
                     if let Some(place) = place.take() {
@@ -344,12 +357,6 @@ where
     }
 }
 
-fn refusal<R: Default>() -> Response<R> {
-    let message =
-        "more is asked for than can be answered; nothing was begun, come back a little later";
-    retry_later(Code::ResourceExhausted, reason::OVERLOADED, message, RETRY_AFTER).into_http()
-}
-
 /// As long as this a burst may last.
 const BURST: Duration = Duration::from_secs(1);
 /// How long a request waits at the most: half of the life of one.
@@ -361,6 +368,7 @@ const LEAST_A_PROCESSOR: usize = 2;
 const WINDOW: u64 = 100;
 const LONGEST_WINDOW: u64 = 1_000;
 const ENOUGH: u64 = 100;
+/// After how long a request that was refused may come back; up to twice as long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

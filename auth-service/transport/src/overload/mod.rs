@@ -6,11 +6,13 @@ mod admission;
 mod connections;
 mod limit;
 mod shares;
+mod spread;
 
 pub use self::{
     admission::{Admission, AdmissionLayer, Admitted},
     connections::{Connection, Connections},
     shares::{Share, Shares},
+    spread::Spread,
 };
 
 /// How many connections there may be, unless a setting says otherwise.

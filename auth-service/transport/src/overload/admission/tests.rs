@@ -7,6 +7,7 @@ use std::{
 
 use tokio::task::JoinSet;
 use tonic::{Status, body::Body};
+use tonic_types::StatusExt as _;
 use tower::{ServiceExt as _, service_fn};
 
 use super::*;
@@ -176,4 +177,17 @@ async fn streams_take_no_place_and_who_hangs_up_frees_theirs() {
     bench.go.add_permits(12);
     assert_eq!(next.join_all().await, [true; 2]);
     assert_eq!(streams.join_all().await, [true; 10]);
+}
+
+#[tokio::test]
+async fn those_who_are_refused_together_do_not_come_back_together() {
+    let admission = Admission::new(TWO);
+    let after = || {
+        let refused: Response<()> = admission.refusal();
+        let status = Status::from_header_map(refused.headers()).unwrap();
+        status.get_details_retry_info().unwrap().retry_delay.unwrap()
+    };
+    let (one, other) = (after(), after());
+    assert!(one >= RETRY_AFTER && other >= RETRY_AFTER, "{one:?} {other:?}");
+    assert!(one.abs_diff(other) > RETRY_AFTER / 4, "{one:?} {other:?}");
 }
