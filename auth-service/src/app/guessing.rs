@@ -61,10 +61,9 @@ impl App {
     /// Once it may be counted it goes on by itself: that a caller hangs up makes no failure of a right
     /// password, and keeps no wrong one out of the log.
     pub(super) async fn prove(self: &Arc<Self>, guess: Guess) -> Result<Proven, AppError> {
-        let overloaded = || AppError::Overloaded { retry_after: passwords::RETRY_AFTER };
         let turn = self.limits.guesses.turn(guess.name).await.ok_or_else(|| {
             self.meters.limited.logins_of_name.inc();
-            overloaded()
+            self.passwords.overloaded()
         })?;
         let hash = self.passwords.admit()?.turn().await;
         let app = Arc::clone(self);
@@ -73,7 +72,8 @@ impl App {
             app.prove_in_turn(guess, hash).await
         };
         // It is not heard of again if it panics, or the server ends.
-        tokio::spawn(proving.in_current_span()).await.unwrap_or_else(|_| Err(overloaded()))
+        let proven = tokio::spawn(proving.in_current_span()).await;
+        proven.unwrap_or_else(|_| Err(self.passwords.overloaded()))
     }
 
     async fn prove_in_turn(&self, guess: Guess, hash: passwords::Turn) -> Result<Proven, AppError> {

@@ -8,6 +8,7 @@ mod callers;
 mod context;
 mod error;
 mod guessing;
+mod hashers;
 mod introspect;
 mod key_care;
 mod limits;

@@ -4,15 +4,19 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use argon2::{Block, password_hash::phc};
 use token::entropy::Entropy;
-#[cfg(any(target_os = "linux", test))]
+#[cfg(test)]
 use tokio::sync::oneshot;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use transport::metrics::{Counter, Metrics, counter};
+use transport::{
+    metrics::{Counter, Metrics, counter},
+    overload::Spread,
+};
 
 use crate::{
     app::{
         argon::{HashParams, Memory, hash, is_outdated, verify},
         error::AppError,
+        hashers::Hashers,
     },
     domain::secret::{PasswordHash, PlainPassword},
 };
@@ -36,16 +40,18 @@ pub(crate) struct Passwords {
     dummy: PasswordHash,
     memory: Memory,
     entropy: Arc<dyn Entropy>,
+    hashers: Hashers,
     place: Place,
     limits: HashLimits,
     refused: Counter,
+    spread: Spread,
     pub(crate) made: Made,
 }
 
 /// Where hashes are made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
-    /// On a thread of its own.
+    /// On threads of their own.
     Apart,
     /// Where they are asked for: in a simulation no thread may run beside the simulator's.
     #[cfg(any(test, feature = "simulation"))]
@@ -77,12 +83,14 @@ impl Passwords {
             dummy,
             memory,
             entropy,
+            hashers: Hashers::new(limits.concurrent),
             place: Place::Apart,
             limits,
             refused: counter(
                 "password_hashes_refused_total",
                 "Password hashes that found the queue full",
             ),
+            spread: Spread::default(),
             made: Made::default(),
         }
     }
@@ -176,7 +184,7 @@ impl Passwords {
         let permit = Arc::clone(&self.admitted).try_acquire_owned();
         let permit = permit.map_err(|_| {
             self.refused.inc();
-            AppError::Overloaded { retry_after: RETRY_AFTER }
+            self.overloaded()
         })?;
         Ok(Admitted { running: &self.running, permit })
     }
@@ -204,11 +212,16 @@ impl Passwords {
             done
         };
         let done = match self.place {
-            Place::Apart => yielding(work).await,
+            Place::Apart => self.hashers.run(work).await,
             #[cfg(any(test, feature = "simulation"))]
             Place::Inline => Some(work()),
         };
-        done.ok_or(AppError::Overloaded { retry_after: RETRY_AFTER })
+        done.ok_or_else(|| self.overloaded())
+    }
+
+    /// What somebody is told for whose password there is no room.
+    pub(super) fn overloaded(&self) -> AppError {
+        AppError::Overloaded { retry_after: self.spread.after(RETRY_AFTER) }
     }
 }
 
@@ -231,30 +244,6 @@ impl Admitted<'_> {
 #[derive(Debug)]
 pub(super) struct Turn {
     _permits: [OwnedSemaphorePermit; 2],
-}
-
-/// Runs `work` on a thread that lets all others go first, so that logins take the time that
-/// refreshes leave. A thread cannot be given its priority back without privileges, so it is one of
-/// its own.
-///
-/// `None` if the system refuses a thread, or `work` panics.
-#[cfg(target_os = "linux")]
-async fn yielding<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (tell, done) = oneshot::channel();
-    let work = move || {
-        // On Linux this is of the thread alone (setpriority(2)). Not being let is no reason not to
-        // log anybody in.
-        let _ = rustix::process::nice(NICE);
-        // Whoever asked may have gone.
-        let _ = tell.send(work());
-    };
-    std::thread::Builder::new().name("password-hash".into()).spawn(work).ok()?;
-    done.await.ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-async fn yielding<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::task::spawn_blocking(work).await.ok()
 }
 
 /// What was hashed, for tests to count: memory in KiB, passes and lanes of each.
@@ -289,11 +278,8 @@ impl Made {
     }
 }
 
-/// How much nicer than the others: a tenth of their weight.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 10;
-/// Some ten hashes from now there is room again.
-pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Some tens of hashes from now there is room again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -302,9 +288,6 @@ mod tests {
     use super::*;
 
     const CHEAP: HashParams = HashParams { memory_kib: 16, iterations: 1, parallelism: 1 };
-
-    #[cfg(target_os = "linux")]
-    const NICEST: i32 = 19;
 
     fn passwords(params: HashParams, queued: usize) -> Passwords {
         let limits = HashLimits { concurrent: NonZeroUsize::MIN, queued };
@@ -351,38 +334,14 @@ mod tests {
         let _running = Arc::clone(&passwords.running).try_acquire_owned().unwrap();
         let _first = Arc::clone(&passwords.admitted).try_acquire_owned().unwrap();
         let _second = Arc::clone(&passwords.admitted).try_acquire_owned().unwrap();
-        let refused = check(&passwords, "one", None).await.unwrap_err();
-        assert!(matches!(refused, AppError::Overloaded { retry_after } if !retry_after.is_zero()));
+        let refused = async || match check(&passwords, "one", None).await {
+            Err(AppError::Overloaded { retry_after }) => retry_after,
+            other => panic!("{other:?}"),
+        };
+        let (one, other) = (refused().await, refused().await);
+        assert!(one >= RETRY_AFTER && other >= RETRY_AFTER && one != other, "{one:?} {other:?}");
     }
 
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn hashes_let_others_go_first_and_nobody_else_does() {
-        let passwords = passwords(CHEAP, 4);
-        let priority = || rustix::process::getpriority_process(None).unwrap();
-        let before = tokio::task::spawn_blocking(priority).await.unwrap();
-        let hashing = passwords.run(move |_| priority()).await.unwrap();
-        assert_eq!(hashing, (before + NICE).min(NICEST));
-        // This thread, and those that it starts.
-        assert_eq!(priority(), before);
-        assert_eq!(tokio::task::spawn_blocking(priority).await.unwrap(), before);
-    }
-
-    /// However nice the whole server is.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn hashes_are_nicer_than_a_server_that_is_nice_itself() {
-        let server = std::thread::spawn(|| {
-            let before = rustix::process::nice(5).unwrap();
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let priority = |_: &mut Vec<Block>| rustix::process::getpriority_process(None).unwrap();
-            let hashing = runtime.block_on(passwords(CHEAP, 4).run(priority)).unwrap();
-            assert_eq!(hashing, (before + NICE).min(NICEST));
-        });
-        server.join().unwrap();
-    }
-
-    #[cfg(target_os = "linux")]
     #[test]
     fn no_thread_waits_for_a_hash() {
         let runtime = tokio::runtime::Builder::new_current_thread()
