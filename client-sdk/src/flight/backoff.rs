@@ -34,17 +34,14 @@ impl Backoff {
     }
 
     /// How long to wait before the next repetition; `None` if the budget does not last until then.
+    ///
+    /// Half of each step is fixed, so that repetitions do thin out, or as long as the other side asked;
+    /// half is drawn, so that many clients who were told the same do not keep step.
     pub(crate) fn delay(&mut self, asked: Option<Duration>) -> Option<Duration> {
-        let delay = self.next_delay().max(asked.unwrap_or_default());
+        let half = self.step / 2;
+        self.step = (self.step * 2).min(LONGEST);
+        let delay = half.max(asked.unwrap_or_default()) + half.mul_f64(self.entropy.unit());
         (delay < self.remaining()).then_some(delay)
-    }
-
-    /// Half of each step is fixed, so that repetitions do thin out; half is drawn, so that many
-    /// clients do not keep step.
-    fn next_delay(&mut self) -> Duration {
-        let step = self.step;
-        self.step = (step * 2).min(LONGEST);
-        step / 2 + (step / 2).mul_f64(self.entropy.unit())
     }
 }
 
