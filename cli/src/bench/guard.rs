@@ -18,10 +18,10 @@ use token::{
     clock::{Clock as _, SystemClock, Timestamp},
     entropy::{Entropy, SystemEntropy},
 };
-use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
+use tonic::{Status, transport::Channel};
 
 use super::{
-    connect,
+    Bearer, bearing, connect,
     echo::Echo,
     load::{Call, Comparison, compare},
 };
@@ -114,8 +114,6 @@ fn mint(key: &SigningKey, now: Timestamp, count: usize) -> Result<Vec<Bearer>, F
     (0..count).map(bearer).collect()
 }
 
-type Bearer = MetadataValue<tonic::metadata::Ascii>;
-
 /// A caller who brings the next token.
 struct Calling {
     client: ApiServiceClient<Channel>,
@@ -126,8 +124,7 @@ struct Calling {
 impl Call for Calling {
     async fn call(&mut self) -> Result<(), Status> {
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.bearers.len();
-        let mut request = Request::new(ListTreesRequest::default());
-        request.metadata_mut().insert("authorization", self.bearers[number].clone());
+        let request = bearing(ListTreesRequest::default(), &self.bearers[number]);
         self.client.list_trees(request).await.map(drop)
     }
 }

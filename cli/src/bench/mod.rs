@@ -29,7 +29,7 @@ use token::{
 use tokio::sync::Mutex;
 use tonic::{
     Request, Status,
-    metadata::MetadataValue,
+    metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
 use tower::Layer as _;
@@ -222,10 +222,8 @@ struct Bare(ApiServiceClient<Channel>);
 
 impl Call for Bare {
     async fn call(&mut self) -> Result<(), Status> {
-        let mut request = Request::new(ListTreesRequest::default());
-        let value = MetadataValue::from_static(BEARER);
-        request.metadata_mut().insert("authorization", value);
-        self.0.list_trees(request).await.map(drop)
+        let bearer = Bearer::from_static(BEARER);
+        self.0.list_trees(bearing(ListTreesRequest::default(), &bearer)).await.map(drop)
     }
 }
 
@@ -245,6 +243,16 @@ impl Call for Refreshing {
         }
         Ok(())
     }
+}
+
+/// What stands behind `authorization`.
+type Bearer = MetadataValue<Ascii>;
+
+/// A request that carries it.
+fn bearing<T>(message: T, bearer: &Bearer) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", bearer.clone());
+    request
 }
 
 /// A refresh as the SDK sends it.

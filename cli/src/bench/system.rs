@@ -45,3 +45,29 @@ impl Process {
         }
     }
 }
+
+/// The time of all processors so far, in ticks (proc_stat(5)).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticks {
+    all: u64,
+    /// Of those, what the machine wanted and others on the same hardware had.
+    stolen: u64,
+}
+
+impl Ticks {
+    pub(super) fn now() -> Option<Self> {
+        let all_processors = fs::read_to_string("/proc/stat").ok()?;
+        let ticks = all_processors.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+        // What guests of this machine had, further on, is among the first ones too.
+        let ticks: Vec<u64> = ticks.take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
+        Some(Self { all: ticks.iter().sum(), stolen: *ticks.get(7)? })
+    }
+
+    /// The part that others have had since then: what is measured meanwhile says as little as this says
+    /// much.
+    pub(super) fn stolen_since(earlier: Option<Self>) -> Option<f64> {
+        let (earlier, now) = (earlier?, Self::now()?);
+        let all = now.all.checked_sub(earlier.all).filter(|ticks| *ticks > 0)?;
+        Some(now.stolen.saturating_sub(earlier.stolen) as f64 / all as f64)
+    }
+}

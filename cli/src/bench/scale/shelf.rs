@@ -12,11 +12,11 @@ use token::{
     clock::{Clock as _, SystemClock},
     entropy::SystemEntropy,
 };
-use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
+use tonic::{Request, Status, transport::Channel};
 use transport::database_url::DatabaseUrl;
 
 use crate::{
-    bench::{Unobserved, connect, echo::Echo},
+    bench::{Bearer, Unobserved, bearing, connect, echo::Echo},
     lab::{Failure, Running, start_api},
 };
 
@@ -54,7 +54,7 @@ pub(super) struct Shelf {
 #[derive(Clone)]
 pub(super) struct User {
     pub(super) client: ApiServiceClient<Channel>,
-    bearer: MetadataValue<tonic::metadata::Ascii>,
+    bearer: Bearer,
 }
 
 impl Shelf {
@@ -103,9 +103,7 @@ impl Shelf {
 
 impl User {
     pub(super) fn ask<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.metadata_mut().insert("authorization", self.bearer.clone());
-        request
+        bearing(message, &self.bearer)
     }
 }
 

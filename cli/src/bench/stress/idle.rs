@@ -7,13 +7,19 @@ use evergreen_proto::{
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
-use tonic::{Request, metadata::MetadataValue, transport::Channel};
+use tonic::transport::Channel;
 
 use super::{
     load::Latencies,
     programs::{CHEAP_HASHES, Programs, Serving},
 };
-use crate::{bench::connect, errors::Error, lab::Failure, output::Table, paint};
+use crate::{
+    bench::{Bearer, bearing, connect},
+    errors::Error,
+    lab::Failure,
+    output::Table,
+    paint,
+};
 
 /// Show how fast each program starts, and the memory that it takes with no connection and with many
 /// idle ones
@@ -64,14 +70,13 @@ impl Idle {
         let auth = programs.auth(&settings).await?;
         let api = programs.api(&auth, &account, &connections).await?;
         let bearer = format!("Bearer {}", auth.login().await?.access_token);
-        let bearer = MetadataValue::try_from(bearer)?;
+        let bearer = Bearer::try_from(bearer)?;
         let keys = async |channel: Channel| {
             let mut client = AuthServiceClient::new(channel);
             client.get_jwks(GetJwksRequest {}).await.map(drop)
         };
         let categories = async |channel: Channel| {
-            let mut request = Request::new(ListCategoriesRequest::default());
-            request.metadata_mut().insert("authorization", bearer.clone());
+            let request = bearing(ListCategoriesRequest::default(), &bearer);
             ApiServiceClient::new(channel).list_categories(request).await.map(drop)
         };
         let of_auth = self.footprint("auth-service", &auth, auth_starts, keys).await?;
@@ -164,6 +169,10 @@ pub(super) fn mebibytes(bytes: Option<u64>) -> String {
         || "unknown".to_owned(),
         |b| format!("{:.1} MiB", b as f64 / f64::from(1 << 20)),
     )
+}
+
+pub(super) fn percent(part: Option<f64>) -> String {
+    part.map_or_else(|| "unknown".to_owned(), |part| format!("{:.0} %", 100.0 * part))
 }
 
 const AT_ONCE: usize = 64;

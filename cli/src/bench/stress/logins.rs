@@ -19,12 +19,12 @@ use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
 use super::{
-    idle::{mebibytes, millis},
+    idle::{mebibytes, millis, percent},
     load::{Answers, Call, open},
     programs::{Programs, Serving},
 };
 use crate::{
-    bench::{attempt, connect},
+    bench::{attempt, connect, system::Ticks},
     errors::Error,
     lab::{DEMO_PASSWORD, Failure},
     output::Table,
@@ -34,7 +34,8 @@ use crate::{
 /// Log in as fast as can be while sessions are refreshed, and show what the refreshes notice of it
 ///
 /// Passwords are hashed with the parameters of production. Each login is under a name of its own, so
-/// that none waits for another.
+/// that none waits for another. On a virtual machine, what others had of the processors is told too: a
+/// round in which they were stolen says little.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Logins {
     /// Callers who log in, each again as soon as it is answered
@@ -61,6 +62,8 @@ struct Round {
     refused: u64,
     /// Memory of the service during the storm.
     memory: Option<u64>,
+    /// The part of the processors' time that others had.
+    stolen: Option<f64>,
 }
 
 impl Round {
@@ -82,13 +85,15 @@ impl Logins {
         let mut rounds = Vec::new();
         // The first round warms up, and is not counted.
         for round in 0..=self.rounds.max(1) {
+            let ticks = Ticks::now();
             let idle = open(self.refreshes, LEAD, self.round, &call).await?;
             let storm = Storm::begin(&auth, self.callers).await?;
             let during = open(self.refreshes, LEAD, self.round, &call).await?;
             let memory = auth.process.resident();
             let [judged, refused] = storm.end().await?;
+            let stolen = Ticks::stolen_since(ticks);
             if round > 0 {
-                rounds.push(Round { idle, storm: during, judged, refused, memory });
+                rounds.push(Round { idle, storm: during, judged, refused, memory, stolen });
             }
         }
         drop(call);
@@ -109,7 +114,7 @@ impl Logins {
                     "storm_median_milliseconds": millis(round.storm.answered.median()),
                     "p99_ratio": round.slower(), "refreshed_per_second": round.storm.rate(),
                     "logins_judged": round.judged, "logins_refused": round.refused,
-                    "resident_bytes": round.memory,
+                    "resident_bytes": round.memory, "stolen_ratio": round.stolen,
                 })
             });
             return paint::line(serde_json::Value::from_iter(rows));
@@ -124,6 +129,7 @@ impl Logins {
             "=logins",
             "=refused",
             "=memory",
+            "=stolen",
         ]);
         let ms = |took: Duration| format!("{:.2} ms", millis(took));
         let length = (LEAD + self.round).as_secs_f64();
@@ -138,6 +144,7 @@ impl Logins {
                 &format!("{:.0}/s", round.judged as f64 / length),
                 &format!("{:.0}/s", round.refused as f64 / length),
                 &mebibytes(round.memory),
+                &percent(round.stolen),
             ]);
         }
         paint::line(table.render(None))?;

@@ -8,18 +8,20 @@ use evergreen_proto::api::v1::{
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
-use tonic::{
-    Request,
-    metadata::{Ascii, MetadataValue},
-    transport::Channel,
-};
+use tonic::transport::Channel;
 
 use super::{
-    idle::millis,
+    idle::{millis, percent},
     load::{Answers, Call, closed, open},
     programs::{CHEAP_HASHES, Programs},
 };
-use crate::{bench::connect, errors::Error, lab::Failure, output::Table, paint};
+use crate::{
+    bench::{Bearer, bearing, connect, system::Ticks},
+    errors::Error,
+    lab::Failure,
+    output::Table,
+    paint,
+};
 
 /// Ask ApiService for more than it can answer, and compare with the most that it can
 ///
@@ -56,6 +58,8 @@ struct Round {
     callers: usize,
     most: Answers,
     overloaded: Answers,
+    /// The part of the processors' time that others had.
+    stolen: Option<f64>,
 }
 
 impl Round {
@@ -76,7 +80,7 @@ impl Overload {
         let auth = programs.auth(&CHEAP_HASHES).await?;
         let api = programs.api(&auth, &account, &[]).await?;
         let bearer = format!("Bearer {}", auth.login().await?.access_token);
-        let bearer = MetadataValue::try_from(bearer)?;
+        let bearer = Bearer::try_from(bearer)?;
         let mut clients = Vec::new();
         for _ in 0..self.connections.max(1) {
             clients.push(ApiServiceClient::new(connect(&api.url).await?));
@@ -103,6 +107,7 @@ impl Overload {
     }
 
     async fn round<C: Call>(self, call: &Arc<C>) -> Result<Round, Failure> {
+        let ticks = Ticks::now();
         let mut most: Option<(usize, Answers)> = None;
         for callers in CALLERS {
             let answers = closed(callers, self.round / 4, call).await?;
@@ -114,7 +119,7 @@ impl Overload {
         let (callers, most) = most.ok_or("nobody called")?;
         let rate = self.times * most.rate();
         let overloaded = open(rate, self.lead, self.round, call).await?;
-        Ok(Round { callers, most, overloaded })
+        Ok(Round { callers, most, overloaded, stolen: Ticks::stolen_since(ticks) })
     }
 
     fn show(self, rounds: &[Round], json: bool) -> Result<(), Error> {
@@ -129,7 +134,7 @@ impl Overload {
                     "most_p99_milliseconds": millis(round.most.answered.p99()),
                     "answered_p99_milliseconds": millis(round.overloaded.answered.p99()),
                     "refused_p99_milliseconds": millis(round.overloaded.refused.p99()),
-                    "p99_ratio": round.slower(),
+                    "p99_ratio": round.slower(), "stolen_ratio": round.stolen,
                 })
             });
             return paint::line(serde_json::Value::from_iter(rows));
@@ -144,6 +149,7 @@ impl Overload {
             "=times",
             "=refused",
             "=p99",
+            "=stolen",
         ]);
         let rate = |rate: f64| format!("{rate:.0}/s");
         let ms = |took: Duration| format!("{:.1} ms", millis(took));
@@ -158,6 +164,7 @@ impl Overload {
                 &format!("{:.2}", round.slower()),
                 &rate(round.overloaded.refusals()),
                 &ms(round.overloaded.refused.p99()),
+                &percent(round.stolen),
             ]);
         }
         paint::line(table.render(None))?;
@@ -169,15 +176,9 @@ impl Overload {
     }
 }
 
-fn bearing<T>(message: T, bearer: &MetadataValue<Ascii>) -> Request<T> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", bearer.clone());
-    request
-}
-
 async fn fill(
     clients: &[ApiServiceClient<Channel>],
-    bearer: &MetadataValue<Ascii>,
+    bearer: &Bearer,
     folders: u32,
 ) -> Result<(), Failure> {
     let bar = paint::progress(folders.into(), "folders");
