@@ -85,4 +85,17 @@ mod tests {
         assert!(start.elapsed() >= Duration::from_secs(4));
         assert!(!backoff.wait(Some(Duration::from_secs(60))).await);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_who_are_told_the_same_do_not_keep_step() {
+        let asked = Duration::from_secs(4);
+        let mut delays: Vec<_> = (0..100)
+            .map(|seed| Backoff::new(10 * asked, Arc::new(SeededEntropy::new(seed))))
+            .map(|mut backoff| backoff.delay(Some(asked)).unwrap())
+            .collect();
+        assert!(delays.iter().all(|delay| (asked..=asked + FIRST / 2).contains(delay)));
+        delays.sort();
+        delays.dedup();
+        assert_eq!(delays.len(), 100);
+    }
 }
