@@ -18,7 +18,7 @@ use crate::harness::place;
 
 /// How to reach it.
 async fn channel(service: &Managed) -> Channel {
-    let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();
+    let endpoint = Endpoint::from_shared(format!("http://{}", service.serving.address)).unwrap();
     endpoint.connect().await.unwrap()
 }
 

@@ -133,9 +133,7 @@ impl Place {
 
     /// Starts the service, and waits until it is ready.
     pub fn serve(&self, args: &[&str]) -> Serving {
-        let mut program = self.serving(args);
-        let mut child = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        Serving { address: self.ready(&mut child), child }
+        self.start(self.serving(args).stderr(Stdio::null()))
     }
 
     /// The same, under a service manager.
@@ -148,11 +146,13 @@ impl Place {
         self.program(&[&["serve", "--listen=127.0.0.1:0"], self.program.data, args].concat())
     }
 
-    /// Waits until it is ready, and tells where.
-    fn ready(&self, child: &mut Child) -> SocketAddr {
+    /// Starts it, and waits until it is ready.
+    fn start(&self, program: &mut Command) -> Serving {
+        let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        line.trim().strip_prefix(self.program.ready).expect(&line).parse().unwrap()
+        let address = line.trim().strip_prefix(self.program.ready).expect(&line);
+        Serving { address: address.parse().unwrap(), child }
     }
 }
 

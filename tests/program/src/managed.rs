@@ -2,23 +2,20 @@
 
 use std::{
     fs::{self, File},
-    net::SocketAddr,
     os::unix::net::UnixDatagram,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
-use crate::Place;
+use crate::{Place, Serving};
 
-/// A service that is ready, and what its manager hears of it. It is killed if this goes before it has
-/// ended.
+/// A service that is ready, and what its manager hears of it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Managed {
-    /// Where it listens.
-    pub address: SocketAddr,
-    child: Child,
+    /// The service.
+    pub serving: Serving,
     manager: UnixDatagram,
     log: PathBuf,
 }
@@ -32,9 +29,7 @@ impl Managed {
         manager.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut program = place.serving(args);
         program.env("NOTIFY_SOCKET", &socket).stderr(File::create(&log).unwrap());
-        let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
-        let address = place.ready(&mut child);
-        let managed = Self { address, child, manager, log };
+        let managed = Self { serving: place.start(&mut program), manager, log };
         assert_eq!(managed.told().first().unwrap(), "READY=1");
         managed
     }
@@ -50,7 +45,7 @@ impl Managed {
 
     /// Sends it a signal, as kill(1) names it: `-TERM`.
     pub fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        let done = Command::new("kill").args([name, &self.serving.child.id().to_string()]).status();
         assert!(done.unwrap().success());
     }
 
@@ -68,15 +63,8 @@ impl Managed {
     /// Waits until it ends: its exit code, and its log.
     #[must_use]
     pub fn ended(mut self) -> (Option<i32>, String) {
-        let code = self.child.wait().unwrap().code();
+        let code = self.serving.child.wait().unwrap().code();
         (code, fs::read_to_string(&self.log).unwrap())
-    }
-}
-
-impl Drop for Managed {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
