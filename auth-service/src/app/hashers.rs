@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn they_stay_and_survive_a_panic() {
+    async fn one_thread_makes_one_hash_after_another_and_survives_a_panic() {
         let hashers = Hashers::new(NonZeroUsize::MIN);
         let id = || current().id();
         let first: ThreadId = hashers.run(id).await.unwrap();

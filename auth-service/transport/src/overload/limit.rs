@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    /// Four in ten more or less, as it may be with a few dozen answers.
+    /// A quarter more or less, as it may be with a few dozen answers.
     #[test]
     fn a_machine_that_answers_little_is_found_out_through_the_noise() {
         let mut limit = Limit::new(2, 128);

@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-/// Tells those who are refused apart: all who are refused in a moment, and told the same, would be there
-/// again in the same moment.
+/// Has those who are refused together come back one after the other: told the same, they would be there
+/// again together.
 ///
 /// The times are multiples of the golden ratio, of which only what is behind the point counts: however
 /// many there are, each falls into one of the widest gaps that those before it have left, and none has
