@@ -49,7 +49,12 @@ pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
 impl SqliteStore {
     const READERS: u32 = 4;
+    const ROWS_AHEAD: usize = 1024;
+    /// How long is waited for a lock, and for the connection that writes.
     const PATIENCE: Duration = Duration::from_secs(5);
+    /// How long a read waits for a connection. Nothing can be wrong with them: they are busy with other
+    /// reads, and how long is worth waiting is for the deadline of the request to say.
+    const TURN: Duration = Duration::from_secs(60);
 
     /// Opens the file, creates it if there is none, and brings its schema up to date. One that this
     /// program cannot use stays as it is.
@@ -67,9 +72,9 @@ impl SqliteStore {
             // With WAL alone a commit may be lost when the power fails; an acknowledged write
             // must not be.
             .synchronous(SqliteSynchronous::Full);
-        let pool = || SqlitePoolOptions::new().acquire_timeout(Self::PATIENCE);
-        let writes = pool()
+        let writes = SqlitePoolOptions::new()
             .max_connections(1)
+            .acquire_timeout(Self::PATIENCE)
             .after_release(|connection, _| Box::pin(may_go_on(connection)));
         // An import writes again and again to what it has just written: that stays in memory, and goes
         // to its place in the file once for many commits.
@@ -77,9 +82,12 @@ impl SqliteStore {
             options.clone().pragma("cache_size", "-16384").pragma("wal_autocheckpoint", "4000");
         let writes = connect_all(writes, to_write).await.map_err(OpenError::from_sqlx)?;
         MIGRATIONS.run(&writes).await.map_err(OpenError::from_migration)?;
-        let reads = pool().max_connections(Self::READERS);
-        let reads = connect_all(reads, options.pragma("query_only", "ON"));
-        let reads = reads.await.map_err(OpenError::from_sqlx)?;
+        let reads =
+            SqlitePoolOptions::new().max_connections(Self::READERS).acquire_timeout(Self::TURN);
+        // SQLite's thread goes on while the rows are taken: at a full buffer it would stop, and the two
+        // threads would wake each other row by row.
+        let to_read = options.pragma("query_only", "ON").row_buffer_size(Self::ROWS_AHEAD);
+        let reads = connect_all(reads, to_read).await.map_err(OpenError::from_sqlx)?;
         Ok(Self { reads, writes, bell: watch::Sender::default() })
     }
 
