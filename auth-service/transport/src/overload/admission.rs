@@ -3,9 +3,10 @@
 //! A request that finds no place waits for one. After a quiet moment it is a burst that will pass, and
 //! the line may be long. Where there was no place to spare for a while, more comes than can be done, and
 //! a long line would only make everything late (as in "Controlling Queue Delay", Nichols and Jacobson,
-//! ACM Queue 2012): it is as long as there are places, and who finds it so is told to come back. Refused
-//! before any work was begun, they cost next to nothing. Fewer are under way then, too: no more than it
-//! takes to keep the machine busy ([`Limit`]).
+//! ACM Queue 2012): it is half as long as there are places, or as what a moment answers, and who finds
+//! it so is told to come back. Refused before any work was begun, they cost little: about a tenth of a
+//! millisecond. Fewer are under way then, too: no more than it takes to keep the machine busy
+//! ([`Limit`]).
 
 use std::{
     collections::HashMap,
@@ -36,20 +37,26 @@ use super::{
 };
 use crate::status::retry_later;
 
-/// How many requests may be under way, and since when there was no place to spare.
+/// How many requests may be under way, and since when there have not been places enough.
 #[derive(Debug)]
 pub struct Admission {
     places: Arc<Semaphore>,
     started: Instant,
-    /// When a request last found a place at once, in milliseconds since the start.
+    /// When there were last places enough, in milliseconds since the start.
     spare: AtomicU64,
+    /// When a request last found none, in milliseconds since the start.
+    full: AtomicU64,
+    /// Requests since the window began that found a place at once.
+    at_once: AtomicU64,
+    /// Requests since the window began that found none.
+    late: AtomicU64,
     /// Requests that were answered since the window began.
     answered: AtomicU64,
     /// When the window may end, in milliseconds since the start.
     window_end: AtomicU64,
     window: Mutex<Window>,
-    /// How many may be under way.
-    limit: AtomicUsize,
+    /// How many may wait in a lasting overload.
+    line: AtomicUsize,
     /// Places to be taken away as soon as somebody leaves them.
     surplus: AtomicUsize,
     /// Requests that wait for a place.
@@ -125,10 +132,13 @@ impl Admission {
             places: Arc::new(Semaphore::new(most)),
             started: Instant::now(),
             spare: AtomicU64::new(0),
+            full: AtomicU64::new(0),
+            at_once: AtomicU64::new(0),
+            late: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             window_end: AtomicU64::new(WINDOW),
             window: Mutex::new(Window { began: 0, limit }),
-            limit: AtomicUsize::new(most),
+            line: AtomicUsize::new(most),
             surplus: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             spread: Spread::default(),
@@ -146,10 +156,10 @@ impl Admission {
     /// A place, if there is one to spare.
     fn take(self: &Arc<Self>) -> Option<Place> {
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        self.at_once.fetch_add(1, Ordering::Relaxed);
         let now = self.elapsed();
-        // Read first: a line that nobody writes is in every core's cache.
-        if self.spare.load(Ordering::Relaxed) != now {
-            self.spare.store(now, Ordering::Relaxed);
+        if !is_within(BURST, self.full.load(Ordering::Relaxed), now) {
+            note(&self.spare, now);
         }
         Some(self.place(permit))
     }
@@ -166,21 +176,30 @@ impl Admission {
         }
         // Whoever has it looks for all.
         let Ok(mut window) = self.window.try_lock() else { return };
+        if self.surplus.load(Ordering::Relaxed) > 0 {
+            // What is answered yet is what more of them have done.
+            self.begin(&mut window, now);
+            return;
+        }
         let length = now.saturating_sub(window.began);
         let answered = self.answered.load(Ordering::Relaxed);
         if length < WINDOW || (answered < ENOUGH && length < LONGEST_WINDOW) {
             return;
         }
-        let seen = match self.spare.load(Ordering::Relaxed) >= window.began {
-            true => Seen::Spare,
-            false => Seen::Full { answers: answered, rate: answered as f64 * 1e3 / length as f64 },
+        let rate = answered as f64 * 1e3 / length as f64;
+        let [at_once, late] =
+            [&self.at_once, &self.late].map(|count| count.load(Ordering::Relaxed));
+        let seen = if at_once * LATE_FOR_ONE_AT_ONCE >= late {
+            note(&self.spare, now);
+            Seen::Spare
+        } else {
+            Seen::Full { rate }
         };
         let before = window.limit.now();
         let after = window.limit.after(seen);
-        self.limit.store(after, Ordering::Relaxed);
-        window.began = now;
-        self.answered.fetch_sub(answered, Ordering::Relaxed);
-        self.window_end.store(now + WINDOW, Ordering::Relaxed);
+        let line = (after / 2).max((rate * MOMENT) as usize).max(1);
+        self.line.store(line, Ordering::Relaxed);
+        self.begin(&mut window, now);
         let fewer = before.saturating_sub(after);
         self.surplus.fetch_add(fewer - self.places.forget_permits(fewer), Ordering::Relaxed);
         let more = after.saturating_sub(before);
@@ -189,21 +208,42 @@ impl Admission {
         self.places.add_permits(more.saturating_sub(surplus.unwrap_or_default()));
     }
 
-    /// A place in the line, if it is not too long.
-    fn wait(self: &Arc<Self>) -> Option<Waiting> {
-        let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting(Arc::clone(self));
-        (self.is_burst() || ahead < self.limit.load(Ordering::Relaxed)).then_some(waiting)
+    fn begin(&self, window: &mut Window, now: u64) {
+        window.began = now;
+        self.answered.store(0, Ordering::Relaxed);
+        self.at_once.store(0, Ordering::Relaxed);
+        self.late.store(0, Ordering::Relaxed);
+        self.window_end.store(now + WINDOW, Ordering::Relaxed);
     }
 
-    /// Whether there was a place to spare a moment ago.
+    /// A place in the line, if it is not too long.
+    fn wait(self: &Arc<Self>) -> Option<Waiting> {
+        self.late.fetch_add(1, Ordering::Relaxed);
+        note(&self.full, self.elapsed());
+        let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(Arc::clone(self));
+        (self.is_burst() || ahead < self.line.load(Ordering::Relaxed)).then_some(waiting)
+    }
+
+    /// Whether there were places enough a moment ago.
     fn is_burst(&self) -> bool {
-        let full_for = self.elapsed().saturating_sub(self.spare.load(Ordering::Relaxed));
-        Duration::from_millis(full_for) < BURST
+        is_within(BURST, self.spare.load(Ordering::Relaxed), self.elapsed())
     }
 
     fn elapsed(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Whether less than `time` lies between these milliseconds since the start.
+fn is_within(time: Duration, then: u64, now: u64) -> bool {
+    Duration::from_millis(now.saturating_sub(then)) < time
+}
+
+/// Notes that it is `now`. It is read first: what nobody writes is in every processor's cache.
+fn note(at: &AtomicU64, now: u64) {
+    if at.load(Ordering::Relaxed) != now {
+        at.store(now, Ordering::Relaxed);
     }
 }
 
@@ -357,8 +397,15 @@ where
     }
 }
 
-/// As long as this a burst may last.
+/// As long as this a burst may last. After as long without a request that found no place there are
+/// places enough.
 const BURST: Duration = Duration::from_secs(1);
+/// What is answered in so many seconds may wait, however few are under way: the thread that lets them
+/// in has its turn after others, and finds many at once.
+const MOMENT: f64 = 0.05;
+/// There are places enough, too, while at the most so many find none for one that does. That a few do
+/// says nothing: all places may be left while the thread that lets requests in waits for its turn.
+const LATE_FOR_ONE_AT_ONCE: u64 = 3;
 /// How long a request waits at the most: half of the life of one.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// As many may always be under way, so that none of the processors waits for work.
