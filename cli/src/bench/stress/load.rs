@@ -156,4 +156,11 @@ async fn timed<C: Call>(call: &C, caller: usize) -> Result<(Duration, bool), Sta
     }
 }
 
+/// The median of what some rounds have shown: one in which others had the machine moves it little.
+pub(super) fn median<T>(rounds: &[T], of: impl Fn(&T) -> f64) -> f64 {
+    let mut shown: Vec<f64> = rounds.iter().map(of).collect();
+    shown.sort_unstable_by(f64::total_cmp);
+    shown.get(shown.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 const TICK: Duration = Duration::from_millis(1);
