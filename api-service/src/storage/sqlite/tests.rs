@@ -24,8 +24,8 @@ use crate::{
         tree::Status,
     },
     storage::{
-        CategoryKey, DeletedKey, FolderKey, SearchStore as _, Store as _, StoreError, TreeFilter,
-        TreeKey, TreeStore as _,
+        CategoryKey, DeletedKey, FolderKey, SearchStore as _, Store as _, StoreError,
+        SubtreeStore as _, TreeFilter, TreeKey, TreeStore as _,
         contract::{Opened, contract},
         statements,
     },
@@ -80,6 +80,26 @@ async fn what_is_closed_is_left_whoever_has_given_up_reading() {
         store.close().await;
         assert!(!log.exists(), "round {round}");
     }
+}
+
+/// They are busy with other reads, and nothing is wrong with the storage.
+#[tokio::test]
+async fn a_read_waits_for_a_connection_as_long_as_its_request_may() {
+    let (store, _dir) = file().await;
+    let mut busy = Vec::new();
+    for _ in 0..store.reads.options().get_max_connections() {
+        busy.push(store.reads.acquire().await.unwrap());
+    }
+    tokio::time::pause();
+    let mut read = store.subtree("ada", None);
+    let mut poll = || read.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(poll().is_pending());
+    // The life of a request, unless a setting says otherwise.
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert!(poll().is_pending());
+    tokio::time::resume();
+    drop(busy);
+    assert!(read.await.unwrap().is_empty());
 }
 
 #[tokio::test]
