@@ -1,7 +1,7 @@
 //! A bound on the requests under way.
 //!
 //! A request that finds no place waits for one. After a quiet moment it is a burst that will pass, and
-//! the line may be long. Where there was no place to spare for a while, more comes than can be done, and
+//! the line may be long. Where there were not places enough for a while, more comes than can be done, and
 //! a long line would only make everything late (as in "Controlling Queue Delay", Nichols and Jacobson,
 //! ACM Queue 2012): it is half as long as there are places, or as what a moment answers, and who finds
 //! it so is told to come back. Refused before any work was begun, they cost little: about a tenth of a

@@ -117,7 +117,7 @@ fn elasticity(one: Window, other: Window) -> f64 {
     if one.places == other.places {
         return 0.0;
     }
-    // A logarithm wants something, and as many as the others are none at all.
+    // Of nothing there is no logarithm.
     let rate = |window: Window| window.rate.clamp(f64::MIN_POSITIVE, f64::MAX).ln();
     let places = |window: Window| (window.places as f64).ln();
     ((rate(other) - rate(one)) / (places(other) - places(one))).clamp(-1.0, 1.5)
