@@ -52,6 +52,22 @@ impl Bench {
         false
     }
 
+    /// Four requests a millisecond, of which the machine does one, however many are under way.
+    async fn overload(&self, calls: &mut JoinSet<bool>, milliseconds: usize) {
+        for _ in 0..milliseconds {
+            for _ in 0..4 {
+                calls.spawn(self.clone().call("Get"));
+            }
+            settle().await;
+            self.go.add_permits(1);
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn most_under_way(&self) -> usize {
+        self.admission.window.lock().unwrap().limit.now()
+    }
+
     fn begun(&self) -> usize {
         self.begun.load(Ordering::Relaxed)
     }
@@ -116,23 +132,15 @@ async fn nobody_waits_for_ever_and_who_leaves_the_line_is_no_more_in_it() {
     assert_eq!(bench.admission.waiting.load(Ordering::Relaxed), 0);
 }
 
-/// A machine that does one request a millisecond, however many are under way.
 #[tokio::test(start_paused = true)]
 async fn fewer_are_under_way_in_a_lasting_overload_and_all_places_come_back_after_it() {
     let most = NonZeroUsize::new(512).unwrap();
     let bench = Bench::of(Admission::new(most));
     let admission = Arc::clone(&bench.admission);
     let mut calls = JoinSet::new();
-    for _ in 0..5_000 {
-        for _ in 0..4 {
-            calls.spawn(bench.clone().call("Get"));
-        }
-        settle().await;
-        bench.go.add_permits(1);
-        tokio::time::advance(Duration::from_millis(1)).await;
-    }
+    bench.overload(&mut calls, 5_000).await;
     let least = LEAST_A_PROCESSOR * available_parallelism().unwrap().get();
-    let limit = admission.window.lock().unwrap().limit.now();
+    let limit = bench.most_under_way();
     assert!((least..=2 * least).contains(&limit), "{limit}");
     bench.go.add_permits(1_000);
     let answered = calls.join_all().await.into_iter().filter(|answered| *answered).count();
@@ -144,9 +152,30 @@ async fn fewer_are_under_way_in_a_lasting_overload_and_all_places_come_back_afte
             assert!(bench.clone().call("Get").await);
         }
     }
-    assert_eq!(admission.window.lock().unwrap().limit.now(), 512);
+    assert_eq!(bench.most_under_way(), 512);
     assert_eq!(admission.places.available_permits(), 512, "no place is lost");
     assert_eq!(admission.surplus.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_every_other_request_finds_a_place_at_once_more_places_come() {
+    let bench = Bench::of(Admission::between(2, NonZeroUsize::new(64).unwrap()));
+    let mut calls = JoinSet::new();
+    bench.overload(&mut calls, 5_000).await;
+    assert!(bench.most_under_way() < 8);
+    bench.go.add_permits(1_000);
+    calls.join_all().await;
+    bench.go.forget_permits(1_000);
+    for _ in 0..200 {
+        let calls: JoinSet<_> =
+            (0..2 * bench.most_under_way()).map(|_| bench.clone().call("Get")).collect();
+        settle().await;
+        tokio::time::advance(Duration::from_millis(100)).await;
+        bench.go.add_permits(calls.len());
+        calls.join_all().await;
+        bench.go.forget_permits(1_000);
+    }
+    assert_eq!(bench.most_under_way(), 64);
 }
 
 /// The thread that lets requests in has a turn ten times a second, and finds that all places were left.
@@ -178,14 +207,7 @@ async fn where_requests_wait_for_something_else_all_places_stay() {
     let most = NonZeroUsize::new(100).unwrap();
     let bench = Bench::of(Admission::constant(most));
     let mut calls = JoinSet::new();
-    for _ in 0..3_000 {
-        for _ in 0..4 {
-            calls.spawn(bench.clone().call("Get"));
-        }
-        settle().await;
-        bench.go.add_permits(1);
-        tokio::time::advance(Duration::from_millis(1)).await;
-    }
+    bench.overload(&mut calls, 3_000).await;
     assert_eq!(bench.begun(), 100 + 3_000);
 }
 
